@@ -1,0 +1,434 @@
+#include "base/conf.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+enum {
+	FILE_MAX_BYTES = 1 << 20,
+	LINE_MAX_BYTES = 8192, /* a base64 certificate fits with room */
+	LIST_MAX = 256,
+};
+
+static const struct conf_option *
+find(const struct conf_option *table, const char *key)
+{
+	for (; table->key; table++)
+		if (strcmp(table->key, key) == 0)
+			return table;
+	return NULL;
+}
+
+static int
+list_add(struct conf_list *list, const char *value)
+{
+	if (list->count >= LIST_MAX)
+		return -ERANGE;
+	char **items = mem_resize(list->items, list->count + 1, sizeof *items);
+	if (!items)
+		return -ENOMEM;
+	list->items = items;
+	items[list->count++] = mem_str(value);
+	return 0;
+}
+
+static int
+parse_bool(const char *value, int64_t *ret)
+{
+	if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
+		return -EINVAL;
+	*ret = value[0] == 'y';
+	return 0;
+}
+
+static int
+put(const struct conf_option *option, void *settings, const char *value)
+{
+	void *field = (char *)settings + option->offset;
+	switch (option->type) {
+	case CONF_STR:
+		free(*(char **)field);
+		*(char **)field = mem_str(value);
+		return 0;
+	case CONF_INT:
+		return str_int(value, option->min, option->max, field);
+	case CONF_BOOL:
+		return parse_bool(value, field);
+	case CONF_LIST:
+		return list_add(field, value);
+	}
+	return -EINVAL;
+}
+
+int
+conf_set(const struct conf_option *table, void *settings, const char *key, const char *value,
+	struct conf_error *error)
+{
+	const struct conf_option *option = find(table, key);
+	if (!option) {
+		snprintf(error->text, sizeof error->text, "unknown key %.64s", key);
+		return -ERR_SETTING;
+	}
+	int r = put(option, settings, value);
+	if (r == -ERANGE && option->type == CONF_INT)
+		snprintf(error->text, sizeof error->text, "%s must be from %lld to %lld", key,
+			(long long)option->min, (long long)option->max);
+	else if (r < 0)
+		snprintf(error->text, sizeof error->text, "%s: bad value \"%.64s\"", key, value);
+	return r < 0 ? -ERR_SETTING : 0;
+}
+
+int
+conf_defaults(const struct conf_option *table, void *settings, struct conf_error *error)
+{
+	for (const struct conf_option *o = table; o->key; o++) {
+		int r = o->fallback ? conf_set(table, settings, o->key, o->fallback, error) : 0;
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* A list in the file replaces the default list: the first line of each key clears it. */
+struct file_pass {
+	const struct conf_option *table;
+	void *settings;
+	struct conf_error *error;
+	uint8_t seen[256];
+};
+
+static void
+list_free(struct conf_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		free(list->items[i]);
+	free(list->items);
+	*list = (struct conf_list){ 0 };
+}
+
+static int
+on_line(void *user, const char *key, const char *value)
+{
+	struct file_pass *pass = user;
+	const struct conf_option *option = find(pass->table, key);
+	if (option) {
+		size_t i = (size_t)(option - pass->table);
+		if (option->type == CONF_LIST && !pass->seen[i])
+			list_free((void *)((char *)pass->settings + option->offset));
+		if (option->type != CONF_LIST && pass->seen[i]) {
+			snprintf(pass->error->text, sizeof pass->error->text, "%s is set twice", key);
+			return -ERR_SETTING;
+		}
+		pass->seen[i] = 1;
+	}
+	return conf_set(pass->table, pass->settings, key, value, pass->error);
+}
+
+int
+conf_file(const struct conf_option *table, void *settings, const char *path, struct conf_error *error)
+{
+	struct file_pass pass = { table, settings, error, { 0 } };
+	char *text;
+	size_t len;
+	unsigned line;
+	int r = conf_read_file(path, FILE_MAX_BYTES, &text, &len);
+	if (r < 0) {
+		snprintf(error->text, sizeof error->text, "%.160s: %s", path, strerror(-r));
+		return r;
+	}
+	struct conf_error inner = { "not a line of the form KEY value" };
+	pass.error = &inner;
+	r = conf_lines(text, len, on_line, &pass, &line);
+	if (r < 0)
+		snprintf(error->text, sizeof error->text, "%.100s:%u: %.120s", path, line, inner.text);
+	free(text);
+	return r;
+}
+
+void
+conf_free(const struct conf_option *table, void *settings)
+{
+	for (const struct conf_option *o = table; o->key; o++) {
+		void *field = (char *)settings + o->offset;
+		if (o->type == CONF_STR) {
+			free(*(char **)field);
+			*(char **)field = NULL;
+		} else if (o->type == CONF_LIST) {
+			list_free(field);
+		}
+	}
+}
+
+static void
+dump_option(const struct conf_option *o, const void *settings, FILE *out)
+{
+	const void *field = (const char *)settings + o->offset;
+	const char *s;
+	const struct conf_list *list;
+	switch (o->type) {
+	case CONF_STR:
+		s = *(char *const *)field;
+		if (s)
+			fprintf(out, "%s %s\n", o->key, s);
+		break;
+	case CONF_INT:
+		fprintf(out, "%s %lld\n", o->key, (long long)*(const int64_t *)field);
+		break;
+	case CONF_BOOL:
+		fprintf(out, "%s %s\n", o->key, *(const int64_t *)field ? "yes" : "no");
+		break;
+	case CONF_LIST:
+		list = field;
+		for (size_t i = 0; i < list->count; i++)
+			fprintf(out, "%s %s\n", o->key, list->items[i]);
+		break;
+	}
+}
+
+void
+conf_dump(const struct conf_option *table, const void *settings, FILE *out)
+{
+	for (; table->key; table++)
+		dump_option(table, settings, out);
+}
+
+void
+conf_man(const struct conf_option *table, FILE *out)
+{
+	for (; table->key; table++) {
+		fprintf(out, "*%s*\n\t%s", table->key, table->help);
+		if (table->type == CONF_INT)
+			fprintf(out, " From %lld to %lld.", (long long)table->min, (long long)table->max);
+		if (table->type == CONF_BOOL)
+			fprintf(out, " *yes* or *no*.");
+		if (table->type == CONF_LIST)
+			fprintf(out, " May be given several times.");
+		if (table->fallback)
+			fprintf(out, " Default: %s", table->fallback);
+		fprintf(out, "\n\n");
+	}
+}
+
+/* "--keepalive-s" to "KEEPALIVE_S". */
+static int
+option_key(const char *arg, char *out, size_t size)
+{
+	int r = str_copy(out, size, arg + 2);
+	for (char *p = out; r == 0 && *p; p++)
+		*p = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
+	return r;
+}
+
+static int
+print_and_stop(const struct conf_option *table, const void *settings, const char *program, const char *what)
+{
+	if (strcmp(what, "--version") == 0)
+		printf("%s %s\n", program, ENGAWA_VERSION);
+	else if (strcmp(what, "--dump-config") == 0)
+		conf_dump(table, settings, stdout);
+	else if (strcmp(what, "--man-options") == 0)
+		conf_man(table, stdout);
+	else if (strcmp(what, "--check-config") == 0)
+		printf("ok\n");
+	else
+		for (; table->key; table++)
+			printf("  %-24s %s\n", table->key, table->help);
+	return 1;
+}
+
+static int
+is_stop(const char *arg)
+{
+	static const char *const stops[] = { "--version", "--dump-config", "--man-options", "--check-config", "--help" };
+	for (size_t i = 0; i < sizeof stops / sizeof stops[0]; i++)
+		if (strcmp(arg, stops[i]) == 0)
+			return 1;
+	return 0;
+}
+
+int
+conf_main(const struct conf_option *table, void *settings, const char *program, int argc, char **argv,
+	int *ret_rest)
+{
+	struct conf_error error = { "" };
+	const char *stop = NULL;
+	char key[64];
+	int r = conf_defaults(table, settings, &error);
+	/* the file first: the command line wins whatever its order */
+	for (int i = 1; r == 0 && i + 1 < argc; i++)
+		if (strcmp(argv[i], "--config") == 0)
+			r = conf_file(table, settings, argv[i + 1], &error);
+	int i = 1;
+	for (; r == 0 && i < argc && strncmp(argv[i], "--", 2) == 0; i++) {
+		if (is_stop(argv[i])) {
+			stop = argv[i];
+		} else if (strcmp(argv[i], "--") == 0) {
+			i++;
+			break;
+		} else if (i + 1 >= argc) {
+			snprintf(error.text, sizeof error.text, "%.64s needs a value", argv[i]);
+			r = -ERR_SETTING;
+		} else if (strcmp(argv[i], "--config") == 0) {
+			i++;
+		} else {
+			r = option_key(argv[i], key, sizeof key);
+			if (r == 0)
+				r = conf_set(table, settings, key, argv[i + 1], &error);
+			i++;
+		}
+	}
+	if (r < 0) {
+		fprintf(stderr, "%s: %s\n", program, error.text[0] ? error.text : strerror(abs(r)));
+		return r;
+	}
+	*ret_rest = i;
+	return stop ? print_and_stop(table, settings, program, stop) : 0;
+}
+
+/* One line without its end. Splits at the first run of blanks; 0 for blank and comment lines too. */
+static int
+take_line(const char *line, size_t len, conf_line_fn *fn, void *user)
+{
+	char text[LINE_MAX_BYTES];
+	if (len >= sizeof text)
+		return -ERR_SETTING;
+	memcpy(text, line, len);
+	text[len] = '\0';
+	for (size_t i = 0; i < len; i++)
+		if (text[i] == '\t')
+			text[i] = ' ';
+	if (strlen(text) != len || !str_printable(text))
+		return -ERR_SETTING;
+	while (len > 0 && text[len - 1] == ' ')
+		text[--len] = '\0';
+	char *key = text + strspn(text, " ");
+	if (!*key || *key == '#')
+		return 0;
+	char *value = key + strcspn(key, " ");
+	if (*value)
+		*value++ = '\0';
+	return fn(user, key, value + strspn(value, " "));
+}
+
+int
+conf_lines(const char *text, size_t len, conf_line_fn *fn, void *user, unsigned *ret_line)
+{
+	unsigned number = 0;
+	int r = 0;
+	if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
+		text += 3;
+		len -= 3;
+	}
+	while (len > 0 && r == 0) {
+		const char *end = memchr(text, '\n', len);
+		size_t whole = end ? (size_t)(end - text) + 1 : len;
+		size_t part = end ? whole - 1 : whole;
+		if (part > 0 && text[part - 1] == '\r')
+			part--;
+		number++;
+		r = take_line(text, part, fn, user);
+		text += whole;
+		len -= whole;
+	}
+	*ret_line = number;
+	return r;
+}
+
+int
+conf_read_file(const char *path, size_t max, char **ret_text, size_t *ret_len)
+{
+	char *text = NULL;
+	size_t len = 0;
+	int r = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	text = mem_array(max + 1, 1);
+	if (!text)
+		r = -ENOMEM;
+	while (r == 0) {
+		ssize_t n = read(fd, text + len, max + 1 - len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			r = n < 0 ? -errno : 0;
+			break;
+		}
+		len += (size_t)n;
+		if (len > max)
+			r = -EFBIG;
+	}
+	close(fd);
+	if (r < 0) {
+		mem_wipe_free(text, text ? max + 1 : 0);
+		return r;
+	}
+	text[len] = '\0';
+	*ret_text = text;
+	*ret_len = len;
+	return 0;
+}
+
+static int
+write_all(int fd, const void *data, size_t len)
+{
+	const char *p = data;
+	while (len > 0) {
+		ssize_t n = write(fd, p, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		p += n;
+		len -= (size_t)n;
+	}
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+static int
+sync_directory(const char *path)
+{
+	char copy[PATH_MAX];
+	if (str_copy(copy, sizeof copy, path) < 0)
+		return -ENAMETOOLONG;
+	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int r = fsync(fd) < 0 ? -errno : 0;
+	close(fd);
+	return r;
+}
+
+int
+conf_write_file(const char *path, const void *data, size_t len, unsigned mode)
+{
+	char temporary[PATH_MAX];
+	int r = str_print(temporary, sizeof temporary, "%s.XXXXXX", path);
+	if (r < 0)
+		return r;
+	int fd = mkostemp(temporary, O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	r = fchmod(fd, mode) < 0 ? -errno : 0;
+	if (r == 0)
+		r = write_all(fd, data, len);
+	if (close(fd) < 0 && r == 0)
+		r = -errno;
+	if (r == 0 && rename(temporary, path) < 0)
+		r = -errno;
+	if (r < 0) {
+		unlink(temporary);
+		return r;
+	}
+	return sync_directory(path);
+}

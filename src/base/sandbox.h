@@ -1,0 +1,20 @@
+/*
+ * Giving up rights. A process that reads the network calls these, in this order, before the first byte:
+ * sandbox_user, sandbox_no_files, sandbox_calls. All are one-way and inherited.
+ */
+#pragma once
+
+/* When root: chroot to an empty directory if given, then become the user with no groups. When not root: only no_new_privs.
+ * 0, -errno, or -ERR_NOT_FOUND for an unknown user. */
+int sandbox_user(const char *user, const char *chroot_directory);
+
+/* Landlock: no path may be opened any more. 0 (also where the kernel has none), or -errno. */
+int sandbox_no_files(void);
+
+enum sandbox_profile {
+	SANDBOX_IO,      /* descriptors that are open already: read, write, poll, memory, time; no socket, open, exec, fork */
+	SANDBOX_NETWORK, /* the same, and outgoing TCP with name resolution (socket, connect, read-only open) */
+};
+
+/* seccomp: a call outside the profile kills the process (it is a bug or an attack). 0 or -errno. */
+int sandbox_calls(enum sandbox_profile profile);
