@@ -1,0 +1,13 @@
+/* The engawa command: one file per command group, all listed in commands.def. */
+#pragma once
+
+/* argv[0] is the command's own name. Returns the exit status: 0, 1 failed, 2 usage. Results go to stdout, failures as
+ * command_fail writes them. */
+typedef int command_fn(int argc, char **argv);
+
+#define COMMAND(name, summary_ja, summary_en) command_fn command_##name;
+#include "cli/commands.def"
+#undef COMMAND
+
+/* "engawa: what happened / what to do (EW-324)" in the locale's language to stderr; detail may be NULL. Returns 1. */
+int command_fail(int code, const char *detail);

@@ -1,0 +1,62 @@
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "cli/command.h"
+
+static const struct {
+	const char *name;
+	command_fn *run;
+	const char *summary[2];
+} commands[] = {
+#define COMMAND(name, ja, en) { #name, command_##name, { ja, en } },
+#include "cli/commands.def"
+#undef COMMAND
+};
+
+static enum err_lang
+language(void)
+{
+	return err_lang(setlocale(LC_MESSAGES, NULL));
+}
+
+int
+command_fail(int code, const char *detail)
+{
+	const struct err_entry *entry = err_find(code);
+	fprintf(stderr, "engawa: %s%s%s", err_text(code, language()), detail ? ": " : "", detail ? detail : "");
+	if (entry)
+		fprintf(stderr, "\n        %s (EW-%d)", entry->next[language()], entry->number);
+	fprintf(stderr, "\n");
+	return 1;
+}
+
+static int
+usage(FILE *out)
+{
+	fprintf(out, "engawa %s\n\n", ENGAWA_VERSION);
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+		fprintf(out, "  engawa %-12s %s\n", commands[i].name, commands[i].summary[language()]);
+	return out == stdout ? 0 : 2;
+}
+
+int
+main(int argc, char **argv)
+{
+	setlocale(LC_ALL, "");
+	if (argc < 2)
+		return usage(stderr);
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
+		return usage(stdout);
+	if (strcmp(argv[1], "--version") == 0) {
+		printf("engawa %s\n", ENGAWA_VERSION);
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	fprintf(stderr, "engawa: %s?\n", argv[1]);
+	return usage(stderr);
+}

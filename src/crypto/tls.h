@@ -1,0 +1,29 @@
+/* TLS 1.3 contexts with the profile of docs/protocol.md 1: nothing weaker can be asked for. */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crypto/orgfile.h"
+
+struct ssl_ctx_st;
+struct ssl_st;
+struct x509_st;
+struct evp_pkey_st;
+
+#define TLS_ALPN_NATIVE "engawa/1"
+#define TLS_ALPN_HTTP "http/1.1"
+
+/* Outgoing: trusts the organisation's issuing certificates only (partial chain), offers engawa/1. cert and key may be NULL
+ * (clients) or an agent's. NULL on failure. Free with tls_free. */
+struct ssl_ctx_st *tls_outgoing(const struct orgfile *org, struct x509_st *cert, struct evp_pkey_st *key);
+
+/* Incoming native: presents cert and its issuer, requests a client certificate issued by issuers. */
+struct ssl_ctx_st *tls_incoming(struct x509_st *cert, struct evp_pkey_st *key, struct x509_st *const *issuers,
+	size_t issuer_count);
+/* Incoming browser: PEM chain file and key. */
+struct ssl_ctx_st *tls_incoming_page(const char *chain_path, const char *key_path);
+void tls_free(struct ssl_ctx_st *ctx);
+
+/* What the last failure on this connection means to a person: -ERR_CERT_UNTRUSTED, -ERR_CERT_EXPIRED, -ERR_VERSION (no common
+ * protocol or ALPN), -ERR_CRYPTO. text gets OpenSSL's words. */
+int tls_failure(struct ssl_st *tls, char *ret_text, size_t size);
