@@ -1,0 +1,37 @@
+# Sourced after install.sh: the builds. Each does nothing when nothing changed.
+# shellcheck shell=bash disable=SC2154
+
+# npm keeps its cache here, not in the home directory.
+export npm_config_cache=$root/build/npm npm_config_update_notifier=false npm_config_fund=false npm_config_audit=false
+
+# meson_build DIRECTORY [OPTION…]
+meson_build()
+{
+	local directory=$root/$1
+	shift
+	[ -f "$directory/build.ninja" ] || quietly "setup-$(basename "$directory")" meson setup "$@" "$directory" "$root"
+	quietly "ninja-$(basename "$directory")" ninja -C "$directory"
+}
+
+# What runs: programs in build/, pages in web/dist/.
+build_programs()
+{
+	meson_build build
+	build_web
+}
+
+# What is tested unit by unit: with the address and undefined-behaviour sanitizers.
+build_sanitized()
+{
+	meson_build build-san -Db_sanitize=address,undefined
+}
+
+build_web()
+{
+	local modules=$root/web/node_modules/.package-lock.json
+	if [ "$root/web/package-lock.json" -nt "$modules" ]; then
+		quietly npm npm --prefix "$root/web" ci
+		touch "$modules"
+	fi
+	quietly web npm --prefix "$root/web" run build
+}
