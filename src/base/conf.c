@@ -409,8 +409,19 @@ sync_directory(const char *path)
 	return r;
 }
 
-int
-conf_write_file(const char *path, const void *data, size_t len, unsigned mode)
+/* link() is the one call that puts a finished file in place and fails when there is one already. */
+static int
+put_in_place(const char *temporary, const char *path, int replace)
+{
+	if (replace)
+		return rename(temporary, path) < 0 ? -errno : 0;
+	if (link(temporary, path) < 0)
+		return -errno;
+	return unlink(temporary) < 0 ? -errno : 0;
+}
+
+static int
+write_file(const char *path, const void *data, size_t len, unsigned mode, int replace)
 {
 	char temporary[PATH_MAX];
 	int r = str_print(temporary, sizeof temporary, "%s.XXXXXX", path);
@@ -424,11 +435,23 @@ conf_write_file(const char *path, const void *data, size_t len, unsigned mode)
 		r = write_all(fd, data, len);
 	if (close(fd) < 0 && r == 0)
 		r = -errno;
-	if (r == 0 && rename(temporary, path) < 0)
-		r = -errno;
+	if (r == 0)
+		r = put_in_place(temporary, path, replace);
 	if (r < 0) {
 		unlink(temporary);
 		return r;
 	}
 	return sync_directory(path);
+}
+
+int
+conf_write_file(const char *path, const void *data, size_t len, unsigned mode)
+{
+	return write_file(path, data, len, mode, 1);
+}
+
+int
+conf_write_new(const char *path, const void *data, size_t len, unsigned mode)
+{
+	return write_file(path, data, len, mode, 0);
 }

@@ -72,3 +72,6 @@ int conf_read_file(const char *path, size_t max, char **ret_text, size_t *ret_le
 
 /* Writes path so that a crash or a full disk leaves the old file or the new one: temporary, fsync, rename, fsync of the directory. */
 int conf_write_file(const char *path, const void *data, size_t len, unsigned mode);
+
+/* The same for a file that must not be there yet: -EEXIST. For keys, which nothing may ever overwrite. */
+int conf_write_new(const char *path, const void *data, size_t len, unsigned mode);
