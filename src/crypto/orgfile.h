@@ -34,10 +34,12 @@ void orgfile_fini(struct orgfile *org);
 /* The first 20 bytes of H(SIGNING_KEY) in hex groups of four, for people. */
 enum { ORGFILE_FINGERPRINT_SIZE = 50 };
 void orgfile_fingerprint(const struct orgfile *org, char ret_text[static ORGFILE_FINGERPRINT_SIZE]);
-/* Adds the SIGNATURE line. *ret_text is the heap. */
+#define ORGFILE_PURPOSE "engawa organisation v1"
+#define POLICY_PURPOSE "engawa policy v1"
+/* Adds the SIGNATURE line, or replaces the one that is there. *ret_text is the heap. */
 int orgfile_sign(const char *text, size_t len, const char *purpose, struct evp_pkey_st *key, char **ret_text);
 
-/* A signed policy: keys and values as they stand, for the policy table of the agent. */
+/* A signed policy: keys and values as they stand (REVISION and NOT_AFTER too), for the policy table of the agent. */
 typedef int policy_line_fn(void *user, const char *key, const char *value);
 /* Checks the signature before the first line is given out. 0, -ERR_SIGNATURE, -ERR_POLICY (expired, no revision), -ERR_SETTING. */
 int policy_parse(const char *text, size_t len, const uint8_t policy_key[static SIGN_POINT_BYTES], uint64_t now_s,

@@ -14,6 +14,7 @@ struct evp_pkey_st *sign_key_generate(void); /* P-256; NULL on failure */
 void sign_key_free(struct evp_pkey_st *key);
 int sign_key_save(struct evp_pkey_st *key, const char *path); /* PEM, 0600, never overwrites: -EEXIST */
 int sign_key_load(const char *path, struct evp_pkey_st **ret_key); /* -errno, -ERR_CRYPTO; -EPERM when others may read it */
+struct evp_pkey_st *sign_key_public(const uint8_t point[static SIGN_POINT_BYTES]); /* NULL when it is not on the curve */
 int sign_key_point(struct evp_pkey_st *key, uint8_t ret_point[static SIGN_POINT_BYTES]);
 void sign_key_id(const uint8_t point[static SIGN_POINT_BYTES], uint8_t ret_id[static SIGN_KEY_ID_BYTES]);
 

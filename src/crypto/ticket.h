@@ -17,7 +17,8 @@ int ticket_verify(const uint8_t (*points)[SIGN_POINT_BYTES], size_t point_count,
 /* SHA-256 of the ticket as carried. */
 void ticket_hash(const void *ticket, size_t len, uint8_t ret_hash[static 32]);
 
-/* Session ids seen, for single use: fixed size, open addressing, forgets after twice a ticket's life. */
+/* Session ids seen, for single use: fixed size, open addressing, forgets after two to four times a ticket's life. capacity is
+ * what it holds of that time. now_s: any clock; one that cannot be set back (mono_now) is best. */
 struct ticket_memory;
 struct ticket_memory *ticket_memory_new(size_t capacity);
 void ticket_memory_free(struct ticket_memory *memory);

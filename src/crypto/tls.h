@@ -13,7 +13,8 @@ struct evp_pkey_st;
 #define TLS_ALPN_NATIVE "engawa/1"
 #define TLS_ALPN_HTTP "http/1.1"
 
-/* Outgoing: trusts the organisation's issuing certificates only (partial chain), offers engawa/1. cert and key may be NULL
+/* Outgoing: trusts the organisation's issuing certificates (partial chain) and, for an issuer newer than the file that the
+ * peer sends along, its root; offers engawa/1 and refuses a server that does not select it. cert and key may be NULL
  * (clients) or an agent's. NULL on failure. Free with tls_free. */
 struct ssl_ctx_st *tls_outgoing(const struct orgfile *org, struct x509_st *cert, struct evp_pkey_st *key);
 
@@ -22,6 +23,9 @@ struct ssl_ctx_st *tls_incoming(struct x509_st *cert, struct evp_pkey_st *key, s
 	size_t issuer_count);
 /* Incoming browser: PEM chain file and key. */
 struct ssl_ctx_st *tls_incoming_page(const char *chain_path, const char *key_path);
+/* One port for both: connections are made from page; one whose ClientHello offers engawa/1 goes on with native, which must
+ * outlive page. */
+void tls_incoming_share(struct ssl_ctx_st *page, struct ssl_ctx_st *native);
 void tls_free(struct ssl_ctx_st *ctx);
 
 /* What the last failure on this connection means to a person: -ERR_CERT_UNTRUSTED, -ERR_CERT_EXPIRED, -ERR_VERSION (no common
