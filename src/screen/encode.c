@@ -1,0 +1,177 @@
+#include "screen/encode.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+#include "base/wire.h"
+#include "screen/picture.h"
+
+enum {
+	LEVEL = 5, /* design/screen.md: the best bytes per millisecond of those measured */
+	STAGE_BYTES = 128 * 1024, /* plain bytes waiting for zstd: one block */
+	STAGE_SPARE_BYTES = 1,    /* pixels are stored four bytes at a time */
+};
+
+struct encoder {
+	ZSTD_CCtx *stream;
+	const struct image *image; /* NULL: no picture is open */
+	struct rect rects[PICTURE_RECTS_MAX];
+	size_t count, index; /* of rectangles */
+	size_t x, y;         /* next pixel of rects[index], relative to it */
+	int flushing;        /* every plain byte is staged */
+	size_t staged, used; /* bytes in stage, and of those given to zstd */
+	uint8_t stage[STAGE_BYTES + STAGE_SPARE_BYTES];
+};
+
+int
+encode_window_ok(uint32_t window_mib)
+{
+	return window_mib == 8 || window_mib == 16 || window_mib == 32;
+}
+
+static int
+set(ZSTD_CCtx *stream, ZSTD_cParameter parameter, int value)
+{
+	return ZSTD_isError(ZSTD_CCtx_setParameter(stream, parameter, value)) ? -EINVAL : 0;
+}
+
+int
+encoder_new(uint32_t window_mib, struct encoder **ret_encoder)
+{
+	if (!encode_window_ok(window_mib))
+		return -EINVAL;
+	struct encoder *e = calloc(1, sizeof *e);
+	if (!e)
+		return -ENOMEM;
+	e->stream = ZSTD_createCCtx();
+	int r = e->stream ? 0 : -ENOMEM;
+	if (r == 0)
+		r = set(e->stream, ZSTD_c_compressionLevel, LEVEL);
+	if (r == 0)
+		r = set(e->stream, ZSTD_c_windowLog, 20 + __builtin_ctz(window_mib));
+	if (r < 0) {
+		encoder_free(e);
+		return r;
+	}
+	*ret_encoder = e;
+	return 0;
+}
+
+void
+encoder_free(struct encoder *encoder)
+{
+	if (!encoder)
+		return;
+	ZSTD_freeCCtx(encoder->stream);
+	free(encoder);
+}
+
+int
+encoder_busy(const struct encoder *encoder)
+{
+	return encoder->image != NULL;
+}
+
+void
+encoder_start(struct encoder *e, uint32_t seq, const struct image *image, const struct rect *rects,
+	size_t n)
+{
+	assert(!encoder_busy(e) && n <= PICTURE_RECTS_MAX);
+	uint64_t area = 0;
+	for (size_t i = 0; i < n; i++) {
+		assert(rect_inside(&rects[i], image->width, image->height));
+		area += (uint64_t)rects[i].w * rects[i].h;
+	}
+	assert(area <= (uint64_t)image->width * image->height);
+	if (n)
+		memcpy(e->rects, rects, n * sizeof *rects);
+	e->image = image;
+	e->count = n;
+	e->index = e->x = e->y = 0;
+	e->flushing = 0;
+
+	struct wr w = wr_init(e->stage, PICTURE_HEADER_BYTES);
+	wr_u32(&w, seq);
+	wr_u16(&w, image->width);
+	wr_u16(&w, image->height);
+	wr_u16(&w, (uint16_t)n);
+	e->staged = w.len;
+	e->used = 0;
+}
+
+/* Pixels without their fourth byte. Each store is four bytes wide: the next pixel, or the spare
+ * byte, takes the excess. */
+static void
+pack(uint8_t *out, const uint8_t *pixels, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		memcpy(out + i * PICTURE_PIXEL_BYTES, pixels + i * IMAGE_PIXEL_BYTES,
+			IMAGE_PIXEL_BYTES);
+}
+
+/* Puts the next plain bytes into the empty stage. */
+static void
+refill(struct encoder *e)
+{
+	e->staged = e->used = 0;
+	while (e->index < e->count) {
+		const struct rect *r = &e->rects[e->index];
+		if (e->x == 0 && e->y == 0) {
+			if (STAGE_BYTES - e->staged < PICTURE_RECT_BYTES)
+				return;
+			struct wr w = wr_init(e->stage + e->staged, PICTURE_RECT_BYTES);
+			wr_u8(&w, PICTURE_PIXELS);
+			wr_u16(&w, r->x);
+			wr_u16(&w, r->y);
+			wr_u16(&w, r->w);
+			wr_u16(&w, r->h);
+			e->staged += w.len;
+		}
+		while (e->y < r->h) {
+			size_t room = (STAGE_BYTES - e->staged) / PICTURE_PIXEL_BYTES,
+			       count = r->w - e->x;
+			count = count < room ? count : room;
+			if (count == 0)
+				return;
+			pack(e->stage + e->staged, image_at(e->image, r->x + e->x, r->y + e->y),
+				count);
+			e->staged += count * PICTURE_PIXEL_BYTES;
+			e->x += count;
+			if (e->x == r->w) {
+				e->x = 0;
+				e->y++;
+			}
+		}
+		e->y = 0;
+		e->index++;
+	}
+	e->flushing = 1;
+}
+
+int
+encoder_next(struct encoder *e, uint8_t *out, size_t cap, int *ret_last)
+{
+	assert(encoder_busy(e) && cap > 0);
+	ZSTD_outBuffer to = {out, cap, 0};
+	size_t left = 1;
+	while (to.pos < cap && left > 0) {
+		if (e->used == e->staged && !e->flushing)
+			refill(e);
+		ZSTD_inBuffer from = {e->stage, e->staged, e->used};
+		int flush = e->flushing;
+		left = ZSTD_compressStream2(
+			e->stream, &to, &from, flush ? ZSTD_e_flush : ZSTD_e_continue);
+		if (ZSTD_isError(left))
+			return -ENOMEM; /* the only failure there is: parameters are fixed, buffers
+					   are ours */
+		e->used = from.pos;
+		left = !flush || left > 0 || e->used < e->staged;
+	}
+	*ret_last = left == 0;
+	if (left == 0)
+		e->image = NULL;
+	return (int)to.pos;
+}

@@ -1,0 +1,33 @@
+/*
+ * Pictures to bytes (docs/protocol.md 8.1): one zstd stream for a session, whose history is what
+ * makes text cheap; flushed at the end of each picture. Pulled piece by piece, so that nobody ever
+ * holds a whole coded picture.
+ */
+#pragma once
+#include "screen/image.h"
+
+struct encoder;
+
+enum {
+	ENCODE_PIECE_MAX_BYTES = 60000, /* Frame.data */
+};
+
+/* 1 for the windows a session can have: 8, 16 and 32 MiB. */
+int encode_window_ok(uint32_t window_mib);
+
+/* window_mib: as agreed with the client. 0, -EINVAL, -ENOMEM. Takes about window_mib + 4 MiB. */
+int encoder_new(uint32_t window_mib, struct encoder **ret_encoder);
+void encoder_free(struct encoder *encoder);
+
+/* Begins picture seq: n rectangles of image, which must not change before the last piece is out.
+ * The rectangles are copied; they lie inside the image, their area is at most the image's, n <=
+ * PICTURE_RECTS_MAX. Not while a picture is open. */
+void encoder_start(struct encoder *encoder, uint32_t seq, const struct image *image,
+	const struct rect *rects, size_t n);
+
+/* 1 while pieces of a picture are to come. */
+int encoder_busy(const struct encoder *encoder);
+
+/* The next piece of at most cap bytes (cap >= 1). Returns its length (may be 0 only with
+ * *ret_last), -ENOMEM. *ret_last: the picture is complete. */
+int encoder_next(struct encoder *encoder, uint8_t *out, size_t cap, int *ret_last);
