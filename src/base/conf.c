@@ -344,18 +344,14 @@ conf_lines(const char *text, size_t len, conf_line_fn *fn, void *user, unsigned 
 	return r;
 }
 
-int
-conf_read_file(const char *path, size_t max, char **ret_text, size_t *ret_len)
+static int
+read_fd(int fd, size_t max, char **ret_text, size_t *ret_len)
 {
-	char *text = NULL;
 	size_t len = 0;
 	int r = 0;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	text = mem_array(max + 1, 1);
+	char *text = mem_array(max + 1, 1);
 	if (!text)
-		r = -ENOMEM;
+		return -ENOMEM;
 	while (r == 0) {
 		ssize_t n = read(fd, text + len, max + 1 - len);
 		if (n < 0 && errno == EINTR)
@@ -368,15 +364,48 @@ conf_read_file(const char *path, size_t max, char **ret_text, size_t *ret_len)
 		if (len > max)
 			r = -EFBIG;
 	}
-	close(fd);
 	if (r < 0) {
-		mem_wipe_free(text, text ? max + 1 : 0);
+		mem_wipe_free(text, max + 1);
 		return r;
 	}
 	text[len] = '\0';
 	*ret_text = text;
 	*ret_len = len;
 	return 0;
+}
+
+/* A secret that others can read is none any more: say so instead of using it. */
+static int
+check_private(int fd)
+{
+	struct stat st;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	return S_ISREG(st.st_mode) && !(st.st_mode & (S_IRWXG | S_IRWXO)) ? 0 : -EPERM;
+}
+
+int
+conf_read_file(const char *path, size_t max, char **ret_text, size_t *ret_len)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int r = read_fd(fd, max, ret_text, ret_len);
+	close(fd);
+	return r;
+}
+
+int
+conf_read_secret(const char *path, size_t max, char **ret_text, size_t *ret_len)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return -errno;
+	int r = check_private(fd);
+	if (r == 0)
+		r = read_fd(fd, max, ret_text, ret_len);
+	close(fd);
+	return r;
 }
 
 static int

@@ -70,6 +70,9 @@ int conf_lines(const char *text, size_t len, conf_line_fn *on_line, void *user, 
 /* Whole file into a NUL-terminated heap string of at most max bytes. 0, -errno, -EFBIG. */
 int conf_read_file(const char *path, size_t max, char **ret_text, size_t *ret_len);
 
+/* The same for keys and passwords: -EPERM when group or others may read or write the file. Wipe it. */
+int conf_read_secret(const char *path, size_t max, char **ret_text, size_t *ret_len);
+
 /* Writes path so that a crash or a full disk leaves the old file or the new one: temporary, fsync, rename, fsync of the directory. */
 int conf_write_file(const char *path, const void *data, size_t len, unsigned mode);
 

@@ -24,6 +24,9 @@ struct noise_keypair {
 
 int noise_keypair_generate(struct noise_keypair *ret_pair); /* 0 or -ERR_CRYPTO */
 int noise_keypair_from_secret(const uint8_t secret[static NOISE_KEY_BYTES], struct noise_keypair *ret_pair);
+/* X25519; -ERR_CRYPTO also for a result of zeros (low-order point). */
+int noise_dh(const uint8_t secret[static NOISE_KEY_BYTES], const uint8_t remote[static NOISE_KEY_BYTES],
+	uint8_t ret_shared[static NOISE_KEY_BYTES]);
 
 struct noise_handshake;
 
@@ -43,7 +46,7 @@ int noise_handshake_read(struct noise_handshake *hs, const void *message, size_t
 /* The initiator's static key, once the responder has read message 1; NULL before. */
 const uint8_t *noise_handshake_remote(const struct noise_handshake *hs);
 
-/* One direction of the channel. Rekeys itself after 2^20 messages. */
+/* One direction of the channel. Rekeys itself after every 2^20 messages; the nonce goes on counting. */
 struct noise_cipher {
 	uint8_t key[NOISE_KEY_BYTES];
 	uint64_t nonce;

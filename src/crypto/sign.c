@@ -1,7 +1,6 @@
 #include "crypto/sign.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -9,8 +8,6 @@
 #include <pb_decode.h>
 #include <pb_encode.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/conf.h"
 #include "base/err.h"
@@ -49,16 +46,6 @@ sign_key_save(EVP_PKEY *key, const char *path)
 	return r;
 }
 
-/* A key that others can read is no secret any more: say so instead of using it. */
-static int
-check_owner(const char *path)
-{
-	struct stat st;
-	if (stat(path, &st) < 0)
-		return -errno;
-	return S_ISREG(st.st_mode) && !(st.st_mode & (S_IRWXG | S_IRWXO)) ? 0 : -EPERM;
-}
-
 static int
 is_curve(EVP_PKEY *key, const char *curve)
 {
@@ -82,9 +69,7 @@ sign_key_load(const char *path, EVP_PKEY **ret_key)
 	char *pem;
 	size_t len;
 	EVP_PKEY *key = NULL;
-	int r = check_owner(path);
-	if (r == 0)
-		r = conf_read_file(path, KEY_FILE_MAX_BYTES, &pem, &len);
+	int r = conf_read_secret(path, KEY_FILE_MAX_BYTES, &pem, &len);
 	if (r < 0)
 		return r;
 	BIO *bio = BIO_new_mem_buf(pem, (int)len);

@@ -22,6 +22,9 @@ int terminal_id_parse(const char *text, char ret_id[static TERMINAL_ID_SIZE]);
 void terminal_id_format(const char id[static TERMINAL_ID_SIZE], char ret_text[static TERMINAL_ID_TEXT_SIZE]);
 
 int statement_issue(struct evp_pkey_st *anchor, const engawa_StatementBody *body, uint8_t *out, size_t cap, size_t *ret_len);
-/* All checks of protocol.md 5 against the typed ID: 0, -ERR_TERMINAL_FORGED, -ERR_PROTOCOL. Derives the ID (slow). */
+/* What a statement says, if the anchor in it signed it; nothing yet about whose anchor it is. -ERR_PROTOCOL, -ERR_TERMINAL_FORGED. */
+int statement_decode(const void *statement, size_t len, engawa_StatementBody *ret_body);
+/* All checks of protocol.md 5 against the typed ID: 0, -ERR_TERMINAL_FORGED, -ERR_CERT_EXPIRED, -ERR_PROTOCOL, -ENOMEM. Derives
+ * the ID (slow). */
 int statement_verify(const void *statement, size_t len, const char id[static TERMINAL_ID_SIZE],
 	const uint8_t agent_key[static 32], uint64_t now_s, engawa_StatementBody *ret_body);
