@@ -9,5 +9,5 @@ typedef int command_fn(int argc, char **argv);
 #include "cli/commands.def"
 #undef COMMAND
 
-/* "engawa: what happened / what to do (EW-324)" in the locale's language to stderr; detail may be NULL. Returns 1. */
+/* "engawa: detail: what happened / what to do (EW-324)" in the locale's language to stderr; detail may be NULL. Returns 1. */
 int command_fail(int code, const char *detail);

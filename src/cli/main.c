@@ -19,14 +19,21 @@ static const struct {
 static enum err_lang
 language(void)
 {
-	return err_lang(setlocale(LC_MESSAGES, NULL));
+	/* the environment and not setlocale: our texts need no locale data of the system */
+	static const char *const names[] = { "LC_ALL", "LC_MESSAGES", "LANG" };
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		const char *value = getenv(names[i]);
+		if (value && *value)
+			return err_lang(value);
+	}
+	return ERR_LANG_EN;
 }
 
 int
 command_fail(int code, const char *detail)
 {
 	const struct err_entry *entry = err_find(code);
-	fprintf(stderr, "engawa: %s%s%s", err_text(code, language()), detail ? ": " : "", detail ? detail : "");
+	fprintf(stderr, "engawa: %s%s%s", detail ? detail : "", detail ? ": " : "", err_text(code, language()));
 	if (entry)
 		fprintf(stderr, "\n        %s (EW-%d)", entry->next[language()], entry->number);
 	fprintf(stderr, "\n");
