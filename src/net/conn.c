@@ -64,7 +64,7 @@ struct conn {
 	struct buf in, out;
 	int read_wants,
 		write_wants; /* WATCH_ bits that the last attempt of each direction waits for */
-	int accepting, paused, kicked, freed;
+	int paused, kicked, freed;
 	int offer; /* data in the buffer is to be offered before anything is read */
 	uint64_t plain_in, plain_out;
 	int code;
@@ -282,15 +282,6 @@ become_open(struct conn *c)
 	c->events->ready(c->user);
 }
 
-static int
-alpn_ok(struct conn *c)
-{
-	const unsigned char *name;
-	unsigned len;
-	SSL_get0_alpn_selected(c->tls, &name, &len);
-	return len == strlen(TLS_ALPN_NATIVE) && memcmp(name, TLS_ALPN_NATIVE, len) == 0;
-}
-
 static void
 step_connect(struct conn *c)
 {
@@ -320,12 +311,6 @@ step_handshake(struct conn *c)
 		enum io io = tls_result(c, r, &c->read_wants);
 		if (io != IO_AGAIN)
 			die(c, io == IO_END ? -ECONNRESET : c->code);
-		return;
-	}
-	/* a server that knows no ALPN at all says nothing: it does not speak our protocol */
-	if (!c->accepting && !alpn_ok(c)) {
-		set_error(c, "the peer does not speak " TLS_ALPN_NATIVE);
-		die(c, -ERR_VERSION);
 		return;
 	}
 	become_open(c);
@@ -503,7 +488,6 @@ conn_new(struct loop *loop, int fd, struct ssl_ctx_st *tls, const char *host, in
 	c->fd = fd;
 	c->events = events;
 	c->user = user;
-	c->accepting = accepting;
 	buf_init(&c->in, CONN_IN_MAX_BYTES);
 	buf_init(&c->out, CONN_OUT_MAX_BYTES);
 	c->watch = watch_new(loop, fd, on_watch, c);

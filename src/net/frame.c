@@ -86,10 +86,23 @@ strings_ok(const pb_msgdesc_t *fields, const void *msg)
 	return 1;
 }
 
+/* nanopb leaves the items of a list as they were, and string_ok looks behind the end. */
+static void
+zero(const pb_msgdesc_t *fields, void *msg)
+{
+	pb_field_iter_t field;
+	if (!pb_field_iter_begin(&field, fields, msg))
+		return;
+	do {
+		memset(field.pField, 0, (size_t)field.data_size * field.array_size);
+	} while (pb_field_iter_next(&field));
+}
+
 int
 frame_decode(const pb_msgdesc_t *fields, void *msg, const uint8_t *payload, size_t len)
 {
 	pb_istream_t in = pb_istream_from_buffer(payload, len);
+	zero(fields, msg);
 	if (!pb_decode(&in, fields, msg) || in.bytes_left != 0 || !strings_ok(fields, msg))
 		return -ERR_PROTOCOL;
 	return 0;
