@@ -6,6 +6,8 @@
 #include "base/wire.h"
 #include "crypto/tlsrec.h"
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
