@@ -28,10 +28,5 @@ build_sanitized()
 
 build_web()
 {
-	local modules=$root/web/node_modules/.package-lock.json
-	if [ "$root/web/package-lock.json" -nt "$modules" ]; then
-		quietly npm npm --prefix "$root/web" ci
-		touch "$modules"
-	fi
-	quietly web npm --prefix "$root/web" run build
+	quietly web "$root/web/build.sh" "$root/build/src/cli/engawa"
 }
