@@ -1,0 +1,168 @@
+#include "client/facts.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <locale.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/conf.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "client/session.h"
+#include "crypto/seal.h"
+
+enum {
+	MAC_BYTES = 6,
+	OS_RELEASE_MAX_BYTES = 8192,
+	WINDOW_MIB = 32
+};
+
+/* Cuts at a character, for the other side refuses half ones. */
+static void
+copy_text(char *out, size_t size, const char *s)
+{
+	size_t len = strlen(s);
+	if (len >= size) {
+		len = size - 1;
+		while (len > 0 && ((unsigned char)s[len] & 0xc0) == 0x80)
+			len--;
+	}
+	out[0] = '\0';
+	if (str_utf8(s, len)) {
+		memcpy(out, s, len);
+		out[len] = '\0';
+	}
+}
+
+static void
+collect_os(engawa_Facts *facts)
+{
+	static const char key[] = "PRETTY_NAME=\"";
+	struct utsname name;
+	char *text;
+	size_t len;
+	if (uname(&name) == 0)
+		copy_text(facts->os, sizeof facts->os, name.sysname);
+	if (conf_read_file("/etc/os-release", OS_RELEASE_MAX_BYTES, &text, &len) < 0)
+		return;
+	char *value = strstr(text, key);
+	if (value) {
+		value += sizeof key - 1;
+		value[strcspn(value, "\"\n")] = '\0';
+		copy_text(facts->os, sizeof facts->os, value);
+	}
+	free(text);
+}
+
+static void
+collect_mac(engawa_Facts *facts, int sock, const char *interface)
+{
+	union {
+		struct ethtool_perm_addr head;
+		uint8_t bytes[sizeof(struct ethtool_perm_addr) + MAC_BYTES];
+	} query = {.head = {.cmd = ETHTOOL_GPERMADDR, .size = MAC_BYTES}};
+	static const uint8_t none[MAC_BYTES];
+	struct ifreq request = {.ifr_data = (char *)&query};
+	const uint8_t *address = query.bytes + offsetof(struct ethtool_perm_addr, data);
+	size_t max = sizeof facts->mac / sizeof facts->mac[0];
+	if (facts->mac_count == max ||
+		str_copy(request.ifr_name, sizeof request.ifr_name, interface) < 0)
+		return;
+	if (ioctl(sock, SIOCETHTOOL, &request) < 0 || query.head.size != MAC_BYTES ||
+		memcmp(address, none, MAC_BYTES) == 0)
+		return;
+	facts->mac[facts->mac_count].size = MAC_BYTES;
+	memcpy(facts->mac[facts->mac_count++].bytes, address, MAC_BYTES);
+}
+
+static void
+collect_macs(engawa_Facts *facts)
+{
+	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct if_nameindex *list = if_nameindex();
+	for (struct if_nameindex *i = list; i && i->if_name && sock >= 0; i++)
+		collect_mac(facts, sock, i->if_name);
+	if (list)
+		if_freenameindex(list);
+	if (sock >= 0)
+		close(sock);
+}
+
+void
+facts_collect(uint32_t width_px, uint32_t height_px, engawa_Facts *ret_facts)
+{
+	char name[HOST_NAME_MAX + 1] = "";
+	const char *locale = setlocale(LC_MESSAGES, NULL);
+	*ret_facts = (engawa_Facts){
+		.kind = engawa_ClientKind_CLIENT_APP,
+		.build = SESSION_BUILD,
+		.window_mib = WINDOW_MIB,
+		.monitors_count = 1,
+		.monitors = {{.width_px = width_px, .height_px = height_px, .scale_percent = 100}},
+	};
+	if (gethostname(name, sizeof name - 1) == 0)
+		copy_text(ret_facts->computer_name, sizeof ret_facts->computer_name, name);
+	strcpy(ret_facts->locale, err_lang(locale) == ERR_LANG_JA ? "ja" : "en");
+	collect_os(ret_facts);
+	collect_macs(ret_facts);
+}
+
+int
+device_key_path(char *ret_path, size_t size)
+{
+	const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+	if (config && *config)
+		return str_print(ret_path, size, "%s/engawa/device.key", config);
+	if (!home || !*home)
+		return -ENOENT;
+	return str_print(ret_path, size, "%s/.config/engawa/device.key", home);
+}
+
+/* Like mkdir -p, for this user only. */
+static int
+make_directory(const char *path)
+{
+	char part[PATH_MAX];
+	if (str_copy(part, sizeof part, path) < 0)
+		return -ENAMETOOLONG;
+	for (char *p = part + 1; *p; p++) {
+		if (*p != '/')
+			continue;
+		*p = '\0';
+		if (mkdir(part, 0700) < 0 && errno != EEXIST)
+			return -errno;
+		*p = '/';
+	}
+	return 0;
+}
+
+int
+device_key_load(const char *path, struct noise_keypair *ret_device)
+{
+	struct noise_keypair fresh;
+	int r = seal_key_load(path, ret_device->secret, ret_device->public);
+	if (r != -ENOENT)
+		return r;
+	r = make_directory(path);
+	if (r == 0)
+		r = noise_keypair_generate(&fresh);
+	if (r < 0)
+		return r;
+	r = seal_key_save(fresh.secret, path);
+	mem_wipe(&fresh, sizeof fresh);
+	/* another of our programs may have been first */
+	return r < 0 && r != -EEXIST ? r
+				     : seal_key_load(path, ret_device->secret, ret_device->public);
+}

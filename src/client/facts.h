@@ -1,0 +1,15 @@
+/* What this computer is, for the login (Facts of inner.proto), and its device key. */
+#pragma once
+#include "crypto/noise.h"
+#include "inner.pb.h"
+
+/* Kind, build, system, computer name, permanent MAC addresses, locale, one monitor of this size,
+ * the largest window. Whatever cannot be found stays empty. */
+void facts_collect(uint32_t width_px, uint32_t height_px, engawa_Facts *ret_facts);
+
+/* Path of the device key of this user: $XDG_CONFIG_HOME/engawa/device.key or
+ * ~/.config/engawa/device.key. 0 or -ENAMETOOLONG, -ENOENT (no home). */
+int device_key_path(char *ret_path, size_t size);
+/* Reads the key; makes it, with its directory, the first time. 0, -errno (-EPERM: others may read
+ * it), -ERR_CRYPTO. */
+int device_key_load(const char *path, struct noise_keypair *ret_device);

@@ -1,0 +1,132 @@
+/* The inside of a session, for the files of this directory: session.c (life, gates), relay.c
+ * (frames to the gate), login.c (channel and login), work.c (pictures), input.c. */
+#pragma once
+#include "base/clock.h"
+#include "client/session.h"
+#include "crypto/record.h"
+#include "crypto/ticket.h"
+#include "net/conn.h"
+#include "net/dial.h"
+#include "screen/decode.h"
+
+enum state {
+	DIALLING,
+	SHAKING,
+	HELLO,  /* waiting for the gate's */
+	ASK,    /* for Grant */
+	JOIN,   /* for Joined */
+	NOISE,  /* for message 2 */
+	VERIFY, /* the pool checks the statement; nothing is read */
+	LOGIN,
+	WORK,
+	ENDING, /* ended is on its way */
+	OVER,
+};
+
+enum {
+	DIAL_MS = 10000,
+	TLS_MS = 10000,
+	RELAY_MS = 20000, /* for each frame of the gate; JOIN contains the agent's new connection */
+	ANSWER_MS = 60000, /* of the agent to Facts and replies: it may ask other servers */
+	PING_MS = 1000,
+	DEAD_MS = 3000,
+	GRID_MS = 20,
+	INPUT_MAX = 256, /* a person does not get there */
+	STATEMENT_MAX_BYTES = SIGN_ENVELOPE_MAX_BYTES,
+};
+
+struct input {
+	uint8_t type; /* INNER_POINTER, _KEY, _TEXT */
+	union {
+		engawa_Pointer pointer;
+		engawa_Key key;
+		engawa_Text text;
+	};
+};
+
+struct verify;
+
+struct session {
+	struct loop *loop;
+	const struct orgfile *org;
+	const struct session_events *events;
+	void *user;
+	char terminal[TERMINAL_ID_SIZE];
+	struct noise_keypair device;
+	uint8_t device_hash[32];
+	char *proxy;
+	engawa_Facts facts;
+	struct ssl_ctx_st *tls;
+
+	enum state state;
+	int freed;
+	struct mono start;
+	struct session_numbers numbers;
+
+	/* gates, in the order they are tried; the one in use is order[tried - 1] */
+	uint8_t order[ORGFILE_GATES_MAX];
+	size_t tried;
+	struct dial *dial;
+	struct conn *conn;
+	struct timer *deadline;
+
+	/* the end, or of a gate that failed the failure to tell if all fail */
+	int code;
+	int final; /* the relay has decided: no other gate would say anything else */
+	char error[192];
+	char support[sizeof(((engawa_Refused *)0)->support)];
+	uint32_t retry_s;
+
+	uint8_t ticket[TICKET_MAX_BYTES];
+	size_t ticket_len;
+	engawa_TicketBody ticket_body;
+
+	struct noise_handshake *handshake;
+	struct noise_secrets secrets;
+	struct noise_cipher to_agent, from_agent;
+	struct verify *verify;
+	const char *words[2];
+	engawa_PromptKind prompt; /* open */
+
+	struct decoder *decoder;
+	struct timer *ping, *grid;
+	struct mono last_byte, last_ping;
+	uint64_t ping_id;
+	struct input inputs[INPUT_MAX];
+	size_t input_count;
+
+	engawa_Frame frame; /* large, so not on the stack */
+	engawa_Cursor cursor;
+	uint8_t plain[RECORD_PLAIN_MAX_BYTES];
+};
+
+/* session.c. fail: the other side or the way is at fault; may go on with the next gate. over:
+ * nothing may. Both from anywhere. */
+void session_fail(struct session *s, int code, const char *words);
+void session_over(struct session *s, int code, int polite);
+void session_reached(struct session *s, enum session_stage stage);
+void session_say(struct session *s, const char *words);
+
+/* Each takes what it can from the front: bytes used, 0 = more needed, or negative. */
+int relay_data(struct session *s, const uint8_t *data, size_t len);
+int channel_data(struct session *s, const uint8_t *data, size_t len); /* NOISE */
+int record_data(struct session *s, const uint8_t *data, size_t len);  /* LOGIN and WORK */
+
+int relay_hello(struct session *s); /* the first frame */
+int channel_start(struct session *s);
+void channel_fini(struct session *s);
+
+/* One record to the agent. 0 or negative. */
+int record_send(struct session *s, uint8_t type, const pb_msgdesc_t *fields, const void *msg);
+
+int work_start(struct session *s, const engawa_Start *start);
+void work_fini(struct session *s);
+/* Decode and act. 0 or negative. */
+int work_frame(struct session *s, const uint8_t *payload, size_t len);
+int work_cursor(struct session *s, const uint8_t *payload, size_t len);
+int work_layout(struct session *s, const uint8_t *payload, size_t len);
+int work_notice(struct session *s, const uint8_t *payload, size_t len);
+int work_pong(struct session *s, const uint8_t *payload, size_t len);
+int work_end(struct session *s, const uint8_t *payload, size_t len);
+
+void input_flush(void *user); /* timer of the grid */

@@ -1,0 +1,270 @@
+/*
+ * The inner channel up to Start (docs/protocol.md 5 and 6): the handshake, the proof of the
+ * terminal ID before anything is said, then the agent's questions in the agent's order. And the
+ * records of both phases.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <pb_encode.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/wire.h"
+#include "client/inside.h"
+#include "net/frame.h"
+
+enum {
+	GENERATION = 0, /* of the first handshake of a session */
+	PROLOGUE_MAX_BYTES = 1 + 4 + 32 + 16 + TERMINAL_ID_CHARS,
+	/* the largest message that a client sends is a Reply or Facts */
+	MESSAGE_MAX_BYTES = 4096,
+};
+
+/* The work of the pool: 64 MiB and 0.1 s. It has copies of all it reads, for the session may be
+ * gone when it is done. */
+struct verify {
+	struct session *s; /* NULL when the session is gone */
+	uint8_t statement[STATEMENT_MAX_BYTES];
+	size_t len;
+	char terminal[TERMINAL_ID_SIZE];
+	uint8_t agent_key[NOISE_KEY_BYTES];
+	int result;
+};
+
+int
+channel_start(struct session *s)
+{
+	uint8_t prologue[PROLOGUE_MAX_BYTES], hash[32], out[1 + 4 + 2 + NOISE_MESSAGE1_BYTES];
+	size_t len = 0;
+	ticket_hash(s->ticket, s->ticket_len, hash);
+	struct wr w = wr_init(prologue, sizeof prologue);
+	wr_u8(&w, NOISE_SUITE_IK);
+	wr_u32(&w, GENERATION);
+	wr_bytes(&w, hash, sizeof hash);
+	wr_bytes(&w, s->ticket_body.session_id.bytes, s->ticket_body.session_id.size);
+	wr_bytes(&w, s->terminal, TERMINAL_ID_CHARS);
+	s->handshake = noise_handshake_new(
+		1, &s->device, s->ticket_body.agent_key.bytes, NULL, prologue, w.len, NULL);
+	if (!s->handshake || w.failed)
+		return -ERR_INTERNAL;
+	int r = noise_handshake_write(s->handshake, NULL, 0, out + 7, sizeof out - 7, &len);
+	if (r < 0)
+		return r;
+	w = wr_init(out, sizeof out);
+	wr_u8(&w, NOISE_SUITE_IK);
+	wr_u32(&w, GENERATION);
+	wr_u16(&w, (uint16_t)len);
+	return conn_send(s->conn, out, 7 + len);
+}
+
+void
+channel_fini(struct session *s)
+{
+	noise_handshake_free(s->handshake);
+	s->handshake = NULL;
+	noise_cipher_fini(&s->to_agent);
+	noise_cipher_fini(&s->from_agent);
+	mem_wipe(&s->secrets, sizeof s->secrets);
+	mem_wipe(&s->device, sizeof s->device);
+	if (s->verify)
+		s->verify->s = NULL;
+	s->verify = NULL;
+}
+
+static void
+run_verify(void *user)
+{
+	struct verify *v = user;
+	engawa_StatementBody body;
+	v->result =
+		statement_verify(v->statement, v->len, v->terminal, v->agent_key, wall_s(), &body);
+}
+
+/* The other side is the one that was asked for: now it may know who we are. */
+static int
+login_start(struct session *s)
+{
+	int r = noise_handshake_split(s->handshake, &s->secrets);
+	if (r < 0)
+		return r;
+	noise_handshake_free(s->handshake);
+	s->handshake = NULL;
+	r = noise_cipher_init(&s->to_agent, s->secrets.login_client);
+	if (r == 0)
+		r = noise_cipher_init(&s->from_agent, s->secrets.login_agent);
+	if (r < 0)
+		return r;
+	noise_words(s->secrets.hash, s->words);
+	session_reached(s, SESSION_CHANNEL);
+	s->state = LOGIN;
+	timer_start(s->deadline, ANSWER_MS, 0);
+	return record_send(s, engawa_InnerType_INNER_FACTS, engawa_Facts_fields, &s->facts);
+}
+
+static void
+on_verified(void *user)
+{
+	struct verify *v = user;
+	struct session *s = v->s;
+	int r = v->result;
+	mem_wipe_free(v, sizeof *v);
+	if (!s)
+		return;
+	s->verify = NULL;
+	if (r == 0)
+		r = login_start(s);
+	if (r < 0)
+		session_fail(s, r, "the agent's proof of the terminal ID");
+	else
+		conn_resume(s->conn);
+}
+
+int
+channel_data(struct session *s, const uint8_t *data, size_t len)
+{
+	struct rd r = rd_init(data, len);
+	size_t message_len = rd_u16(&r);
+	if (!r.failed && message_len > STATEMENT_MAX_BYTES + NOISE_MESSAGE2_OVERHEAD_BYTES)
+		return -ERR_TOO_LONG;
+	const uint8_t *message = rd_bytes(&r, message_len);
+	if (r.failed)
+		return 0;
+	struct verify *v = mem_array(1, sizeof *v);
+	if (!v)
+		return -ERR_INTERNAL;
+	int result = noise_handshake_read(
+		s->handshake, message, message_len, v->statement, sizeof v->statement, &v->len);
+	if (result < 0) {
+		free(v);
+		return result;
+	}
+	v->s = s;
+	memcpy(v->terminal, s->terminal, sizeof v->terminal);
+	memcpy(v->agent_key, s->ticket_body.agent_key.bytes, sizeof v->agent_key);
+	s->verify = v;
+	s->state = VERIFY;
+	timer_stop(s->deadline);
+	conn_pause(s->conn);
+	loop_work(s->loop, run_verify, on_verified, v);
+	return (int)(2 + message_len);
+}
+
+int
+record_send(struct session *s, uint8_t type, const pb_msgdesc_t *fields, const void *msg)
+{
+	uint8_t payload[MESSAGE_MAX_BYTES], wire[MESSAGE_MAX_BYTES + 1024];
+	enum record_padding padding = s->state == LOGIN ? RECORD_LOGIN : RECORD_CLIENT;
+	pb_ostream_t stream = pb_ostream_from_buffer(payload, sizeof payload);
+	int r = -ERR_TOO_LONG;
+	if (pb_encode(&stream, fields, msg))
+		r = record_seal(&s->to_agent, padding, type, payload, stream.bytes_written, wire,
+			sizeof wire);
+	if (r > 0)
+		r = conn_send(s->conn, wire, (size_t)r);
+	mem_wipe(payload, sizeof payload);
+	return r;
+}
+
+static int
+on_prompt(struct session *s, const uint8_t *payload, size_t len)
+{
+	engawa_Prompt prompt;
+	int r = frame_decode(engawa_Prompt_fields, &prompt, payload, len);
+	if (r < 0)
+		return r;
+	if (s->prompt || (prompt.kind != engawa_PromptKind_PROMPT_MAIL_CODE &&
+				 prompt.kind != engawa_PromptKind_PROMPT_PASSWORD))
+		return -ERR_PROTOCOL;
+	s->prompt = prompt.kind;
+	timer_stop(s->deadline); /* a person has time; how much, the agent says */
+	s->events->prompt(s->user, &prompt, s->words);
+	return 0;
+}
+
+static int
+on_refused(struct session *s, const uint8_t *payload, size_t len)
+{
+	engawa_Refused refused;
+	int r = frame_decode(engawa_Refused_fields, &refused, payload, len);
+	if (r < 0)
+		return r;
+	s->retry_s = refused.retry_s;
+	memcpy(s->support, refused.support, sizeof s->support);
+	session_over(s, err_find((int)refused.code) ? -(int)refused.code : -ERR_PROTOCOL, 1);
+	return 0;
+}
+
+/* Both sides change to the work keys; the login keys are gone. */
+static int
+on_start(struct session *s, const uint8_t *payload, size_t len)
+{
+	engawa_Start start;
+	int r = frame_decode(engawa_Start_fields, &start, payload, len);
+	if (r < 0)
+		return r;
+	if (s->prompt)
+		return -ERR_PROTOCOL;
+	noise_cipher_fini(&s->to_agent);
+	noise_cipher_fini(&s->from_agent);
+	r = noise_cipher_init(&s->to_agent, s->secrets.work_client);
+	if (r == 0)
+		r = noise_cipher_init(&s->from_agent, s->secrets.work_agent);
+	mem_wipe(&s->secrets, sizeof s->secrets);
+	timer_stop(s->deadline);
+	return r < 0 ? r : work_start(s, &start);
+}
+
+int
+session_reply(struct session *s, const char *text)
+{
+	engawa_Reply reply = {.kind = s->prompt};
+	if (s->state != LOGIN || !s->prompt || !str_utf8(text, strlen(text)))
+		return -ERR_PROTOCOL;
+	if (str_copy(reply.text, sizeof reply.text, text) < 0)
+		return -ERR_TOO_LONG;
+	s->prompt = engawa_PromptKind_PROMPT_NONE;
+	int r = record_send(s, engawa_InnerType_INNER_REPLY, engawa_Reply_fields, &reply);
+	mem_wipe(&reply, sizeof reply);
+	if (r < 0)
+		session_over(s, r, 0);
+	else
+		timer_start(s->deadline, ANSWER_MS, 0);
+	return 0;
+}
+
+/* What may come in which phase; everything else ends the session. */
+static const struct {
+	enum state state;
+	engawa_InnerType type;
+	int (*handle)(struct session *s, const uint8_t *payload, size_t len);
+} order[] = {
+	{LOGIN, engawa_InnerType_INNER_PROMPT, on_prompt},
+	{LOGIN, engawa_InnerType_INNER_REFUSED, on_refused},
+	{LOGIN, engawa_InnerType_INNER_START, on_start},
+	{WORK, engawa_InnerType_INNER_FRAME, work_frame},
+	{WORK, engawa_InnerType_INNER_CURSOR, work_cursor},
+	{WORK, engawa_InnerType_INNER_LAYOUT, work_layout},
+	{WORK, engawa_InnerType_INNER_NOTICE, work_notice},
+	{WORK, engawa_InnerType_INNER_PONG, work_pong},
+	{WORK, engawa_InnerType_INNER_END, work_end},
+};
+
+int
+record_data(struct session *s, const uint8_t *data, size_t len)
+{
+	uint8_t type;
+	const uint8_t *payload;
+	size_t payload_len;
+	int used = record_open(&s->from_agent, data, len, s->plain, &type, &payload, &payload_len);
+	if (used <= 0)
+		return used;
+	for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+		if (order[i].state == s->state && order[i].type == type) {
+			int r = order[i].handle(s, payload, payload_len);
+			return r < 0 ? r : used;
+		}
+	}
+	return -ERR_PROTOCOL;
+}

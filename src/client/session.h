@@ -1,0 +1,99 @@
+/*
+ * A session as a native client has it: from a terminal ID to pictures and input (docs/protocol.md 1
+ * to 8). It finds a gate, gets a ticket, proves that the office PC is the one with this ID before
+ * it says anything, carries the login's questions to the person, and then keeps a framebuffer.
+ *
+ * Events come from the loop, never from inside a call of ours; ended comes exactly once and after
+ * it only session_free and the questions at the end are allowed. session_free may be called in any
+ * event, at any time; then nothing comes any more.
+ */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crypto/noise.h"
+#include "crypto/orgfile.h"
+#include "crypto/terminal.h"
+#include "inner.pb.h"
+#include "net/loop.h"
+#include "screen/image.h"
+
+struct session;
+
+enum {
+	SESSION_BUILD = 1,
+	SESSION_TEXT_MAX_BYTES = 48
+};
+
+struct session_settings {
+	const struct orgfile *org;       /* stays the caller's, until session_free */
+	char terminal[TERMINAL_ID_SIZE]; /* by terminal_id_parse */
+	struct noise_keypair device;
+	const char *proxy;  /* as dial_start takes it; copied */
+	engawa_Facts facts; /* by facts_collect, or what a test claims to be */
+};
+
+struct session_events {
+	/* The agent asks; answer with session_reply, at leisure. words: the 照合語 of this channel,
+	 * to be shown with a mail code. */
+	void (*prompt)(void *user, const engawa_Prompt *prompt, const char *const words[2]);
+	/* Logged in: session_image has its size, input is taken from now on. */
+	void (*started)(void *user, const engawa_Start *start);
+	/* The framebuffer changed (session_image, session_rects). Acknowledged when this returns.
+	 */
+	void (*picture)(void *user);
+	/* The framebuffer has another size and is black until the next picture. May be NULL, like
+	 * the next two. */
+	void (*layout)(void *user, const engawa_Layout *layout);
+	void (*cursor)(void *user, const engawa_Cursor *cursor);
+	void (*notice)(void *user, const engawa_Notice *notice);
+	/* code: -ERR_ENDED after session_end or the person's end at the other side, else why
+	 * (-ERR_X; never -errno). */
+	void (*ended)(void *user, int code);
+};
+
+/* Starts at once. NULL when out of memory or without entropy. events must outlive the session. */
+struct session *session_new(struct loop *loop, const struct session_settings *settings,
+	const struct session_events *events, void *user);
+void session_free(struct session *session);
+/* Says End where there is somebody to say it to; ended(-ERR_ENDED) follows. */
+void session_end(struct session *session);
+
+/* Answers the open prompt. 0, -ERR_TOO_LONG, -ERR_PROTOCOL (no prompt is open or text is not
+ * UTF-8). The caller wipes text. */
+int session_reply(struct session *session, const char *text);
+
+/* Input: leaves on a 20 ms grid in this order; pointer moves are merged. 0, -ERR_CLOSED (not
+ * started, or ended), -ENOBUFS (too much at once: nothing was taken). Key and Pointer as in
+ * inner.proto; text is UTF-8 of any length, without control characters (-EINVAL). */
+int session_key(struct session *session, uint32_t usage, uint32_t keysym, int down);
+int session_pointer(struct session *session, uint32_t x_px, uint32_t y_px, uint32_t buttons);
+int session_text(struct session *session, const char *text);
+
+/* NULL before started; otherwise as decoder_image and decoder_rects say. */
+const struct image *session_image(const struct session *session);
+const struct rect *session_rects(const struct session *session, size_t *ret_count);
+
+enum session_stage {
+	SESSION_DIALLED, /* connected to a gate that answered */
+	SESSION_TICKET,
+	SESSION_CHANNEL, /* joined, handshake done, terminal ID proved */
+	SESSION_STARTED,
+	SESSION_PICTURE, /* the first */
+	SESSION_STAGES,
+};
+
+struct session_numbers {
+	uint64_t at_ms[SESSION_STAGES]; /* since session_new; 0 = not reached */
+	uint64_t bytes_in,
+		bytes_out; /* at the sockets, all of it: TLS and every gate that was tried */
+	uint64_t pictures;
+	uint64_t round_trip_ms; /* of the last ping */
+};
+
+void session_numbers(const struct session *session, struct session_numbers *ret_numbers);
+const char *session_gate(const struct session *session);  /* name of the gate in use, "" */
+const char *session_error(const struct session *session); /* what failed, for diagnosis; "" */
+const char *session_support(const struct session
+		*session); /* contact that came with a refusal, else the organisation's */
+uint32_t session_retry_s(const struct session *session); /* that came with a refusal, 0 */

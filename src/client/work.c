@@ -1,0 +1,146 @@
+/* The session after Start (docs/protocol.md 8): pictures into the framebuffer, acknowledgements,
+ * and the life of the path. */
+#include <errno.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "client/inside.h"
+#include "net/frame.h"
+
+static void
+on_ping(void *user)
+{
+	struct session *s = user;
+	struct mono now = mono_now();
+	/* when this computer slept or was busy, the silence was ours: what waits in the socket is
+	 * read before the next tick */
+	int late = s->last_ping.ns && mono_diff_ms(s->last_ping, now) > 2 * PING_MS;
+	if (!late && mono_diff_ms(s->last_byte, now) > DEAD_MS) {
+		session_fail(s, -ERR_CLOSED, "nothing came for three seconds");
+		return;
+	}
+	engawa_InnerPing ping = {.id = ++s->ping_id};
+	s->last_ping = now;
+	int r = record_send(s, engawa_InnerType_INNER_PING, engawa_InnerPing_fields, &ping);
+	if (r < 0)
+		session_fail(s, r, "ping");
+}
+
+int
+work_start(struct session *s, const engawa_Start *start)
+{
+	if (!start->has_layout || start->window_mib > s->facts.window_mib)
+		return -ERR_PROTOCOL;
+	int r = decoder_new(start->window_mib, DECODER_BGRX, &s->decoder);
+	if (r < 0)
+		return r == -EINVAL ? -ERR_PROTOCOL : -ERR_INTERNAL;
+	r = decoder_layout(s->decoder, start->layout.width_px, start->layout.height_px);
+	if (r < 0)
+		return r;
+	s->ping = timer_new(s->loop, on_ping, s);
+	s->grid = timer_new(s->loop, input_flush, s);
+	timer_start(s->ping, PING_MS, PING_MS);
+	session_reached(s, SESSION_STARTED);
+	s->state = WORK;
+	s->events->started(s->user, start);
+	return 0;
+}
+
+void
+work_fini(struct session *s)
+{
+	timer_free(s->ping);
+	timer_free(s->grid);
+	s->ping = NULL;
+	s->grid = NULL;
+	s->input_count = 0;
+}
+
+int
+work_frame(struct session *s, const uint8_t *payload, size_t len)
+{
+	engawa_Frame *f = &s->frame;
+	int r = frame_decode(engawa_Frame_fields, f, payload, len);
+	if (r == 0)
+		r = decoder_frame(s->decoder, f->seq, f->last, f->data.bytes, f->data.size);
+	if (r <= 0)
+		return r;
+	session_reached(s, SESSION_PICTURE);
+	s->numbers.pictures++;
+	engawa_Ack ack = {.seq = f->seq};
+	s->events->picture(s->user);
+	if (s->state != WORK)
+		return 0; /* ended or freed by the user */
+	return record_send(s, engawa_InnerType_INNER_ACK, engawa_Ack_fields, &ack);
+}
+
+int
+work_cursor(struct session *s, const uint8_t *payload, size_t len)
+{
+	engawa_Cursor *c = &s->cursor;
+	int r = frame_decode(engawa_Cursor_fields, c, payload, len);
+	if (r < 0)
+		return r;
+	if (c->width_px > UINT16_MAX || c->height_px > UINT16_MAX ||
+		(uint64_t)c->width_px * c->height_px * 4 != c->bgra.size ||
+		(c->width_px && (c->hot_x_px >= c->width_px || c->hot_y_px >= c->height_px)))
+		return -ERR_PROTOCOL;
+	if (s->events->cursor)
+		s->events->cursor(s->user, c);
+	return 0;
+}
+
+int
+work_layout(struct session *s, const uint8_t *payload, size_t len)
+{
+	engawa_Layout layout;
+	int r = frame_decode(engawa_Layout_fields, &layout, payload, len);
+	if (r == 0)
+		r = decoder_layout(s->decoder, layout.width_px, layout.height_px);
+	if (r < 0)
+		return r;
+	if (s->events->layout)
+		s->events->layout(s->user, &layout);
+	return 0;
+}
+
+int
+work_notice(struct session *s, const uint8_t *payload, size_t len)
+{
+	engawa_Notice notice;
+	int r = frame_decode(engawa_Notice_fields, &notice, payload, len);
+	if (r < 0)
+		return r;
+	if (s->events->notice)
+		s->events->notice(s->user, &notice);
+	return 0;
+}
+
+int
+work_pong(struct session *s, const uint8_t *payload, size_t len)
+{
+	engawa_InnerPong pong;
+	int r = frame_decode(engawa_InnerPong_fields, &pong, payload, len);
+	if (r < 0)
+		return r;
+	if (pong.id == 0 || pong.id > s->ping_id)
+		return -ERR_PROTOCOL; /* an answer to nothing */
+	if (pong.id == s->ping_id)
+		s->numbers.round_trip_ms = mono_diff_ms(s->last_ping, mono_now());
+	return 0;
+}
+
+int
+work_end(struct session *s, const uint8_t *payload, size_t len)
+{
+	engawa_End end;
+	int r = frame_decode(engawa_End_fields, &end, payload, len);
+	if (r < 0)
+		return r;
+	session_over(s,
+		end.code == 0             ? -ERR_ENDED
+		: err_find((int)end.code) ? -(int)end.code
+					  : -ERR_PROTOCOL,
+		1);
+	return 0;
+}
