@@ -1,0 +1,30 @@
+/*
+ * The gates' workers, each on its own connection to link.sock (docs/protocol.md 9). A link's number
+ * is never used twice, so an answer that comes late finds its own link or none.
+ */
+#pragma once
+#include "controller/core.h"
+
+/* Takes over an accepted descriptor. */
+void link_accept(struct core *core, int fd);
+void link_free_all(struct core *core);
+
+const char *link_gate(const struct link *link);
+
+/* To one link by number: nothing happens when it is gone. */
+void link_grant(struct core *core, uint64_t number, const engawa_LinkGrant *grant);
+void link_enrolled(struct core *core, uint64_t number, const engawa_LinkEnrolled *enrolled);
+void link_code_sent(struct core *core, uint64_t number, const engawa_LinkCodeSent *sent);
+
+/* To all links: cut this agent and refuse it (code), or take that back (code 0). */
+void link_deny_all(struct core *core, const uint8_t agent[static PRESENCE_ID_BYTES], int code);
+void link_end_session(struct link *link, const uint8_t session[static PRESENCE_ID_BYTES], int code);
+
+struct link_info {
+	const char *gate;
+	uint32_t worker, build;
+	uint64_t since_s;
+	size_t agents;
+};
+typedef void link_fn(void *user, const struct link_info *info);
+void link_each(struct core *core, link_fn *fn, void *user);
