@@ -7,6 +7,7 @@
 #include <seccomp.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -81,6 +82,8 @@ allow(scmp_filter_ctx filter, const int *calls, size_t count)
 int
 sandbox_calls(enum sandbox_profile profile)
 {
+	/* glibc reads /etc/localtime at the first use of any calendar function, gmtime_r too */
+	tzset();
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	if (!filter)
 		return -ENOMEM;
