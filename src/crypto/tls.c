@@ -27,8 +27,10 @@ enum {
 	PEER_CERTS_MAX_BYTES = 8192, /* a leaf and an issuer of CERT_DER_MAX_BYTES, with room */
 };
 
-static const uint8_t alpn_native[] = {9, 'e', 'n', 'g', 'a', 'w', 'a', '/', '1'};
-static const uint8_t alpn_http[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
+/* Length and name, as ALPN writes them. */
+static const uint8_t alpn_native[] = "\x08" TLS_ALPN_NATIVE;
+static const uint8_t alpn_http[] = "\x08" TLS_ALPN_HTTP;
+_Static_assert(sizeof TLS_ALPN_NATIVE - 1 == 8 && sizeof TLS_ALPN_HTTP - 1 == 8, "lengths above");
 
 /* 1 when the connection speaks engawa/1. */
 static int
@@ -195,7 +197,7 @@ tls_outgoing(const struct orgfile *org, X509 *cert, EVP_PKEY *key)
 	anchors[count++] = cert_parse(org->root, org->root_len);
 	/* SSL_CTX_set_alpn_protos returns 0 when it succeeds */
 	int ok = ctx && trust(ctx, anchors, count) &&
-		 SSL_CTX_set_alpn_protos(ctx, alpn_native, sizeof alpn_native) == 0 &&
+		 SSL_CTX_set_alpn_protos(ctx, alpn_native, alpn_native[0] + 1u) == 0 &&
 		 (!cert || present(ctx, cert, key, NULL, 0));
 	for (size_t i = 0; i < count; i++)
 		cert_free(anchors[i]);
@@ -230,6 +232,21 @@ tls_incoming_page(const char *chain_path, const char *key_path)
 	if (!ctx || SSL_CTX_use_certificate_chain_file(ctx, chain_path) != 1 ||
 		SSL_CTX_use_PrivateKey_file(ctx, key_path, SSL_FILETYPE_PEM) != 1 ||
 		SSL_CTX_check_private_key(ctx) != 1) {
+		SSL_CTX_free(ctx);
+		return NULL;
+	}
+	SSL_CTX_set_alpn_select_cb(ctx, select_alpn, (void *)(uintptr_t)alpn_http);
+	return ctx;
+}
+
+SSL_CTX *
+tls_incoming_page_chain(X509 *const *chain, size_t count, EVP_PKEY *key)
+{
+	SSL_CTX *ctx = context(TLS_server_method(), SIGALGS_PAGE);
+	int ok = ctx && count > 0 && present(ctx, chain[0], key, NULL, 0);
+	for (size_t i = 1; ok && i < count; i++)
+		ok = (int)SSL_CTX_add1_chain_cert(ctx, chain[i]);
+	if (!ok) {
 		SSL_CTX_free(ctx);
 		return NULL;
 	}

@@ -23,6 +23,8 @@ struct ssl_ctx_st *tls_incoming(struct x509_st *cert, struct evp_pkey_st *key, s
 	size_t issuer_count);
 /* Incoming browser: PEM chain file and key. */
 struct ssl_ctx_st *tls_incoming_page(const char *chain_path, const char *key_path);
+/* The same from memory: the leaf and what goes with it; the key may be one that is somewhere else. */
+struct ssl_ctx_st *tls_incoming_page_chain(struct x509_st *const *chain, size_t count, struct evp_pkey_st *key);
 /* One port for both: connections are made from page; one whose ClientHello offers engawa/1 goes on with native, which must
  * outlive page. */
 void tls_incoming_share(struct ssl_ctx_st *page, struct ssl_ctx_st *native);
