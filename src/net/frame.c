@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "base/mem.h"
 #include "base/str.h"
 #include "base/wire.h"
 
@@ -122,16 +121,4 @@ frame_encode(uint8_t type, const pb_msgdesc_t *fields, const void *msg, uint8_t 
 	wr_u8(&w, type);
 	wr_u24(&w, (uint32_t)stream.bytes_written);
 	return (int)(FRAME_HEADER_BYTES + stream.bytes_written);
-}
-
-int
-frame_send(struct conn *conn, uint8_t type, const pb_msgdesc_t *fields, const void *msg)
-{
-	uint8_t out[FRAME_HEADER_BYTES + FRAME_MAX_BYTES];
-	int len = frame_encode(type, fields, msg, out, sizeof out);
-	if (len < 0)
-		return len;
-	int r = conn_send(conn, out, (size_t)len);
-	mem_wipe(out, (size_t)len);
-	return r;
 }
