@@ -19,10 +19,15 @@ pace_wait_ms(const struct pace *pace, struct mono now)
 	return (int)((pace->next.ns - now.ns + 999999) / 1000000);
 }
 
-uint32_t
-pace_begin(struct pace *pace, struct mono now)
+void
+pace_capture(struct pace *pace, struct mono now)
 {
 	pace->next = mono_add_ms(now, pace->interval_ms);
+}
+
+uint32_t
+pace_begin(struct pace *pace)
+{
 	return ++pace->sent;
 }
 

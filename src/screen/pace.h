@@ -25,8 +25,12 @@ void pace_init(struct pace *pace, uint32_t interval_ms);
  */
 int pace_wait_ms(const struct pace *pace, struct mono now);
 
+/* The screen is looked at: the distance counts from here, also when nothing turns out to have
+ * changed. */
+void pace_capture(struct pace *pace, struct mono now);
+
 /* A picture is begun. Returns its number. */
-uint32_t pace_begin(struct pace *pace, struct mono now);
+uint32_t pace_begin(struct pace *pace);
 
 /* 0, or -ERR_PROTOCOL for a picture that was not sent or was acknowledged before. */
 int pace_ack(struct pace *pace, uint32_t seq);

@@ -1,0 +1,47 @@
+/* Keys and buttons into the display, through XTEST. What is held is known, so that nothing stays
+ * held. */
+#pragma once
+#include "desktop/display.h"
+#include "desktop/keymap.h"
+
+enum {
+	INJECT_HELD_MAX = 32, /* more keys at once than hands can hold */
+	INJECT_BUTTONS = 9,   /* 1-3, wheel 4-7, back 8, forward 9 */
+};
+
+struct inject {
+	struct display *display;
+	struct keymap keymap;
+	uint16_t buttons; /* bit n: button n + 1 is down */
+	struct inject_held {
+		uint32_t usage, sym; /* as the client named it */
+		xcb_keycode_t code;
+	} held[INJECT_HELD_MAX];
+	size_t held_count;
+};
+
+/* Releases what an earlier process may have left held. 0, -ENOMEM, -ERR_DESKTOP_FAILED. */
+int inject_init(struct inject *inject, struct display *display);
+/* Releases everything. */
+void inject_fini(struct inject *inject);
+
+void inject_motion(struct inject *inject, uint16_t x, uint16_t y);
+void inject_button(struct inject *inject, unsigned button, int down);
+
+/* A physical key by its usage, or when that is unknown a key that gives the keysym. 0 (done, or
+ * nothing to do), or milliseconds to wait before trying again. */
+int inject_key_down(struct inject *inject, uint32_t usage, uint32_t sym, struct mono now);
+void inject_key_up(struct inject *inject, uint32_t usage, uint32_t sym);
+/* Releases every key, or every key and button. */
+void inject_release_keys(struct inject *inject);
+void inject_release(struct inject *inject);
+
+/* Makes keys ready for the characters of a text, so that they are waited for once, not one by one.
+ */
+void inject_text_prepare(struct inject *inject, const char *text, struct mono now);
+/* Types one character. 0, milliseconds to wait, or -ERR_NOT_FOUND. Keys that the person holds are
+ * released for it. */
+int inject_character(struct inject *inject, uint32_t codepoint, struct mono now);
+
+/* First character of well-formed UTF-8 that is not empty; returns its length. */
+size_t inject_utf8(const char *text, uint32_t *ret_codepoint);

@@ -1,0 +1,246 @@
+#include <stdlib.h>
+#include <string.h>
+#include <xcb/xtest.h>
+
+#include "base/err.h"
+#include "desktop/inject.h"
+#include "desktop/usage.h"
+
+enum {
+	SYM_BACKSPACE = 0xff08,
+	SYM_F1 = 0xffbe,
+	SYM_F12 = 0xffc9,
+	SYM_SHIFT_L = 0xffe1,
+	SYM_CONTROL_L = 0xffe3,
+	SYM_CONTROL_R = 0xffe4,
+	SYM_META_L = 0xffe7,
+	SYM_ALT_R = 0xffea, /* Meta_R and Alt_L between them */
+};
+
+static void
+fake(struct inject *in, uint8_t type, uint8_t detail, int16_t x, int16_t y)
+{
+	xcb_test_fake_input(
+		in->display->c, type, detail, XCB_CURRENT_TIME, in->display->root, x, y, 0);
+}
+
+static void
+key(struct inject *in, xcb_keycode_t code, int down)
+{
+	fake(in, down ? XCB_KEY_PRESS : XCB_KEY_RELEASE, code, 0, 0);
+}
+
+/* A process that was killed could not release: a key would repeat for ever. Keys held on a real
+ * keyboard stay: XTEST has a keyboard of its own, and releases only what is down there. */
+static void
+release_strangers(struct inject *in)
+{
+	xcb_connection_t *c = in->display->c;
+	xcb_query_keymap_reply_t *keys = xcb_query_keymap_reply(c, xcb_query_keymap(c), NULL);
+	for (unsigned code = 8; keys && code < 256; code++)
+		if (keys->keys[code / 8] >> code % 8 & 1)
+			key(in, (xcb_keycode_t)code, 0);
+	free(keys);
+	for (uint8_t button = 1; button <= INJECT_BUTTONS; button++)
+		fake(in, XCB_BUTTON_RELEASE, button, 0, 0);
+}
+
+int
+inject_init(struct inject *inject, struct display *display)
+{
+	*inject = (struct inject){.display = display};
+	release_strangers(inject);
+	return keymap_init(&inject->keymap, display->c);
+}
+
+void
+inject_fini(struct inject *inject)
+{
+	if (!inject->display)
+		return;
+	inject_release(inject);
+	keymap_fini(&inject->keymap);
+}
+
+void
+inject_motion(struct inject *inject, uint16_t x, uint16_t y)
+{
+	fake(inject, XCB_MOTION_NOTIFY, 0, (int16_t)x, (int16_t)y);
+}
+
+void
+inject_button(struct inject *inject, unsigned button, int down)
+{
+	uint16_t bit = (uint16_t)(1u << (button - 1));
+	if (!(inject->buttons & bit) == !down)
+		return;
+	inject->buttons ^= bit;
+	fake(inject, down ? XCB_BUTTON_PRESS : XCB_BUTTON_RELEASE, (uint8_t)button, 0, 0);
+}
+
+void
+inject_release_keys(struct inject *inject)
+{
+	while (inject->held_count > 0)
+		key(inject, inject->held[--inject->held_count].code, 0);
+}
+
+void
+inject_release(struct inject *inject)
+{
+	inject_release_keys(inject);
+	for (unsigned button = 1; button <= INJECT_BUTTONS; button++)
+		inject_button(inject, button, 0);
+}
+
+static struct inject_held *
+find_held(struct inject *in, uint32_t usage, uint32_t sym)
+{
+	for (size_t i = 0; i < in->held_count; i++)
+		if (usage ? in->held[i].usage == usage
+			  : !in->held[i].usage && in->held[i].sym == sym)
+			return &in->held[i];
+	return NULL;
+}
+
+static int
+holds_code(const struct inject *in, xcb_keycode_t code)
+{
+	for (size_t i = 0; i < in->held_count; i++)
+		if (in->held[i].code == code)
+			return 1;
+	return 0;
+}
+
+/* Something between two keysyms is held. */
+static int
+holds_sym(const struct inject *in, xcb_keysym_t first, xcb_keysym_t last)
+{
+	for (size_t i = 0; i < in->held_count; i++) {
+		xcb_keysym_t sym = keymap_meaning(&in->keymap, in->held[i].code);
+		if (sym >= first && sym <= last)
+			return 1;
+	}
+	return 0;
+}
+
+/* Ctrl+Alt+F1 would show another console, which nobody captures; Ctrl+Alt+Backspace may end the
+ * display. */
+static int
+forbidden(const struct inject *in, xcb_keycode_t code)
+{
+	xcb_keysym_t sym = keymap_meaning(&in->keymap, code);
+	return (sym == SYM_BACKSPACE || (sym >= SYM_F1 && sym <= SYM_F12)) &&
+	       holds_sym(in, SYM_CONTROL_L, SYM_CONTROL_R) && holds_sym(in, SYM_META_L, SYM_ALT_R);
+}
+
+/* Keycode of Shift when the key needs one that the person does not hold, else 0. */
+static xcb_keycode_t
+shift_for(struct inject *in, struct keymap_key k, struct mono now)
+{
+	struct keymap_key shift;
+	if (!k.shift || keymap_find(&in->keymap, SYM_SHIFT_L, now, &shift) != 0 ||
+		holds_code(in, shift.code))
+		return 0;
+	return shift.code;
+}
+
+int
+inject_key_down(struct inject *in, uint32_t usage, uint32_t sym, struct mono now)
+{
+	if (find_held(in, usage, sym) || in->held_count == INJECT_HELD_MAX)
+		return 0;
+	struct keymap_key k = {keymap_physical(&in->keymap, usage_evdev(usage)), 0};
+	if (!k.code) {
+		int wait = keymap_find(&in->keymap, sym, now, &k);
+		if (wait != 0)
+			return wait > 0 ? wait : 0;
+	}
+	if (holds_code(in, k.code) || forbidden(in, k.code))
+		return 0;
+	xcb_keycode_t shift = shift_for(in, k, now);
+	if (shift)
+		key(in, shift, 1);
+	key(in, k.code, 1);
+	if (shift)
+		key(in, shift, 0);
+	keymap_used(&in->keymap, k.code, now);
+	in->held[in->held_count++] = (struct inject_held){usage, sym, k.code};
+	return 0;
+}
+
+void
+inject_key_up(struct inject *in, uint32_t usage, uint32_t sym)
+{
+	struct inject_held *held = find_held(in, usage, sym);
+	if (!held)
+		return;
+	key(in, held->code, 0);
+	size_t after = (size_t)(in->held + --in->held_count - held);
+	memmove(held, held + 1, after * sizeof *held);
+}
+
+void
+inject_text_prepare(struct inject *in, const char *text, struct mono now)
+{
+	struct keymap_key ignored;
+	uint32_t codepoint;
+	/* the first that must wait for a spare key to rest ends it: later ones would take its place
+	 */
+	for (size_t n; *text && (n = inject_utf8(text, &codepoint)) > 0; text += n)
+		if (keymap_find(&in->keymap, keymap_sym(codepoint), now, &ignored) >
+			KEYMAP_SETTLE_MS + 1)
+			return;
+}
+
+/* Caps Lock turns letters over. */
+static int
+caps_lock(struct inject *in)
+{
+	xcb_connection_t *c = in->display->c;
+	xcb_query_pointer_reply_t *p =
+		xcb_query_pointer_reply(c, xcb_query_pointer(c, in->display->root), NULL);
+	int on = p && p->mask & XCB_MOD_MASK_LOCK;
+	free(p);
+	return on;
+}
+
+static int
+is_letter(xcb_keysym_t sym)
+{
+	return (sym >= 'a' && sym <= 'z') || (sym >= 'A' && sym <= 'Z');
+}
+
+int
+inject_character(struct inject *in, uint32_t codepoint, struct mono now)
+{
+	struct keymap_key k;
+	xcb_keysym_t sym = keymap_sym(codepoint);
+	int r = keymap_find(&in->keymap, sym, now, &k);
+	if (r != 0)
+		return r;
+	inject_release_keys(in);
+	if (is_letter(sym) && caps_lock(in))
+		k.shift = !k.shift;
+	xcb_keycode_t shift = shift_for(in, k, now);
+	if (shift)
+		key(in, shift, 1);
+	key(in, k.code, 1);
+	key(in, k.code, 0);
+	if (shift)
+		key(in, shift, 0);
+	keymap_used(&in->keymap, k.code, now);
+	return 0;
+}
+
+size_t
+inject_utf8(const char *text, uint32_t *ret_codepoint)
+{
+	const uint8_t *s = (const uint8_t *)text;
+	size_t n = s[0] < 0x80 ? 1 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+	uint32_t v = n == 1 ? s[0] : s[0] & (0x7fu >> n);
+	for (size_t i = 1; i < n; i++)
+		v = v << 6 | (s[i] & 0x3fu);
+	*ret_codepoint = v;
+	return n;
+}

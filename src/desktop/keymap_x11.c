@@ -1,0 +1,216 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "desktop/keymap.h"
+
+enum {
+	EVDEV_OFFSET = 8, /* X keycodes of the evdev rules */
+	SYM_RETURN = 0xff0d,
+	SYM_TAB = 0xff09,
+	SYM_UP = 0xff52,
+	SYM_DOWN = 0xff54,
+	CODE_UP = 111,
+	CODE_DOWN = 116,
+	SYM_UNICODE = 0x01000000, /* X11 protocol, appendix A: keysyms of Unicode characters */
+};
+
+static xcb_keysym_t
+sym_at(const struct keymap *m, unsigned code, unsigned level)
+{
+	if (code < m->first || code > m->last || level >= m->per_code)
+		return 0;
+	return m->syms[(size_t)(code - m->first) * m->per_code + level];
+}
+
+static int
+read_map(struct keymap *m)
+{
+	const xcb_setup_t *setup = xcb_get_setup(m->c);
+	m->first = setup->min_keycode;
+	m->last = setup->max_keycode;
+	xcb_get_keyboard_mapping_reply_t *reply = xcb_get_keyboard_mapping_reply(m->c,
+		xcb_get_keyboard_mapping(m->c, m->first, (uint8_t)(m->last - m->first + 1)), NULL);
+	if (!reply)
+		return -ERR_DESKTOP_FAILED;
+	size_t count = (size_t)(m->last - m->first + 1) * reply->keysyms_per_keycode;
+	int ok = reply->keysyms_per_keycode > 0 &&
+		 (size_t)xcb_get_keyboard_mapping_keysyms_length(reply) >= count;
+	xcb_keysym_t *syms = ok ? malloc(count * sizeof *syms) : NULL;
+	if (syms) {
+		memcpy(syms, xcb_get_keyboard_mapping_keysyms(reply), count * sizeof *syms);
+		free(m->syms);
+		m->syms = syms;
+		m->per_code = reply->keysyms_per_keycode;
+		m->evdev = sym_at(m, CODE_UP, 0) == SYM_UP && sym_at(m, CODE_DOWN, 0) == SYM_DOWN;
+		m->stale = 0;
+	}
+	free(reply);
+	return syms ? 0 : -ERR_DESKTOP_FAILED;
+}
+
+static int
+unbound(const struct keymap *m, unsigned code)
+{
+	for (unsigned level = 0; level < m->per_code; level++)
+		if (sym_at(m, code, level))
+			return 0;
+	return 1;
+}
+
+static void
+find_spares(struct keymap *m)
+{
+	/* from the top: low ones without a meaning are keys that some keyboards have */
+	for (unsigned code = m->last; code >= m->first && m->spare_count < KEYMAP_SPARES_MAX;
+		code--)
+		if (unbound(m, code))
+			m->spares[m->spare_count++].code = (xcb_keycode_t)code;
+}
+
+int
+keymap_init(struct keymap *keymap, xcb_connection_t *c)
+{
+	*keymap = (struct keymap){.c = c};
+	int r = read_map(keymap);
+	if (r == 0)
+		find_spares(keymap);
+	return r;
+}
+
+static void
+bind_spare(struct keymap *m, struct keymap_spare *spare, xcb_keysym_t sym)
+{
+	/* both levels, so that a Shift held by somebody changes nothing */
+	xcb_keysym_t syms[2] = {sym, sym};
+	xcb_change_keyboard_mapping(m->c, 1, spare->code, 2, syms);
+	spare->sym = sym;
+}
+
+void
+keymap_fini(struct keymap *keymap)
+{
+	for (size_t i = 0; i < keymap->spare_count; i++)
+		if (keymap->spares[i].sym)
+			bind_spare(keymap, &keymap->spares[i], 0);
+	free(keymap->syms);
+	*keymap = (struct keymap){.c = keymap->c};
+}
+
+void
+keymap_changed(struct keymap *keymap)
+{
+	keymap->stale = 1;
+}
+
+static int
+is_spare(const struct keymap *m, unsigned code)
+{
+	for (size_t i = 0; i < m->spare_count; i++)
+		if (m->spares[i].code == code)
+			return 1;
+	return 0;
+}
+
+/* After somebody changed the map: spare keys that got a meaning meanwhile are theirs. */
+static void
+refresh(struct keymap *m)
+{
+	if (!m->stale || read_map(m) < 0)
+		return;
+	size_t kept = 0;
+	for (size_t i = 0; i < m->spare_count; i++)
+		if (sym_at(m, m->spares[i].code, 0) == m->spares[i].sym)
+			m->spares[kept++] = m->spares[i];
+	m->spare_count = kept;
+}
+
+static int
+find_mapped(const struct keymap *m, xcb_keysym_t sym, struct keymap_key *ret_key)
+{
+	for (unsigned level = 0; level < 2; level++)
+		for (unsigned code = m->first; code <= m->last; code++)
+			if (sym_at(m, code, level) == sym && !is_spare(m, code)) {
+				*ret_key = (struct keymap_key){(xcb_keycode_t)code, (int)level};
+				return 0;
+			}
+	return -ERR_NOT_FOUND;
+}
+
+/* Milliseconds until t, rounded up. */
+static int
+until(struct mono now, struct mono t)
+{
+	return mono_before(now, t) ? (int)mono_diff_ms(now, t) + 1 : 0;
+}
+
+/* The one whose last use is the longest ago: what is typed often stays bound. */
+static struct keymap_spare *
+oldest(struct keymap *m)
+{
+	struct keymap_spare *best = &m->spares[0];
+	for (size_t i = 1; i < m->spare_count; i++)
+		if (mono_before(m->spares[i].rest, best->rest))
+			best = &m->spares[i];
+	return best;
+}
+
+int
+keymap_find(struct keymap *m, xcb_keysym_t sym, struct mono now, struct keymap_key *ret_key)
+{
+	refresh(m);
+	if (sym == 0)
+		return -ERR_NOT_FOUND;
+	if (find_mapped(m, sym, ret_key) == 0)
+		return 0;
+	if (m->spare_count == 0)
+		return -ERR_NOT_FOUND;
+	struct keymap_spare *spare = NULL;
+	for (size_t i = 0; i < m->spare_count && !spare; i++)
+		if (m->spares[i].sym == sym)
+			spare = &m->spares[i];
+	if (!spare) {
+		spare = oldest(m);
+		int wait = until(now, spare->rest);
+		if (wait > 0)
+			return wait;
+		bind_spare(m, spare, sym);
+		spare->ready = mono_add_ms(now, KEYMAP_SETTLE_MS);
+		spare->rest = mono_add_ms(now, KEYMAP_SETTLE_MS + KEYMAP_REST_MS);
+	}
+	*ret_key = (struct keymap_key){spare->code, 0};
+	return until(now, spare->ready);
+}
+
+void
+keymap_used(struct keymap *m, xcb_keycode_t code, struct mono now)
+{
+	for (size_t i = 0; i < m->spare_count; i++)
+		if (m->spares[i].code == code)
+			m->spares[i].rest = mono_add_ms(now, KEYMAP_REST_MS);
+}
+
+xcb_keycode_t
+keymap_physical(const struct keymap *m, uint16_t evdev)
+{
+	unsigned code = evdev + EVDEV_OFFSET;
+	return m->evdev && evdev && code >= m->first && code <= m->last ? (xcb_keycode_t)code : 0;
+}
+
+xcb_keysym_t
+keymap_meaning(const struct keymap *m, xcb_keycode_t code)
+{
+	return sym_at(m, code, 0);
+}
+
+xcb_keysym_t
+keymap_sym(uint32_t codepoint)
+{
+	if (codepoint == '\n' || codepoint == '\r')
+		return SYM_RETURN;
+	if (codepoint == '\t')
+		return SYM_TAB;
+	if (codepoint < 0x20 || (codepoint >= 0x7f && codepoint < 0xa0))
+		return 0;
+	return codepoint < 0x100 ? codepoint : SYM_UNICODE | codepoint;
+}

@@ -1,0 +1,9 @@
+/* The watermark of this session, drawn in a child: Pango opens files and starts threads, and
+ * neither may be left behind in a process that then gives up its rights. */
+#pragma once
+#include <stddef.h>
+
+#include "screen/watermark.h"
+
+/* count lines; none gives NULL, which marks nothing. 0, -errno, -EIO when the child failed. */
+int mark_draw(const char *const *lines, size_t count, struct watermark **ret_watermark);

@@ -1,0 +1,515 @@
+#include "desktop/session.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xcb/damage.h>
+#include <xcb/xcbext.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "desktop.pb.h"
+#include "desktop/capture.h"
+#include "desktop/input.h"
+#include "desktop/link.h"
+#include "inner.pb.h"
+#include "net/frame.h"
+#include "screen/damage.h"
+#include "screen/encode.h"
+#include "screen/pace.h"
+#include "screen/picture.h"
+
+enum {
+	CURSOR_INTERVAL_MS = 40, /* an animated cursor is no video */
+	HANG_MS = 15000,         /* a display that does not answer for so long has failed */
+	RELEASE_WAIT_MS = 3000,
+	PIECES_PER_ROUND = 4,
+	REFUSALS_MAX = 50, /* of captures in a row: more is no resize */
+};
+
+enum state {
+	IDLE,
+	CAPTURE,
+	SEND
+};
+
+struct session {
+	struct display *display;
+	struct link link;
+	struct inject inject;
+	struct input input;
+	struct capture capture;
+	xcb_damage_damage_t damage_id;
+	const struct watermark *watermark;
+	struct damage damage;
+	struct image shown; /* what the client has, or will have */
+	struct encoder *encoder;
+	struct pace pace;
+	enum state state;
+	uint32_t seq;
+	int whole;   /* the next picture covers the screen */
+	int resized; /* the display said so */
+	int cursor_stale;
+	unsigned refusals;
+	struct mono asked;       /* the oldest request under way */
+	struct mono cursor_next; /* not before */
+	struct capture_cursor cursor;
+	struct rect rects[PICTURE_RECTS_MAX];
+	engawa_Frame frame;
+	engawa_Cursor cursor_message;
+};
+
+/* Queues a message and writes what the socket takes: afterwards something is queued only while the
+ * socket is full. */
+static int
+tell(struct session *s, engawa_InnerType type, const pb_msgdesc_t *fields, const void *msg)
+{
+	int r = link_send(&s->link, (uint8_t)type, fields, msg);
+	return r < 0 ? r : link_flush(&s->link);
+}
+
+static engawa_Layout
+layout(const struct display *d)
+{
+	engawa_Layout l = {.width_px = d->width, .height_px = d->height};
+	for (size_t i = 0; i < d->monitor_count; i++)
+		l.monitors[l.monitors_count++] = (engawa_Monitor){.x_px = d->monitors[i].x,
+			.y_px = d->monitors[i].y,
+			.width_px = d->monitors[i].width,
+			.height_px = d->monitors[i].height,
+			.scale_percent = 100};
+	return l;
+}
+
+/* Buffers for the display's size. */
+static int
+resize(struct session *s)
+{
+	damage_fini(&s->damage);
+	image_fini(&s->shown);
+	capture_fini(&s->capture);
+	int r = damage_init(&s->damage, s->display->width, s->display->height);
+	if (r == 0)
+		r = image_init(&s->shown, s->display->width, s->display->height);
+	if (r < 0)
+		return r;
+	capture_init(&s->capture, s->display);
+	damage_add_all(&s->damage);
+	s->whole = 1;
+	return 0;
+}
+
+static void
+watch_damage(struct session *s)
+{
+	s->damage_id = xcb_generate_id(s->display->c);
+	xcb_damage_create(s->display->c, s->damage_id, s->display->root,
+		XCB_DAMAGE_REPORT_LEVEL_DELTA_RECTANGLES);
+}
+
+int
+session_new(int fd, struct display *display, const struct session_settings *settings,
+	struct session **ret_session)
+{
+	struct session *s = mem_new(sizeof *s);
+	s->display = display;
+	s->watermark = settings->watermark;
+	s->cursor_stale = 1;
+	s->capture.display = display;
+	pace_init(&s->pace, settings->interval_ms);
+	int r = link_init(&s->link, fd);
+	if (r == 0)
+		r = encoder_new(settings->window_mib, &s->encoder);
+	if (r == 0)
+		r = inject_init(&s->inject, display);
+	if (r == 0)
+		r = resize(s);
+	if (r == 0) {
+		input_init(&s->input, &s->inject, display);
+		watch_damage(s);
+		engawa_DesktopReady ready = {.has_layout = true, .layout = layout(display)};
+		r = link_send(&s->link, engawa_DesktopType_DESKTOP_READY,
+			engawa_DesktopReady_fields, &ready);
+	}
+	if (r < 0) {
+		session_free(s);
+		return r;
+	}
+	*ret_session = s;
+	return 0;
+}
+
+/* The display has done everything so far once it answers; when the connection ends before, releases
+ * may be lost. */
+static void
+settle(struct display *d)
+{
+	if (xcb_connection_has_error(d->c))
+		return;
+	unsigned sequence = xcb_get_input_focus(d->c).sequence;
+	struct mono now = mono_now(), end = mono_add_ms(now, RELEASE_WAIT_MS);
+	struct pollfd p = {.fd = xcb_get_file_descriptor(d->c), .events = POLLIN};
+	void *reply = NULL;
+	xcb_generic_error_t *error = NULL;
+	xcb_flush(d->c);
+	while (mono_before(now, end) && !xcb_poll_for_reply(d->c, sequence, &reply, &error)) {
+		poll(&p, 1, (int)mono_diff_ms(now, end));
+		now = mono_now();
+	}
+	free(reply);
+	free(error);
+}
+
+void
+session_free(struct session *s)
+{
+	if (!s)
+		return;
+	inject_fini(&s->inject);
+	capture_fini(&s->capture);
+	settle(s->display);
+	damage_fini(&s->damage);
+	image_fini(&s->shown);
+	encoder_free(s->encoder);
+	link_fini(&s->link);
+	mem_wipe_free(s, sizeof *s);
+}
+
+/* ---- from the display ---- */
+
+static void
+on_event(struct session *s, const xcb_generic_event_t *event)
+{
+	uint8_t type = event->response_type & 0x7f;
+	if (type == s->display->damage_event) {
+		const xcb_damage_notify_event_t *e = (const void *)event;
+		damage_add(&s->damage, e->area.x, e->area.y, e->area.width, e->area.height);
+	} else if (type == s->display->cursor_event) {
+		s->cursor_stale = 1;
+	} else if (type == s->display->screen_event) {
+		s->resized = 1;
+	} else if (type == XCB_MAPPING_NOTIFY) {
+		keymap_changed(&s->inject.keymap);
+	} else if (type == 0) {
+		const xcb_generic_error_t *e = (const void *)event;
+		LOG(DEBUG, "desktop.x_error", F_INT("error", e->error_code),
+			F_INT("request", e->major_code), F_INT("minor", e->minor_code));
+	}
+}
+
+static int
+read_display(struct session *s)
+{
+	xcb_generic_event_t *event;
+	while ((event = xcb_poll_for_event(s->display->c))) {
+		on_event(s, event);
+		free(event);
+	}
+	if (!xcb_connection_has_error(s->display->c))
+		return 0;
+	LOG(ERROR, "desktop.display_lost", F_INT("xcb", xcb_connection_has_error(s->display->c)));
+	return -ERR_DESKTOP_FAILED;
+}
+
+/* ---- from the agent ---- */
+
+static int
+take_ack(struct session *s, const uint8_t *payload, size_t len)
+{
+	engawa_Ack ack;
+	int r = frame_decode(engawa_Ack_fields, &ack, payload, len);
+	return r < 0 ? r : pace_ack(&s->pace, ack.seq);
+}
+
+static int
+take_layout(const uint8_t *payload, size_t len)
+{
+	engawa_WantLayout want;
+	int r = frame_decode(engawa_WantLayout_fields, &want, payload, len);
+	/* a desktop that belongs to a person keeps its size; the client scales or pans */
+	if (r == 0)
+		LOG(INFO, "desktop.layout_kept", F_INT("monitors", want.monitors_count));
+	return r;
+}
+
+static int
+take_message(struct session *s, uint8_t type, const uint8_t *payload, size_t len)
+{
+	if (type == engawa_InnerType_INNER_ACK)
+		return take_ack(s, payload, len);
+	if (type == engawa_InnerType_INNER_WANT_LAYOUT)
+		return take_layout(payload, len);
+	return input_take(&s->input, type, payload, len);
+}
+
+/* Takes messages and does what they say, until there are no more or the rates make them wait. */
+static int
+run_agent(struct session *s, struct mono now, int *ret_wait)
+{
+	uint8_t type;
+	const uint8_t *payload;
+	size_t len;
+	for (;;) {
+		*ret_wait = input_run(&s->input, now);
+		if (!input_room(&s->input))
+			return 0;
+		int r = link_next(&s->link, &type, &payload, &len);
+		if (r == 1)
+			r = take_message(s, type, payload, len);
+		else if (r == 0)
+			return 0;
+		if (r < 0)
+			return r;
+	}
+}
+
+/* ---- pictures ---- */
+
+static int
+tell_resize(struct session *s)
+{
+	s->resized = 0;
+	int changed = display_measure(s->display);
+	if (changed <= 0)
+		return changed;
+	int r = resize(s);
+	if (r < 0)
+		return r;
+	LOG(INFO, "desktop.resized", F_INT("width_px", s->display->width),
+		F_INT("height_px", s->display->height));
+	engawa_Layout l = layout(s->display);
+	return tell(s, engawa_InnerType_INNER_LAYOUT, engawa_Layout_fields, &l);
+}
+
+static void
+start_capture(struct session *s, struct mono now)
+{
+	struct rect areas[CAPTURE_PARTS_MAX];
+	size_t count = damage_take(&s->damage, areas, CAPTURE_PARTS_MAX);
+	/* first forget, then look: what is drawn in between is reported again */
+	xcb_damage_subtract(s->display->c, s->damage_id, XCB_NONE, XCB_NONE);
+	capture_start(&s->capture, areas, count);
+	pace_capture(&s->pace, now);
+	s->asked = now;
+	s->state = CAPTURE;
+}
+
+static void
+compare(struct session *s)
+{
+	for (size_t i = 0; i < s->capture.count; i++) {
+		struct rect area;
+		struct image view = capture_view(&s->capture, i, &area);
+		watermark_apply(s->watermark, &view, area.x, area.y);
+		damage_compare(&s->damage, &view, area.x, area.y, &s->shown);
+	}
+	size_t count = damage_changed(&s->damage, s->rects, PICTURE_RECTS_MAX);
+	if (s->whole) {
+		s->rects[0] = (struct rect){0, 0, s->shown.width, s->shown.height};
+		count = 1;
+		s->whole = 0;
+	}
+	s->state = IDLE;
+	if (count == 0)
+		return;
+	s->seq = pace_begin(&s->pace);
+	encoder_start(s->encoder, s->seq, &s->shown, s->rects, count);
+	s->state = SEND;
+}
+
+/* The display refuses when the screen has become smaller than what was asked for: its event comes,
+ * or has come. */
+static int
+refused(struct session *s)
+{
+	s->state = IDLE;
+	s->resized = 1;
+	damage_add_all(&s->damage);
+	if (++s->refusals < REFUSALS_MAX)
+		return 0;
+	LOG(ERROR, "desktop.capture_refused");
+	return -ERR_DESKTOP_FAILED;
+}
+
+static int
+send_pieces(struct session *s)
+{
+	engawa_Frame *f = &s->frame;
+	for (int i = 0; i < PIECES_PER_ROUND && s->state == SEND &&
+			link_queued(&s->link) < LINK_QUEUE_LOW_BYTES;
+		i++) {
+		int last,
+			len = encoder_next(s->encoder, f->data.bytes, sizeof f->data.bytes, &last);
+		if (len < 0)
+			return len;
+		f->seq = s->seq;
+		f->last = last;
+		f->data.size = (pb_size_t)len;
+		int r = tell(s, engawa_InnerType_INNER_FRAME, engawa_Frame_fields, f);
+		if (r < 0)
+			return r;
+		if (last)
+			s->state = IDLE;
+	}
+	return 0;
+}
+
+/* Advances by what has arrived. *ret_wait: milliseconds until time alone allows more, or
+ * PACE_NEVER. */
+static int
+run_picture(struct session *s, struct mono now, int *ret_wait)
+{
+	int r = capture_collect(&s->capture);
+	if (r == 1) {
+		s->refusals = 0;
+		compare(s);
+		r = 0;
+	} else if (r == -EAGAIN) {
+		r = refused(s);
+	}
+	if (r == 0)
+		r = send_pieces(s);
+	if (r == 0 && s->state == IDLE && s->resized && !capture_busy(&s->capture))
+		r = tell_resize(s);
+	*ret_wait = PACE_NEVER;
+	if (r < 0 || s->state != IDLE || s->damage.dirty_count == 0 || link_queued(&s->link) > 0 ||
+		capture_busy(&s->capture))
+		return r;
+	*ret_wait = pace_wait_ms(&s->pace, now);
+	if (*ret_wait == 0) {
+		start_capture(s, now);
+		*ret_wait = PACE_NEVER;
+	}
+	return 0;
+}
+
+static int
+send_cursor(struct session *s)
+{
+	engawa_Cursor *m = &s->cursor_message;
+	const struct capture_cursor *c = &s->cursor;
+	m->width_px = c->width;
+	m->height_px = c->height;
+	m->hot_x_px = c->hot_x;
+	m->hot_y_px = c->hot_y;
+	m->bgra.size = (pb_size_t)((size_t)c->width * c->height * 4);
+	memcpy(m->bgra.bytes, c->bgra, m->bgra.size);
+	return tell(s, engawa_InnerType_INNER_CURSOR, engawa_Cursor_fields, m);
+}
+
+static int
+run_cursor(struct session *s, struct mono now, int *ret_wait)
+{
+	int r = capture_cursor_collect(&s->capture, &s->cursor);
+	if (r == 1)
+		r = send_cursor(s);
+	if (r < 0 && r != -EAGAIN)
+		return r;
+	*ret_wait = -1;
+	if (!s->cursor_stale || capture_busy(&s->capture) || link_queued(&s->link) > 0)
+		return 0;
+	if (mono_before(now, s->cursor_next)) {
+		*ret_wait = (int)mono_diff_ms(now, s->cursor_next) + 1;
+		return 0;
+	}
+	capture_cursor_start(&s->capture);
+	s->cursor_stale = 0;
+	s->cursor_next = mono_add_ms(now, CURSOR_INTERVAL_MS);
+	s->asked = now;
+	return 0;
+}
+
+/* ---- the loop ---- */
+
+static int
+sooner(int a, int b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
+/* One round over everything that may go on. */
+static int
+run_once(struct session *s, struct mono now, int *ret_wait)
+{
+	int input_wait = -1, picture_wait = -1, cursor_wait = -1;
+	int r = read_display(s);
+	if (r == 0)
+		r = run_agent(s, now, &input_wait);
+	capture_arrived(&s->capture);
+	if (r == 0)
+		r = run_picture(s, now, &picture_wait);
+	if (r == 0)
+		r = run_cursor(s, now, &cursor_wait);
+	if (r == 0 && capture_busy(&s->capture) && mono_diff_ms(s->asked, now) >= HANG_MS) {
+		LOG(ERROR, "desktop.display_hangs");
+		r = -ERR_DESKTOP_FAILED;
+	}
+	if (r < 0)
+		return r;
+	xcb_flush(s->display->c);
+	*ret_wait = sooner(sooner(input_wait, picture_wait), cursor_wait);
+	if (capture_busy(&s->capture))
+		*ret_wait = sooner(*ret_wait, HANG_MS);
+	return link_flush(&s->link);
+}
+
+/* Something came in while something else was read or written; poll would not tell. */
+static int
+more_came(struct session *s)
+{
+	xcb_generic_event_t *event;
+	int more = capture_arrived(&s->capture);
+	while ((event = xcb_poll_for_queued_event(s->display->c))) {
+		on_event(s, event);
+		free(event);
+		more = 1;
+	}
+	/* pieces of a large picture, a few in each round: input is not behind them */
+	return more || (s->state == SEND && link_queued(&s->link) < LINK_QUEUE_LOW_BYTES);
+}
+
+static int
+wait_for_more(struct session *s, int wait_ms, const sigset_t *mask)
+{
+	struct pollfd p[2] = {
+		{.fd = s->link.fd,
+			.events = link_wants_input(&s->link) && input_room(&s->input) ? POLLIN : 0},
+		{.fd = xcb_get_file_descriptor(s->display->c), .events = POLLIN},
+	};
+	if (link_queued(&s->link) > 0)
+		p[0].events |= POLLOUT;
+	struct timespec t = {wait_ms / 1000, wait_ms % 1000 * 1000000L};
+	if (ppoll(p, 2, wait_ms < 0 ? NULL : &t, mask) < 0)
+		return errno == EINTR ? 0 : -errno;
+	if (p[0].revents & POLLIN)
+		return link_read(&s->link);
+	return p[0].revents & (POLLHUP | POLLERR) ? -ERR_CLOSED : 0;
+}
+
+static void
+send_end(struct session *s, int code)
+{
+	engawa_End end = {.code = (uint32_t)-code};
+	if (link_send(&s->link, engawa_InnerType_INNER_END, engawa_End_fields, &end) == 0)
+		link_flush(&s->link);
+}
+
+int
+session_run(struct session *s, const volatile int *stop)
+{
+	sigset_t none;
+	sigemptyset(&none);
+	int r = 0;
+	while (r == 0 && !*stop) {
+		int wait = -1;
+		r = run_once(s, mono_now(), &wait);
+		if (r == 0 && !more_came(s))
+			r = wait_for_more(s, wait, &none);
+	}
+	if (r < 0 && r != -ERR_CLOSED)
+		send_end(s, r <= -200 ? r : -ERR_DESKTOP_FAILED);
+	return r;
+}
