@@ -22,7 +22,7 @@ export interface Rectangle {
 }
 
 /** Returns below this are -EW numbers, above it the C library's. */
-const FIRST_CODE = -200;
+const FIRST_CODE = -100;
 
 function check(result: number): number {
 	if (result < 0) {

@@ -1,0 +1,144 @@
+/** Which page is shown, and the session behind it. */
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Prompt, Start } from "../gen/inner_pb.ts";
+import { PromptKind } from "../gen/inner_pb.ts";
+import type { Stage } from "../shared/channel.ts";
+import { Failure, type Language, codeOf } from "../shared/failure.ts";
+import { texts } from "../shared/texts.ts";
+import { Desktop } from "./desktop.tsx";
+import { LanguageContext, chooseLanguage, chosenLanguage } from "./language.tsx";
+import { CodePage, EndPage, PasswordPage, ProgressPage, TerminalPage } from "./pages.tsx";
+import { Session, type Size } from "./session.ts";
+import { Shell } from "./shell.tsx";
+import { browserFits } from "./support.ts";
+
+export interface DesktopState {
+	canvas: HTMLCanvasElement;
+	start: Start;
+	size: Size;
+	/** CSS. */
+	cursor: string;
+	slow: boolean;
+	notice: { code: number; endsAt: number } | null;
+}
+
+type Page =
+	| { is: "terminal" }
+	| { is: "progress"; stage: Stage | "reply" | "screen" }
+	| { is: "prompt"; prompt: Prompt; words: [string, string]; expiresAt: number }
+	| { is: "desktop"; desktop: DesktopState }
+	| { is: "end"; failure: Failure; reached: boolean };
+
+/** The step of the four that a page belongs to; progress stays at the step before it. */
+function stepOf(page: Page, before: number): number {
+	switch (page.is) {
+		case "terminal":
+			return 0;
+		case "prompt":
+			return page.prompt.kind === PromptKind.PROMPT_PASSWORD ? 2 : 1;
+		case "desktop":
+			return 3;
+		default:
+			return before;
+	}
+}
+
+export function App() {
+	const [language, setLanguage] = useState<Language>(chosenLanguage);
+	const [page, setPage] = useState<Page>({ is: "terminal" });
+	const [terminalId, setTerminalId] = useState("");
+	const session = useRef<Session | null>(null);
+	const step = useRef(0);
+	step.current = stepOf(page, step.current);
+
+	useEffect(() => {
+		document.documentElement.lang = language;
+		chooseLanguage(language);
+	}, [language]);
+	useEffect(() => {
+		const t = texts[language];
+		document.title = `${page.is === "desktop" ? t.desktopTitle : t.steps[step.current]} | ${t.appName}`;
+	}, [language, page.is, step.current]);
+	useEffect(() => {
+		void browserFits().then((fits) => {
+			if (!fits) {
+				setPage({ is: "end", failure: new Failure("BROWSER_OLD"), reached: false });
+			}
+		});
+	}, []);
+
+	const change = (changed: Partial<DesktopState>) =>
+		setPage((now) => (now.is === "desktop" ? { is: "desktop", desktop: { ...now.desktop, ...changed } } : now));
+
+	function connect(id: string): void {
+		setTerminalId(id);
+		setPage({ is: "progress", stage: "ticket" });
+		let cursor = "default"; // may come before the first picture
+		const current: Session = new Session(id, language, {
+			onStage: (stage) => setPage({ is: "progress", stage }),
+			onPrompt: (prompt, words) =>
+				setPage({ is: "prompt", prompt, words, expiresAt: Date.now() + 1000 * prompt.expiresS }),
+			onDesktop: (canvas, start, size) => {
+				setPage({ is: "desktop", desktop: { canvas, start, size, cursor, slow: false, notice: null } });
+			},
+			onSize: (size) => change({ size }),
+			onCursor: (next) => {
+				cursor = next;
+				change({ cursor });
+			},
+			onNotice: (code, seconds) => change({ notice: { code, endsAt: Date.now() + 1000 * seconds } }),
+			onPath: (slow) => change({ slow }),
+			onEnd: (failure, reached) => {
+				if (session.current === current) {
+					session.current = null;
+					const left = failure.code === codeOf("ENDED") && !reached;
+					setPage(left ? { is: "terminal" } : { is: "end", failure, reached });
+				}
+			},
+		});
+		session.current = current;
+	}
+
+	const cancel = () => void session.current?.end();
+	const reply = (text: string) => session.current?.reply(text);
+
+	function content() {
+		switch (page.is) {
+			case "terminal":
+				return <TerminalPage typed={terminalId} onConnect={connect} />;
+			case "progress":
+				return <ProgressPage stage={page.stage} onCancel={cancel} />;
+			case "prompt": {
+				const { prompt, words, expiresAt } = page;
+				return prompt.kind === PromptKind.PROMPT_PASSWORD ? (
+					<PasswordPage prompt={prompt} terminalId={terminalId} onReply={reply} onCancel={cancel} />
+				) : (
+					<CodePage prompt={prompt} words={words} expiresAt={expiresAt} onReply={reply} onCancel={cancel} />
+				);
+			}
+			case "end":
+				return <EndPage failure={page.failure} reached={page.reached} onAgain={() => setPage({ is: "terminal" })} />;
+		}
+	}
+
+	return (
+		<LanguageContext.Provider value={language}>
+			{page.is === "desktop" ? (
+				<Desktop
+					state={page.desktop}
+					onInput={(item) => session.current?.input(item)}
+					onStay={() => {
+						session.current?.stay();
+						change({ notice: null });
+					}}
+					onCloseNotice={() => change({ notice: null })}
+					onEnd={cancel}
+				/>
+			) : (
+				<Shell step={step.current} onLanguage={setLanguage}>
+					{content()}
+				</Shell>
+			)}
+		</LanguageContext.Provider>
+	);
+}

@@ -1,0 +1,294 @@
+/** The pages of the login. Each takes the focus when it comes, and keeps what was typed when the language changes. */
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Prompt } from "../gen/inner_pb.ts";
+import { Failure, codeOf, explain } from "../shared/failure.ts";
+import { formatTerminalId, parseTerminalId } from "../shared/terminal.ts";
+import type { texts } from "../shared/texts.ts";
+import { ErrorIcon, Field, Heading } from "./form.tsx";
+import { useLanguage, useTexts } from "./language.tsx";
+
+/** A failure inside a field: what, what to do, code. */
+function useWords(code: number): string | null {
+	const language = useLanguage();
+	if (code === 0) {
+		return null;
+	}
+	const { what, next } = explain(code, language);
+	return `${what}${language === "en" ? " " : ""}${next} (EW-${code})`;
+}
+
+export function TerminalPage({ typed, onConnect }: { typed: string; onConnect(id: string): void }) {
+	const t = useTexts();
+	const field = useRef<HTMLInputElement>(null);
+	const [wrong, setWrong] = useState(0);
+	useEffect(() => field.current?.focus(), []);
+
+	function submit(event: SubmitEvent): void {
+		event.preventDefault();
+		try {
+			onConnect(parseTerminalId(field.current!.value));
+		} catch (thrown) {
+			setWrong(Failure.of(thrown).code);
+			field.current!.focus();
+		}
+	}
+
+	return (
+		<form onSubmit={submit} noValidate>
+			<h1>{t.terminalHeading}</h1>
+			<Field
+				id="terminal-id"
+				label={t.terminalLabel}
+				support={t.terminalSupport}
+				error={useWords(wrong)}
+				inputRef={field}
+				input={{
+					type: "text",
+					name: "terminal-id",
+					defaultValue: typed && formatTerminalId(typed),
+					autocomplete: "username",
+					autocapitalize: "characters",
+					spellcheck: false,
+					maxLength: 64,
+					class: "input input-id",
+				}}
+			/>
+			<div class="actions">
+				<button type="submit" class="button button-main">
+					{t.connect}
+				</button>
+			</div>
+		</form>
+	);
+}
+
+type StageName = keyof (typeof texts)["ja"]["stages"];
+
+export function ProgressPage({ stage, onCancel }: { stage: StageName; onCancel(): void }) {
+	const t = useTexts();
+	return (
+		<>
+			<Heading>{t.progressHeading}</Heading>
+			<div class="progress">
+				<span class="spinner" aria-hidden="true" />
+				<p role="status">{t.stages[stage]}</p>
+			</div>
+			<div class="actions">
+				<button type="button" class="button" onClick={onCancel}>
+					{t.cancel}
+				</button>
+			</div>
+		</>
+	);
+}
+
+/** Seconds until then, counted down while the page is there. */
+export function useCountdown(endsAt: number): number {
+	const [now, setNow] = useState(Date.now);
+	useEffect(() => {
+		const timer = setInterval(() => setNow(Date.now()), 1000);
+		return () => clearInterval(timer);
+	}, []);
+	return Math.max(0, Math.ceil((endsAt - now) / 1000));
+}
+
+interface CodePageProps {
+	prompt: Prompt;
+	words: [string, string];
+	expiresAt: number;
+	onReply(text: string): void;
+	onCancel(): void;
+}
+
+export function CodePage({ prompt, words, expiresAt, onReply, onCancel }: CodePageProps) {
+	const t = useTexts();
+	const field = useRef<HTMLInputElement>(null);
+	const [missing, setMissing] = useState(false);
+	const left = useCountdown(expiresAt);
+	const digits = prompt.digits || 8;
+	const refused = useWords(prompt.wrong);
+	useEffect(() => field.current?.focus(), [prompt]);
+
+	function submit(event: SubmitEvent): void {
+		event.preventDefault();
+		const code = field.current!.value.normalize("NFKC").replace(/[\s\p{Pd}]/gu, "");
+		if (code.length === digits && /^[0-9]+$/.test(code)) {
+			onReply(code);
+		} else {
+			setMissing(true);
+			field.current!.focus();
+		}
+	}
+
+	return (
+		<form onSubmit={submit} noValidate>
+			<h1>{t.codeHeading}</h1>
+			<p>{prompt.maskedAddress ? t.codeSent(prompt.maskedAddress) : t.codeSentSomewhere}</p>
+			<dl class="words">
+				<dt>{t.wordsLabel}</dt>
+				<dd lang="ja">
+					{words.map((word) => (
+						<span key={word} class="word">
+							{word}
+						</span>
+					))}
+				</dd>
+			</dl>
+			<p class="support">{t.wordsSupport}</p>
+			<Field
+				id="code"
+				label={t.codeLabel}
+				support={t.codeSupport(digits)}
+				error={missing ? t.codeMissing(digits) : refused}
+				inputRef={field}
+				input={{
+					type: "text",
+					name: "code",
+					inputMode: "numeric",
+					autocomplete: "one-time-code",
+					spellcheck: false,
+					maxLength: 32,
+					class: "input input-code",
+				}}
+			>
+				{prompt.expiresS > 0 && (
+					<p class="support" role="timer" aria-live="off">
+						{left > 0 ? t.codeExpires(Math.floor(left / 60), left % 60) : t.codeExpired}
+					</p>
+				)}
+			</Field>
+			<div class="actions">
+				<button type="submit" class="button button-main">
+					{t.next}
+				</button>
+				<button type="button" class="button" onClick={onCancel}>
+					{t.cancel}
+				</button>
+			</div>
+		</form>
+	);
+}
+
+interface PasswordPageProps {
+	prompt: Prompt;
+	terminalId: string;
+	onReply(text: string): void;
+	onCancel(): void;
+}
+
+export function PasswordPage({ prompt, terminalId, onReply, onCancel }: PasswordPageProps) {
+	const t = useTexts();
+	const field = useRef<HTMLInputElement>(null);
+	const [missing, setMissing] = useState(false);
+	const [shown, setShown] = useState(false);
+	const refused = useWords(prompt.wrong);
+	useEffect(() => field.current?.focus(), [prompt]);
+
+	function submit(event: SubmitEvent): void {
+		event.preventDefault();
+		const password = field.current!.value;
+		if (password !== "") {
+			field.current!.value = "";
+			onReply(password);
+		} else {
+			setMissing(true);
+			field.current!.focus();
+		}
+	}
+
+	return (
+		<form onSubmit={submit} noValidate>
+			<h1>{t.passwordHeading}</h1>
+			{/* tells a password manager whose password it is */}
+			<input type="text" name="terminal-id" autocomplete="username" value={terminalId} readOnly hidden />
+			<Field
+				id="password"
+				label={t.passwordLabel}
+				support={t.passwordSupport}
+				error={missing ? t.passwordMissing : refused}
+				inputRef={field}
+				input={{
+					type: shown ? "text" : "password",
+					name: "password",
+					autocomplete: "current-password",
+					autocapitalize: "none",
+					spellcheck: false,
+					maxLength: 128,
+					class: "input",
+				}}
+			>
+				<label class="check">
+					<input type="checkbox" checked={shown} onChange={(event) => setShown(event.currentTarget.checked)} />
+					<span>{t.showPassword}</span>
+				</label>
+			</Field>
+			<div class="actions">
+				<button type="submit" class="button button-main">
+					{t.connect}
+				</button>
+				<button type="button" class="button" onClick={onCancel}>
+					{t.cancel}
+				</button>
+			</div>
+		</form>
+	);
+}
+
+const LOST = ["CLOSED", "TIMEOUT", "SLOW", "DRAIN", "CRYPTO", "PROTOCOL"];
+const ENDED = ["ENDED", "ENDED_BY_ADMIN", "TAKEN_OVER", "IDLE"];
+
+export function EndPage({ failure, reached, onAgain }: { failure: Failure; reached: boolean; onAgain(): void }) {
+	const t = useTexts();
+	const { what, next } = explain(failure.code, useLanguage());
+	const [copied, setCopied] = useState(false);
+	const isOne = (names: string[]) => names.some((name) => codeOf(name) === failure.code);
+	const wanted = failure.code === codeOf("ENDED");
+	const heading = isOne(ENDED) ? t.endedHeading : reached && isOne(LOST) ? t.lostHeading : t.refusedHeading;
+	const todo = [next, failure.retrySeconds > 0 ? t.retry(failure.retrySeconds) : ""].filter(Boolean);
+
+	async function copy(): Promise<void> {
+		const lines = [`EW-${failure.code}`, what, ...todo, failure.support, new Date().toISOString()];
+		await navigator.clipboard.writeText(lines.filter(Boolean).join("\n"));
+		setCopied(true);
+	}
+
+	return (
+		<>
+			<Heading>{heading}</Heading>
+			<div class={wanted ? "banner" : "banner banner-error"}>
+				{!wanted && <ErrorIcon />}
+				<div>
+					<p class="banner-what">{what}</p>
+					{todo.length > 0 && (
+						<>
+							<h2>{t.whatToDo}</h2>
+							{todo.map((line) => (
+								<p key={line}>{line}</p>
+							))}
+						</>
+					)}
+					{failure.support && (
+						<>
+							<h2>{t.support}</h2>
+							<p>{failure.support}</p>
+						</>
+					)}
+					<p class="banner-code">
+						{t.code}: <strong>EW-{failure.code}</strong>
+					</p>
+				</div>
+			</div>
+			<div class="actions">
+				<button type="button" class="button button-main" onClick={onAgain}>
+					{t.again}
+				</button>
+				{!wanted && (
+					<button type="button" class="button" onClick={() => void copy()}>
+						{t.copy}
+					</button>
+				)}
+			</div>
+			<p role="status">{copied ? t.copied : ""}</p>
+		</>
+	);
+}

@@ -1,0 +1,230 @@
+/**
+ * One session, from the terminal ID to its end (docs/protocol.md 6 and 8).
+ *
+ *   connect -> Facts -> (Prompt / Reply)* -> Start -> work -> End
+ *
+ * Everything the other side does out of turn ends it.
+ */
+import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
+import {
+	AckSchema, ClientKind, ContinueSchema, CursorSchema, EndSchema, FactsSchema, FrameSchema, InnerPingSchema,
+	InnerType, KeySchema, LayoutSchema, NoticeSchema, PointerSchema, type Prompt, PromptSchema, RefusedSchema, ReplySchema,
+	type Start, StartSchema, TextSchema,
+} from "../gen/inner_pb.ts";
+import { BUILD, Channel, type Stage } from "../shared/channel.ts";
+import { Failure, type Language, codeOf } from "../shared/failure.ts";
+import { decode } from "../shared/frame.ts";
+import type { InnerRecord } from "../shared/record.ts";
+import { wordsOf } from "../shared/words.ts";
+import { cursorStyle } from "./cursor.ts";
+import { deriveInWorker } from "./derive.ts";
+import { homeMonitors, homeName, homeSystem } from "./home.ts";
+import type { Item } from "./outbox.ts";
+import { Screen } from "./screen.ts";
+
+const SLOW_PATH_MS = 1500;
+const DEAD_PATH_MS = 3000;
+/** Where the page has little memory, a shorter history costs bytes on the wire. */
+const WINDOW_MIB = 32;
+const WINDOW_SMALL_MIB = 8;
+const SMALL_DEVICE_GIB = 4;
+
+export interface Size {
+	widthPx: number;
+	heightPx: number;
+}
+
+export interface SessionEvents {
+	onStage(stage: Stage | "reply" | "screen"): void;
+	onPrompt(prompt: Prompt, words: [string, string]): void;
+	/** The first picture is on the canvas. */
+	onDesktop(canvas: HTMLCanvasElement, start: Start, size: Size): void;
+	onSize(size: Size): void;
+	/** A value for CSS `cursor`. */
+	onCursor(style: string): void;
+	onNotice(code: number, seconds: number): void;
+	/** Each second: whether the path is slower than it should be. */
+	onPath(slow: boolean): void;
+	/** Once, and last. reached: the login had succeeded. */
+	onEnd(failure: Failure, reached: boolean): void;
+}
+
+export class Session {
+	private channel: Channel | null = null;
+	private screen: Screen | null = null;
+	private open: Prompt | null = null;
+	private readonly stop = new AbortController();
+	private pings = 0n;
+
+	constructor(
+		private readonly terminalId: string,
+		private readonly language: Language,
+		private readonly events: SessionEvents,
+	) {
+		void this.run();
+	}
+
+	/** Answers the open prompt. */
+	reply(text: string): void {
+		const prompt = this.open;
+		if (prompt) {
+			this.open = null;
+			this.events.onStage("reply");
+			void this.send(InnerType.INNER_REPLY, ReplySchema, { kind: prompt.kind, text });
+		}
+	}
+
+	input(item: Item): void {
+		switch (item.kind) {
+			case "pointer":
+				return void this.send(InnerType.INNER_POINTER, PointerSchema, item);
+			case "key":
+				return void this.send(InnerType.INNER_KEY, KeySchema, item);
+			case "text":
+				return void this.send(InnerType.INNER_TEXT, TextSchema, item);
+		}
+	}
+
+	/** The person is there: no end for idleness. */
+	stay(): void {
+		void this.send(InnerType.INNER_CONTINUE, ContinueSchema, {});
+	}
+
+	/** The person ends it. */
+	async end(): Promise<void> {
+		const failure = new Failure("ENDED");
+		this.stop.abort(failure);
+		if (this.screen) {
+			await this.send(InnerType.INNER_END, EndSchema, { code: failure.code });
+		}
+		this.channel?.close(failure);
+	}
+
+	private async run(): Promise<void> {
+		try {
+			this.channel = await Channel.connect({
+				terminalId: this.terminalId,
+				locale: this.language,
+				onStage: (stage) => this.events.onStage(stage),
+				derive: deriveInWorker,
+				signal: this.stop.signal,
+			});
+			this.stop.signal.throwIfAborted();
+			await this.work(await this.login());
+		} catch (thrown) {
+			const failure = Failure.of(thrown);
+			this.channel?.close(failure);
+			this.events.onEnd(failure, this.screen !== null);
+			this.screen?.close();
+		}
+	}
+
+	private async login(): Promise<Start> {
+		const words = wordsOf(this.channel!.hash);
+		const { deviceMemory = SMALL_DEVICE_GIB } = navigator as { deviceMemory?: number };
+		await this.send(InnerType.INNER_FACTS, FactsSchema, {
+			kind: ClientKind.CLIENT_HTML5,
+			build: BUILD,
+			os: homeSystem(),
+			computerName: homeName(),
+			locale: this.language,
+			monitors: homeMonitors(),
+			windowMib: deviceMemory < SMALL_DEVICE_GIB ? WINDOW_SMALL_MIB : WINDOW_MIB,
+		});
+		this.events.onStage("reply");
+		for (;;) {
+			const record = await this.channel!.receive();
+			switch (record.type) {
+				case InnerType.INNER_PROMPT:
+					if (this.open) {
+						throw new Failure("PROTOCOL");
+					}
+					this.open = decode(PromptSchema, record.payload);
+					this.events.onPrompt(this.open, words);
+					break;
+				case InnerType.INNER_REFUSED: {
+					const { code, support, retryS } = decode(RefusedSchema, record.payload);
+					throw new Failure(code || "PROTOCOL", support, retryS);
+				}
+				case InnerType.INNER_START:
+					if (this.open) {
+						throw new Failure("PROTOCOL");
+					}
+					return decode(StartSchema, record.payload);
+				default:
+					throw this.unexpected(record);
+			}
+		}
+	}
+
+	private async work(start: Start): Promise<void> {
+		const { layout } = start;
+		if (!layout) {
+			throw new Failure("PROTOCOL");
+		}
+		this.channel!.startWork();
+		this.events.onStage("screen");
+		let size: Size = layout;
+		let shown = false;
+		const screen = new Screen(start.windowMib, {
+			onDrawn: (seq) => {
+				void this.send(InnerType.INNER_ACK, AckSchema, { seq });
+				if (!shown) {
+					shown = true;
+					this.events.onDesktop(screen.canvas, start, size);
+				}
+			},
+			onFailed: (failure) => this.channel!.close(failure),
+			onTick: () => this.onTick(),
+		});
+		this.screen = screen;
+		screen.layout(layout.widthPx, layout.heightPx);
+		for (;;) {
+			const record = await this.channel!.receive();
+			switch (record.type) {
+				case InnerType.INNER_FRAME:
+					await screen.frame(decode(FrameSchema, record.payload));
+					break;
+				case InnerType.INNER_LAYOUT:
+					size = decode(LayoutSchema, record.payload);
+					screen.layout(size.widthPx, size.heightPx);
+					this.events.onSize(size);
+					break;
+				case InnerType.INNER_CURSOR:
+					this.events.onCursor(cursorStyle(decode(CursorSchema, record.payload)));
+					break;
+				case InnerType.INNER_NOTICE: {
+					const { code, seconds } = decode(NoticeSchema, record.payload);
+					this.events.onNotice(code, seconds);
+					break;
+				}
+				case InnerType.INNER_PONG:
+					break; // any byte is a sign of life
+				default:
+					throw this.unexpected(record);
+			}
+		}
+	}
+
+	/** End is allowed at any time; all else that is not expected is a violation. */
+	private unexpected(record: InnerRecord): Failure {
+		if (record.type === InnerType.INNER_END) {
+			return new Failure(decode(EndSchema, record.payload).code || codeOf("CLOSED"));
+		}
+		return new Failure("PROTOCOL");
+	}
+
+	private onTick(): void {
+		const silenceMs = performance.now() - this.channel!.heardAt;
+		if (silenceMs > DEAD_PATH_MS) {
+			this.channel!.close(new Failure("CLOSED"));
+		} else {
+			this.events.onPath(silenceMs > SLOW_PATH_MS);
+			void this.send(InnerType.INNER_PING, InnerPingSchema, { id: ++this.pings });
+		}
+	}
+
+	private send<S extends DescMessage>(type: InnerType, schema: S, init: MessageInitShape<S>): Promise<void> {
+		return this.channel?.send(type, schema, init) ?? Promise.resolve();
+	}
+}
