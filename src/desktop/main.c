@@ -173,13 +173,13 @@ run(const struct settings *settings)
 	r = draw_mark(&start, &watermark);
 	if (r == 0)
 		r = open_display(&start, &display);
+	alarm(0); /* no call for it afterwards */
 	if (r == 0)
 		r = give_up_rights(settings);
 	struct session_settings how = {
 		start.window_mib, (uint32_t)settings->frame_interval_ms, watermark};
 	if (r == 0)
 		r = session_new(AGENT_FD, &display, &how, &session);
-	alarm(0);
 	if (r == 0) {
 		LOG(INFO, "desktop.ready", F_INT("width_px", display.width),
 			F_INT("height_px", display.height), F_INT("shm", display.shm));
