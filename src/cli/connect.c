@@ -1,0 +1,440 @@
+/* engawa connect: a session by script, for tests and for people. docs/man/engawa-connect.1.scd */
+#include <errno.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <limits.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "cli/command.h"
+#include "cli/connect_answer.h"
+#include "cli/connect_png.h"
+#include "cli/connect_script.h"
+#include "client/facts.h"
+#include "client/session.h"
+
+enum {
+	SCREEN_WIDTH_PX = 1920,
+	SCREEN_HEIGHT_PX = 1080,
+	PICTURE_MS = 20000, /* from Start to the first picture */
+	QUIET_MS = 300,   /* without a picture after the last action: the screen has come to rest */
+	SETTLE_MS = 3000, /* or never does */
+};
+
+struct connect {
+	const char *org_path, *device_path, *proxy, *screenshot;
+	struct session_settings settings;
+	struct answer_sources sources;
+	uint64_t for_ms;
+	int json;
+
+	struct loop *loop;
+	struct orgfile org;
+	struct session *session;
+	struct answer *answer;
+	struct script *script;
+	struct signal_watch *signals[2];
+	struct timer *timer;
+	char session_code[32];
+	struct mono first_picture, last_picture, script_end;
+	int acted;       /* the script is through */
+	int stopped;     /* by a signal */
+	int failure;     /* of ours; else that of the session */
+	int session_end; /* code of ended */
+};
+
+static int
+usage(void)
+{
+	fprintf(stderr,
+		"engawa connect --org FILE --id TERMINAL-ID [--proxy URL] [--device-key FILE]\n"
+		"               [--code-command CMD] [--password-file FILE] [--screenshot FILE.png] [--json] [--for TIME]\n"
+		"               [--type TEXT] [--key NAME] [--click X,Y[,BUTTON]] [--wait MS] [--latency N] ...\n");
+	return 2;
+}
+
+/* The first failure of ours; the session then ends as politely as it can. */
+static void
+stop(struct connect *c, int code)
+{
+	if (c->failure == 0)
+		c->failure = code;
+	session_end(c->session);
+}
+
+static void
+on_signal(void *user, int number)
+{
+	struct connect *c = user;
+	(void)number;
+	if (c->stopped)
+		loop_stop(c->loop); /* the second one does not wait for the other side */
+	c->stopped = 1;
+	session_end(c->session);
+}
+
+/* Everything done, and the time that was asked for is over: a screen that came to rest is the one
+ * to show. */
+static void
+on_timer(void *user)
+{
+	struct connect *c = user;
+	struct mono now = mono_now();
+	if (!c->first_picture.ns) {
+		stop(c, -ERR_DESKTOP_FAILED);
+		return;
+	}
+	int settled = mono_diff_ms(c->last_picture, now) >= QUIET_MS ||
+		      mono_diff_ms(c->script_end, now) >= SETTLE_MS;
+	if (c->acted && settled && mono_diff_ms(c->first_picture, now) >= c->for_ms)
+		session_end(c->session);
+	else
+		timer_start(c->timer, 20, 0);
+}
+
+static void
+on_script(void *user, int code)
+{
+	struct connect *c = user;
+	if (code == -ERR_CLOSED)
+		return; /* the session is ending: its code follows */
+	if (code < 0) {
+		stop(c, -ERR_INTERNAL);
+		return;
+	}
+	c->acted = 1;
+	c->script_end = c->last_picture = mono_now();
+	timer_start(c->timer, 20, 0);
+}
+
+static void
+on_answer(void *user, const char *text, int code)
+{
+	struct connect *c = user;
+	int r = text ? session_reply(c->session, text) : code;
+	if (r < 0)
+		stop(c, r);
+}
+
+static void
+on_prompt(void *user, const engawa_Prompt *prompt, const char *const words[2])
+{
+	struct connect *c = user;
+	answer_start(c->answer, prompt, words);
+}
+
+static void
+on_started(void *user, const engawa_Start *start)
+{
+	struct connect *c = user;
+	memcpy(c->session_code, start->session_code, sizeof c->session_code);
+	if (*start->message && !c->json)
+		fprintf(stderr, "%s\n", start->message);
+	timer_start(c->timer, PICTURE_MS, 0);
+}
+
+static void
+on_picture(void *user)
+{
+	struct connect *c = user;
+	c->last_picture = mono_now();
+	if (!c->first_picture.ns) {
+		c->first_picture = c->last_picture;
+		timer_stop(c->timer);
+		script_start(c->script, c->session, on_script, c);
+	}
+	script_picture(c->script);
+}
+
+static enum err_lang
+language(void)
+{
+	return err_lang(setlocale(LC_MESSAGES, NULL));
+}
+
+static void
+on_notice(void *user, const engawa_Notice *notice)
+{
+	(void)user;
+	fprintf(stderr, "engawa: %s (%u s)\n", err_text((int)notice->code, language()),
+		notice->seconds);
+}
+
+static void
+on_ended(void *user, int code)
+{
+	struct connect *c = user;
+	c->session_end = code;
+	timer_stop(c->timer);
+	loop_stop(c->loop);
+}
+
+static const struct session_events events = {
+	.prompt = on_prompt,
+	.started = on_started,
+	.picture = on_picture,
+	.notice = on_notice,
+	.ended = on_ended,
+};
+
+/* 0 when all that was asked for happened. */
+static int
+outcome(const struct connect *c)
+{
+	if (c->failure)
+		return c->failure;
+	if (c->session_end != -ERR_ENDED || (!c->acted && !c->stopped))
+		return c->session_end ? c->session_end : -ERR_ENDED;
+	return c->first_picture.ns ? 0 : -ERR_ENDED;
+}
+
+/* From stage to stage; null where it was not reached. */
+static json_t *
+times(const struct session_numbers *n)
+{
+	static const char *const names[SESSION_STAGES] = {
+		"dial", "ticket", "handshake", "login", "first_picture"};
+	json_t *root = json_object();
+	uint64_t before = 0;
+	for (size_t i = 0; i < SESSION_STAGES; i++) {
+		uint64_t at = n->at_ms[i];
+		json_object_set_new(
+			root, names[i], at ? json_integer((json_int_t)(at - before)) : json_null());
+		before = at;
+	}
+	return root;
+}
+
+static json_t *
+latency(struct connect *c)
+{
+	struct script_latency l;
+	script_latency(c->script, &l);
+	if (l.count + l.lost == 0)
+		return json_null();
+	return json_pack("{s:i, s:i, s:f, s:f}", "n", (int)l.count, "lost", (int)l.lost, "median",
+		l.median_ms, "p99", l.p99_ms);
+}
+
+static json_t *
+picture(const struct connect *c)
+{
+	const struct image *image = session_image(c->session);
+	return image ? json_pack("{s:i, s:i}", "width", image->width, "height", image->height)
+		     : json_null();
+}
+
+static void
+print_json(struct connect *c, int code)
+{
+	struct session_numbers n;
+	session_numbers(c->session, &n);
+	json_t *root = json_pack("{s:i, s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:o, s:I, s:o}", "code",
+		abs(code), "name", code ? err_name(code) : "OK", "session", c->session_code, "gate",
+		session_gate(c->session), "times_ms", times(&n), "bytes_in", (json_int_t)n.bytes_in,
+		"bytes_out", (json_int_t)n.bytes_out, "pictures", (json_int_t)n.pictures, "screen",
+		picture(c), "round_trip_ms", (json_int_t)n.round_trip_ms, "latency_ms", latency(c));
+	json_dumpf(root, stdout, JSON_INDENT(1));
+	printf("\n");
+	json_decref(root);
+}
+
+static void
+print_text(struct connect *c)
+{
+	struct session_numbers n;
+	struct script_latency l;
+	int ja = language() == ERR_LANG_JA;
+	session_numbers(c->session, &n);
+	script_latency(c->script, &l);
+	printf(ja ? "セッション %s: 画面 %llu 枚、受信 %llu バイト、送信 %llu バイト\n"
+		  : "session %s: %llu pictures, %llu bytes in, %llu bytes out\n",
+		c->session_code, (unsigned long long)n.pictures, (unsigned long long)n.bytes_in,
+		(unsigned long long)n.bytes_out);
+	if (l.count)
+		printf(ja ? "キーから画面まで: 中央値 %.1f ms、99%% %.1f ms (%zu 回)\n"
+			  : "key to picture: median %.1f ms, 99%% %.1f ms (%zu times)\n",
+			l.median_ms, l.p99_ms, l.count);
+}
+
+/* What failed, to whom to turn, and how long to wait. */
+static int
+print_failure(struct connect *c, int code)
+{
+	int status =
+		command_fail(code, *session_error(c->session) ? session_error(c->session) : NULL);
+	int ja = language() == ERR_LANG_JA;
+	if (session_retry_s(c->session))
+		fprintf(stderr,
+			ja ? "        %u 秒後にもう一度お試しください。\n"
+			   : "        Try again in %u s.\n",
+			session_retry_s(c->session));
+	if (*session_support(c->session))
+		fprintf(stderr, ja ? "        連絡先: %s\n" : "        Contact: %s\n",
+			session_support(c->session));
+	return status;
+}
+
+static int
+finish(struct connect *c)
+{
+	int code = outcome(c);
+	const struct image *image = session_image(c->session);
+	if (code == 0 && c->screenshot && image) {
+		int r = png_save(image, c->screenshot);
+		if (r < 0)
+			return command_fail(r, c->screenshot);
+	}
+	if (c->json)
+		print_json(c, code);
+	else if (code == 0)
+		print_text(c);
+	return code ? print_failure(c, code) : 0;
+}
+
+static int
+run(struct connect *c)
+{
+	static const int numbers[2] = {SIGINT, SIGTERM};
+	c->session = session_new(c->loop, &c->settings, &events, c);
+	if (!c->session)
+		return command_fail(ERR_INTERNAL, NULL);
+	c->answer = answer_new(c->loop, &c->sources, on_answer, c);
+	c->timer = timer_new(c->loop, on_timer, c);
+	for (int i = 0; i < 2; i++)
+		c->signals[i] = signal_new(c->loop, numbers[i], on_signal, c);
+	loop_run(c->loop);
+	int status = finish(c);
+	answer_free(c->answer);
+	session_free(c->session);
+	timer_free(c->timer);
+	for (int i = 0; i < 2; i++)
+		signal_free(c->signals[i]);
+	return status;
+}
+
+enum {
+	ORG = 256,
+	ID,
+	PROXY,
+	DEVICE_KEY,
+	CODE_COMMAND,
+	PASSWORD_FILE,
+	SCREENSHOT,
+	JSON,
+	FOR,
+	ACTION
+};
+
+static const struct option options[] = {
+	{"org", required_argument, NULL, ORG},
+	{"id", required_argument, NULL, ID},
+	{"proxy", required_argument, NULL, PROXY},
+	{"device-key", required_argument, NULL, DEVICE_KEY},
+	{"code-command", required_argument, NULL, CODE_COMMAND},
+	{"password-file", required_argument, NULL, PASSWORD_FILE},
+	{"screenshot", required_argument, NULL, SCREENSHOT},
+	{"json", no_argument, NULL, JSON},
+	{"for", required_argument, NULL, FOR},
+	{"type", required_argument, NULL, ACTION + SCRIPT_TYPE},
+	{"key", required_argument, NULL, ACTION + SCRIPT_KEY},
+	{"click", required_argument, NULL, ACTION + SCRIPT_CLICK},
+	{"wait", required_argument, NULL, ACTION + SCRIPT_WAIT},
+	{"latency", required_argument, NULL, ACTION + SCRIPT_LATENCY},
+	{NULL, 0, NULL, 0},
+};
+
+/* 0, or the exit status after the failure was told. */
+static int
+take_option(struct connect *c, int option, const char *name)
+{
+	int r = 0;
+	switch (option) {
+	case ORG:
+		c->org_path = optarg;
+		break;
+	case ID:
+		if (terminal_id_parse(optarg, c->settings.terminal) < 0)
+			return command_fail(ERR_TERMINAL_ID_BAD, NULL);
+		break;
+	case PROXY:
+		c->proxy = optarg;
+		break;
+	case DEVICE_KEY:
+		c->device_path = optarg;
+		break;
+	case CODE_COMMAND:
+		c->sources.code_command = optarg;
+		break;
+	case PASSWORD_FILE:
+		c->sources.password_file = optarg;
+		break;
+	case SCREENSHOT:
+		c->screenshot = optarg;
+		break;
+	case JSON:
+		c->json = 1;
+		break;
+	case FOR:
+		r = script_duration(optarg, 1000, &c->for_ms);
+		break;
+	default:
+		r = option >= ACTION
+			    ? script_add(c->script, (enum script_kind)(option - ACTION), optarg)
+			    : -EINVAL;
+	}
+	if (r < 0 && option != '?')
+		fprintf(stderr, "engawa connect: --%s %s?\n", name, optarg);
+	return r < 0 ? usage() : 0;
+}
+
+static int
+load(struct connect *c)
+{
+	char path[PATH_MAX];
+	struct conf_error error = {""};
+	int r = orgfile_load(c->org_path, &c->org, &error);
+	if (r < 0)
+		return command_fail(r, error.text[0] ? error.text : c->org_path);
+	r = c->device_path ? str_copy(path, sizeof path, c->device_path)
+			   : device_key_path(path, sizeof path);
+	if (r == 0)
+		r = device_key_load(path, &c->settings.device);
+	if (r < 0)
+		return command_fail(r, path);
+	c->settings.org = &c->org;
+	c->settings.proxy = c->proxy;
+	facts_collect(SCREEN_WIDTH_PX, SCREEN_HEIGHT_PX, &c->settings.facts);
+	return 0;
+}
+
+int
+command_connect(int argc, char **argv)
+{
+	struct connect c = {0};
+	int status = 0, index = 0, option;
+	umask(077);
+	c.loop = loop_new();
+	c.script = script_new(c.loop);
+	while (status == 0 && (option = getopt_long(argc, argv, "", options, &index)) != -1)
+		status = take_option(&c, option, option == '?' ? "" : options[index].name);
+	if (status == 0 && (optind != argc || !c.org_path || !c.settings.terminal[0]))
+		status = usage();
+	if (status == 0)
+		status = load(&c);
+	if (status == 0)
+		status = run(&c);
+	script_free(c.script);
+	loop_free(c.loop);
+	orgfile_fini(&c.org);
+	mem_wipe(&c.settings, sizeof c.settings);
+	return status;
+}

@@ -1,0 +1,320 @@
+#include "cli/connect_answer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "base/conf.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+enum {
+	TEXT_SIZE = 512,     /* of Reply.text */
+	COMMAND_MS = 300000, /* the life of a code */
+	COMMAND_TRIES = 3,
+};
+
+/* What the loop holds of a running command; it may outlive the answer. */
+struct command {
+	struct answer *answer; /* NULL when that is gone */
+	pid_t pid;
+};
+
+struct answer {
+	struct loop *loop;
+	struct answer_sources sources;
+	answer_fn *fn;
+	void *user;
+
+	struct command *command;
+	unsigned tries;
+	int fd; /* the command's output, or the terminal; -1 */
+	int echo_off;
+	struct termios saved;
+	struct watch *watch;
+	struct timer *timer; /* limit of the command; 0 ms: the answer is there */
+	int code;
+	char text[TEXT_SIZE];
+	size_t len;
+};
+
+static int
+japanese(void)
+{
+	return err_lang(setlocale(LC_MESSAGES, NULL)) == ERR_LANG_JA;
+}
+
+static void
+close_source(struct answer *a)
+{
+	timer_stop(a->timer);
+	watch_free(a->watch);
+	a->watch = NULL;
+	if (a->echo_off) {
+		tcsetattr(a->fd, TCSANOW, &a->saved);
+		fprintf(stderr, "\n");
+	}
+	a->echo_off = 0;
+	if (a->fd >= 0)
+		close(a->fd);
+	a->fd = -1;
+}
+
+static void
+report(struct answer *a)
+{
+	close_source(a);
+	while (a->len > 0 && strchr("\r\n", a->text[a->len - 1]))
+		a->len--;
+	a->text[a->len] = '\0';
+	a->fn(a->user, a->code < 0 ? NULL : a->text, a->code);
+	mem_wipe(a->text, sizeof a->text);
+	a->len = 0;
+}
+
+static void
+end_command(struct answer *a)
+{
+	if (!a->command)
+		return;
+	kill(a->command->pid, SIGTERM);
+	a->command->answer = NULL;
+	a->command = NULL;
+}
+
+static void
+on_timer(void *user)
+{
+	struct answer *a = user;
+	if (a->command) {
+		end_command(a);
+		a->code = -ERR_TIMEOUT;
+	}
+	report(a);
+}
+
+/* From the loop, so that fn is never called inside of answer_start. */
+static void
+report_soon(struct answer *a, int code)
+{
+	a->code = code;
+	timer_start(a->timer, 0, 0);
+}
+
+/* Takes what is there. 1 at the end of file, 0 when more may come, negative. */
+static int
+take(struct answer *a)
+{
+	for (;;) {
+		size_t room = sizeof a->text - 1 - a->len;
+		ssize_t n = read(a->fd, a->text + a->len, room);
+		if (n < 0)
+			return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+		if (n == 0)
+			return room == 0 ? -ERR_TOO_LONG : 1;
+		a->len += (size_t)n;
+	}
+}
+
+static void
+on_pipe(void *user, int ready)
+{
+	struct answer *a = user;
+	(void)ready;
+	if (take(a) != 0)
+		watch_set(a->watch, 0); /* the command's end tells the rest */
+}
+
+static void
+on_command(void *user, pid_t pid, int status)
+{
+	struct command *command = user;
+	struct answer *a = command->answer;
+	(void)pid;
+	free(command);
+	if (!a)
+		return;
+	a->command = NULL;
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || take(a) < 0 || a->len == 0)
+		a->code = -ERR_NO_ANSWER;
+	report(a);
+}
+
+/* The environment of ours, and what the mail will say. Strings are borrowed except the first three.
+ */
+static char **
+make_environment(const engawa_Prompt *prompt, const char *const words[2])
+{
+	extern char **environ;
+	size_t count = 0, n = 0;
+	while (environ[count])
+		count++;
+	char **env = mem_new((count + 4) * sizeof *env);
+	char text[2 * sizeof prompt->words[0] + sizeof prompt->masked_address];
+	snprintf(text, sizeof text, "ENGAWA_WORD1=%s", words[0]);
+	env[n++] = mem_str(text);
+	snprintf(text, sizeof text, "ENGAWA_WORD2=%s", words[1]);
+	env[n++] = mem_str(text);
+	snprintf(text, sizeof text, "ENGAWA_ADDRESS=%s", prompt->masked_address);
+	env[n++] = mem_str(text);
+	for (size_t i = 0; i < count; i++)
+		if (strncmp(environ[i], "ENGAWA_WORD", 11) != 0 &&
+			strncmp(environ[i], "ENGAWA_ADDRESS=", 15) != 0)
+			env[n++] = environ[i];
+	return env;
+}
+
+static int
+run_command(struct answer *a, const engawa_Prompt *prompt, const char *const words[2])
+{
+	int pipes[2];
+	char *script;
+	if (pipe2(pipes, O_CLOEXEC) < 0)
+		return -errno;
+	/* our own stdout has the result: the command's is the pipe */
+	if (asprintf(&script, "exec >&3 3>&-\n%s", a->sources.code_command) < 0) {
+		close(pipes[0]);
+		close(pipes[1]);
+		return -ENOMEM;
+	}
+	char *argv[] = {"/bin/sh", "-c", script, NULL};
+	char **env = make_environment(prompt, words);
+	struct command *command = mem_new(sizeof *command);
+	command->answer = a;
+	int r = child_start(a->loop, argv, env, &pipes[1], 1, on_command, command, &command->pid);
+	for (int i = 0; i < 3; i++)
+		free(env[i]);
+	free(env);
+	free(script);
+	close(pipes[1]);
+	if (r < 0) {
+		close(pipes[0]);
+		free(command);
+		return r;
+	}
+	fcntl(pipes[0], F_SETFL, O_NONBLOCK);
+	a->command = command;
+	a->fd = pipes[0];
+	a->watch = watch_new(a->loop, a->fd, on_pipe, a);
+	watch_set(a->watch, WATCH_READ);
+	timer_start(a->timer, prompt->expires_s ? prompt->expires_s * 1000u : COMMAND_MS, 0);
+	return 0;
+}
+
+static int
+read_password(struct answer *a)
+{
+	char *text;
+	size_t len;
+	int r = conf_read_secret(a->sources.password_file, sizeof a->text - 1, &text, &len);
+	if (r < 0)
+		return r;
+	memcpy(a->text, text, len + 1);
+	a->len = strcspn(text, "\r\n");
+	mem_wipe_free(text, len);
+	return 0;
+}
+
+static void
+on_tty(void *user, int ready)
+{
+	struct answer *a = user;
+	(void)ready;
+	int r = take(a);
+	if (r == 0 && !memchr(a->text, '\n', a->len))
+		return;
+	if (r < 0 || a->len == 0)
+		a->code = -ERR_NO_ANSWER;
+	report(a);
+}
+
+static void
+print_question(const engawa_Prompt *prompt, const char *const words[2])
+{
+	int ja = japanese();
+	if (prompt->wrong)
+		fprintf(stderr, "%s\n",
+			err_text((int)prompt->wrong, ja ? ERR_LANG_JA : ERR_LANG_EN));
+	if (prompt->kind == engawa_PromptKind_PROMPT_PASSWORD) {
+		fprintf(stderr, ja ? "パスワード: " : "Password: ");
+		return;
+	}
+	fprintf(stderr,
+		ja ? "%s にメールを送りました。メールの照合語が「%s・%s」であることを確かめてください。\n"
+		   : "A mail was sent to %s. Check that its words are \"%s %s\".\n",
+		prompt->masked_address, words[0], words[1]);
+	fprintf(stderr, ja ? "確認コード (%u桁): " : "Code (%u digits): ", prompt->digits);
+}
+
+static int
+ask(struct answer *a, const engawa_Prompt *prompt, const char *const words[2])
+{
+	a->fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	if (a->fd < 0)
+		return -ERR_NO_ANSWER;
+	print_question(prompt, words);
+	if (prompt->kind == engawa_PromptKind_PROMPT_PASSWORD && tcgetattr(a->fd, &a->saved) == 0) {
+		struct termios silent = a->saved;
+		silent.c_lflag &= ~(tcflag_t)ECHO;
+		a->echo_off = tcsetattr(a->fd, TCSAFLUSH, &silent) == 0;
+	}
+	a->watch = watch_new(a->loop, a->fd, on_tty, a);
+	watch_set(a->watch, WATCH_READ);
+	return 0;
+}
+
+void
+answer_start(struct answer *a, const engawa_Prompt *prompt, const char *const words[2])
+{
+	int is_code = prompt->kind == engawa_PromptKind_PROMPT_MAIL_CODE;
+	int automatic =
+		is_code ? a->sources.code_command != NULL : a->sources.password_file != NULL;
+	int again = is_code && prompt->wrong == ERR_CODE_EXPIRED && ++a->tries < COMMAND_TRIES;
+	int r;
+	a->code = 0;
+	a->len = 0;
+	if (automatic && prompt->wrong && !again) {
+		report_soon(a, -(int)prompt->wrong);
+		return;
+	}
+	if (!automatic)
+		r = ask(a, prompt, words);
+	else if (is_code)
+		r = run_command(a, prompt, words);
+	else
+		r = read_password(a);
+	if (r < 0 || (automatic && !is_code))
+		report_soon(a, r);
+}
+
+struct answer *
+answer_new(struct loop *loop, const struct answer_sources *sources, answer_fn *fn, void *user)
+{
+	struct answer *a = mem_new(sizeof *a);
+	a->loop = loop;
+	a->sources = *sources;
+	a->fn = fn;
+	a->user = user;
+	a->fd = -1;
+	a->timer = timer_new(loop, on_timer, a);
+	return a;
+}
+
+void
+answer_free(struct answer *a)
+{
+	if (!a)
+		return;
+	end_command(a);
+	close_source(a);
+	timer_free(a->timer);
+	mem_wipe_free(a, sizeof *a);
+}
