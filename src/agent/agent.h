@@ -1,0 +1,54 @@
+/* The monitor's own state: what sessions share. One per process. */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/devices.h"
+#include "agent/keys.h"
+#include "agent/message.h"
+#include "agent/options.h"
+#include "agent/policy.h"
+#include "agent/process.h"
+#include "agent/settings.h"
+#include "net/loop.h"
+
+enum {
+	SESSIONS_MAX = 18 /* 16 logins, the one at work, and one that ends */
+};
+
+struct session;
+struct ticket_memory;
+
+struct gate_state {
+	int up;
+	uint32_t code; /* why not */
+};
+
+struct agent {
+	struct loop *loop;
+	struct options options;
+	struct keys keys;
+	struct settings settings;
+	struct devices *devices;
+	struct ticket_memory *tickets;
+	uint64_t policy_revision; /* the highest one seen, persisted */
+	struct gate_state gates[ORGFILE_GATES_MAX];
+	struct process *control;
+	struct timer *control_retry;
+	uint8_t instance[16];
+	struct session *sessions[SESSIONS_MAX];
+	struct session *working; /* the one that has the desktop, or is about to */
+	struct local *local;
+	int stopping; /* the retry timer is the last deadline */
+};
+
+/* From sessions to the monitor. */
+/* All steps are passed: session_turn follows, at once or when the session that works has ended. */
+void agent_session_passed(struct agent *agent, struct session *session);
+/* All its processes are gone; freed at the end of the tick. */
+void agent_session_gone(struct agent *agent, struct session *session);
+/* To control. 0 or negative. */
+int agent_control(struct agent *agent, uint16_t type, const struct note *note);
+/* The policy as it stands in its file now. 0 or -ERR_POLICY (logged). ret_policy holds the defaults
+ * then. */
+int agent_policy(struct agent *agent, struct policy *ret_policy);

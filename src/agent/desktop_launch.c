@@ -1,0 +1,159 @@
+/*
+ * The desktop launcher: becomes the person, connects to the display, tells the monitor how to
+ * authorize, and turns into engawa-desktop with two descriptors: 3 the socket to the work process,
+ * 4 the display. All that the person controls (the authority file, the display's socket) is touched
+ * with the person's rights.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "agent/message.h"
+#include "agent/role.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/wire.h"
+
+enum {
+	DESKTOP = 4,
+	AUTHORITY_MAX_BYTES = 65536
+};
+
+static int
+become(const char *user)
+{
+	if (!user || !*user || geteuid() != 0)
+		return 0;
+	struct passwd *pw = getpwnam(user);
+	if (!pw)
+		return -ERR_NOT_FOUND;
+	if (initgroups(user, pw->pw_gid) < 0 || setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
+		setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0)
+		return -errno;
+	return 0;
+}
+
+/* ":7" or ":7.0" to 7. */
+static int
+display_number(const char *display, char *out, size_t size)
+{
+	size_t len = display[0] == ':' ? strspn(display + 1, "0123456789") : 0;
+	if (len == 0 || len > 5 || (display[1 + len] && display[1 + len] != '.'))
+		return -ERR_SETTING;
+	return str_print(out, size, "%.*s", (int)len, display + 1);
+}
+
+static int
+connect_display(const char *number)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int r = str_print(address.sun_path, sizeof address.sun_path, "/tmp/.X11-unix/X%s", number);
+	int fd = r < 0 ? r : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (r < 0)
+		return r;
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0) {
+		r = -errno;
+		if (fd >= 0)
+			close(fd);
+		return r;
+	}
+	return fd;
+}
+
+static int
+field_is(const uint8_t *p, size_t len, const char *s)
+{
+	return p && len == strlen(s) && memcmp(p, s, len) == 0;
+}
+
+/* The cookie of a local display: family, address, number, name, data, each with a 16-bit length
+ * (Xau(3)). */
+static int
+find_cookie(const void *file, size_t file_len, const char *number, struct display_auth *ret_auth)
+{
+	enum {
+		FAMILY_LOCAL = 256,
+		FAMILY_WILD = 65535
+	};
+	static const char kind[] = "MIT-MAGIC-COOKIE-1";
+	struct rd r = rd_init(file, file_len);
+	while (!r.failed && r.left > 0) {
+		unsigned family = rd_u16(&r);
+		size_t address_len = rd_u16(&r);
+		rd_bytes(&r, address_len);
+		size_t number_len = rd_u16(&r);
+		const uint8_t *of = rd_bytes(&r, number_len);
+		size_t name_len = rd_u16(&r);
+		const uint8_t *name = rd_bytes(&r, name_len);
+		size_t len = rd_u16(&r);
+		const uint8_t *data = rd_bytes(&r, len);
+		if (r.failed || (family != FAMILY_LOCAL && family != FAMILY_WILD) ||
+			!field_is(name, name_len, kind) ||
+			(number_len > 0 && !field_is(of, number_len, number)) ||
+			len > sizeof ret_auth->data)
+			continue;
+		str_copy(ret_auth->name, sizeof ret_auth->name, kind);
+		memcpy(ret_auth->data, data, len);
+		ret_auth->data_len = len;
+		return 0;
+	}
+	return -ERR_NOT_FOUND;
+}
+
+/* No cookie is not yet a failure: the display may admit this user by itself. */
+static void
+send_auth(const char *path, const char *number)
+{
+	struct display_auth auth = {.name = ""};
+	uint8_t out[MESSAGE_MAX_BYTES];
+	char *file = NULL;
+	size_t len;
+	int r = path && *path ? conf_read_file(path, AUTHORITY_MAX_BYTES, &file, &len) : 0;
+	if (r == 0 && file)
+		r = find_cookie(file, len, number, &auth);
+	if (file)
+		mem_wipe_free(file, len);
+	if (r < 0)
+		LOG(WARN, "desktop.authority", F_ERR("code", r));
+	role_send(MSG_DISPLAY, out, display_auth_put(&auth, out), -1);
+	mem_wipe(&auth, sizeof auth);
+	mem_wipe(out, sizeof out);
+}
+
+int
+desktop_main(const struct options *options)
+{
+	char number[8], *argv[] = {options->desktop_program, NULL}, *env[] = {NULL};
+	int r = become(options->desktop_user), fd = -1;
+	if (r == 0)
+		r = display_number(options->display, number, sizeof number);
+	if (r == 0)
+		r = fd = connect_display(number);
+	if (r >= 0) {
+		send_auth(options->xauthority, number);
+		/* its place is taken by the display; the monitor sees the end of file and knows
+		 * that we got here */
+		int socket = dup2(DESKTOP, ROLE_CHANNEL);
+		r = socket < 0 || dup2(fd, DESKTOP) < 0 || close(fd) < 0 ? -errno : 0;
+	}
+	if (r >= 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0) {
+		fcntl(ROLE_CHANNEL, F_SETFD, 0);
+		fcntl(DESKTOP, F_SETFD, 0);
+		execve(argv[0], argv, env);
+		r = -errno;
+	}
+	LOG(ERROR, "desktop.start", F_STR("program", options->desktop_program),
+		F_STR("display", options->display), F_ERR("code", r));
+	return 2;
+}

@@ -1,0 +1,313 @@
+#include "agent/devices.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/conf.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+enum {
+	FILE_MAX_BYTES = 65536,
+	HOUR_S = 3600,
+	LINE_SIZE = 512
+};
+
+struct device {
+	uint8_t hash[DEVICE_HASH_BYTES];
+	uint64_t first_s, last_s;
+	char name[128];
+	struct tries tries;
+};
+
+struct devices {
+	char *path;
+	size_t count;
+	struct device list[DEVICES_MAX];
+	struct tries strangers;
+};
+
+static int
+parse_numbers(const char **p, uint64_t *out, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		char *end;
+		if (**p < '0' || **p > '9')
+			return -ERR_SETTING;
+		errno = 0;
+		out[i] = strtoull(*p, &end, 10);
+		if (errno || (*end != ' ' && *end != '\0'))
+			return -ERR_SETTING;
+		*p = *end ? end + 1 : end;
+	}
+	return 0;
+}
+
+static int
+parse_tries(const char **p, struct tries *tries)
+{
+	uint64_t n[5];
+	int r = parse_numbers(p, n, 5);
+	if (r < 0 || n[0] > UINT32_MAX || n[3] > UINT32_MAX)
+		return -ERR_SETTING;
+	*tries = (struct tries){.failures = (uint32_t)n[0],
+		.failed_s = n[1],
+		.until_s = n[2],
+		.mails = (uint32_t)n[3],
+		.mails_s = n[4]};
+	return 0;
+}
+
+/* STRANGERS tries / DEVICE hash first last tries name */
+static int
+on_line(void *user, const char *key, const char *value)
+{
+	struct devices *d = user;
+	char hash[2 * DEVICE_HASH_BYTES + 1];
+	uint64_t times[2];
+	if (strcmp(key, "STRANGERS") == 0)
+		return parse_tries(&value, &d->strangers) < 0 || *value ? -ERR_SETTING : 0;
+	if (strcmp(key, "DEVICE") != 0 || d->count == DEVICES_MAX || strlen(value) < sizeof hash)
+		return -ERR_SETTING;
+	struct device *device = &d->list[d->count];
+	memcpy(hash, value, sizeof hash - 1);
+	hash[sizeof hash - 1] = '\0';
+	value += sizeof hash;
+	if (str_unhex(hash, device->hash, sizeof device->hash) < 0 ||
+		parse_numbers(&value, times, 2) < 0 || parse_tries(&value, &device->tries) < 0 ||
+		str_copy(device->name, sizeof device->name, value) < 0)
+		return -ERR_SETTING;
+	device->first_s = times[0];
+	device->last_s = times[1];
+	d->count++;
+	return 0;
+}
+
+int
+devices_open(const char *path, struct devices **ret_devices)
+{
+	char *text;
+	size_t len;
+	unsigned line;
+	int r = conf_read_file(path, FILE_MAX_BYTES, &text, &len);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	struct devices *d = mem_new(sizeof *d);
+	d->path = mem_str(path);
+	if (r == 0) {
+		r = conf_lines(text, len, on_line, d, &line);
+		free(text);
+		if (r < 0) {
+			devices_free(d);
+			return r;
+		}
+	}
+	*ret_devices = d;
+	return 0;
+}
+
+void
+devices_free(struct devices *devices)
+{
+	if (!devices)
+		return;
+	free(devices->path);
+	free(devices);
+}
+
+static int
+print_tries(FILE *out, const struct tries *t)
+{
+	return fprintf(out, "%u %llu %llu %u %llu", t->failures, (unsigned long long)t->failed_s,
+		(unsigned long long)t->until_s, t->mails, (unsigned long long)t->mails_s);
+}
+
+static int
+save(const struct devices *d)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+	if (!out)
+		return -ENOMEM;
+	fprintf(out, "STRANGERS ");
+	print_tries(out, &d->strangers);
+	fprintf(out, "\n");
+	for (size_t i = 0; i < d->count; i++) {
+		const struct device *device = &d->list[i];
+		char hash[2 * DEVICE_HASH_BYTES + 1];
+		str_hex(hash, device->hash, sizeof device->hash);
+		fprintf(out, "DEVICE %s %llu %llu ", hash, (unsigned long long)device->first_s,
+			(unsigned long long)device->last_s);
+		print_tries(out, &device->tries);
+		fprintf(out, " %s\n", device->name);
+	}
+	int r = fclose(out) == 0 ? conf_write_file(d->path, text, len, 0600) : -ENOMEM;
+	free(text);
+	return r;
+}
+
+static struct device *
+find(const struct devices *d, const uint8_t *hash)
+{
+	for (size_t i = 0; i < d->count; i++)
+		if (memcmp(d->list[i].hash, hash, DEVICE_HASH_BYTES) == 0)
+			return (struct device *)(uintptr_t)&d->list[i];
+	return NULL;
+}
+
+static struct tries *
+tries_of(const struct devices *d, const uint8_t *hash)
+{
+	struct device *device = find(d, hash);
+	return device ? &device->tries : (struct tries *)(uintptr_t)&d->strangers;
+}
+
+int
+devices_known(const struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES])
+{
+	return find(devices, hash) != NULL;
+}
+
+static struct device *
+make_room(struct devices *d)
+{
+	if (d->count < DEVICES_MAX)
+		return &d->list[d->count++];
+	struct device *oldest = &d->list[0];
+	for (size_t i = 1; i < d->count; i++)
+		if (d->list[i].last_s < oldest->last_s)
+			oldest = &d->list[i];
+	memset(oldest, 0, sizeof *oldest);
+	return oldest;
+}
+
+int
+devices_login(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES],
+	const char *name, uint64_t now_s)
+{
+	struct device *device = find(devices, hash);
+	if (!device) {
+		device = make_room(devices);
+		memcpy(device->hash, hash, DEVICE_HASH_BYTES);
+		device->first_s = now_s;
+	}
+	device->last_s = now_s;
+	/* a name is for people; one that does not fit is none */
+	if (str_copy(device->name, sizeof device->name, name) < 0 || !str_printable(name))
+		device->name[0] = '\0';
+	device->tries.failures = 0;
+	device->tries.until_s = 0;
+	return save(devices);
+}
+
+static uint64_t
+delay_s(uint32_t failures, const struct lockout_rule *rule)
+{
+	uint64_t delay = rule->timeout_s;
+	for (uint32_t n = failures / rule->count; n > 1 && delay < LOCKOUT_DELAY_MAX_S; n--)
+		delay *= 2;
+	uint64_t cap =
+		rule->timeout_s > LOCKOUT_DELAY_MAX_S ? rule->timeout_s : LOCKOUT_DELAY_MAX_S;
+	return delay < cap ? delay : cap;
+}
+
+/* A wall clock that was set back must neither lift a lock-out nor make it last for years. */
+static uint64_t
+left_s(const struct tries *t, uint64_t now_s)
+{
+	if (t->until_s <= now_s)
+		return 0;
+	uint64_t left = t->until_s - now_s, whole = t->until_s - t->failed_s;
+	return left < whole ? left : whole;
+}
+
+int
+devices_check(const struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES],
+	uint64_t now_s, uint32_t *ret_retry_s)
+{
+	uint64_t left = left_s(tries_of(devices, hash), now_s);
+	if (left == 0)
+		return 0;
+	*ret_retry_s = (uint32_t)left;
+	return -ERR_LOCKED_OUT;
+}
+
+int
+devices_charge(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES],
+	const struct lockout_rule *rule, uint64_t now_s, struct tries *ret_before)
+{
+	struct tries *t = tries_of(devices, hash);
+	struct tries before = *t;
+	if (t->failed_s + LOCKOUT_MEMORY_S < now_s)
+		t->failures = 0;
+	t->failures++;
+	t->failed_s = now_s;
+	if (t->failures % rule->count == 0)
+		t->until_s = now_s + delay_s(t->failures, rule);
+	int r = save(devices);
+	if (r < 0) {
+		*t = before;
+		return r;
+	}
+	*ret_before = before;
+	return 0;
+}
+
+int
+devices_refund(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES],
+	const struct tries *before)
+{
+	struct tries *t = tries_of(devices, hash);
+	if (t->failures > 0)
+		t->failures--;
+	/* another login may have failed in between: its lock-out stays */
+	if (t->failures <= before->failures)
+		t->until_s = before->until_s;
+	return save(devices);
+}
+
+int
+devices_mail(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES], uint64_t now_s,
+	uint32_t *ret_retry_s)
+{
+	struct tries *t = tries_of(devices, hash);
+	struct tries before = *t;
+	if (t->mails_s + HOUR_S <= now_s || t->mails_s > now_s) {
+		t->mails_s = now_s;
+		t->mails = 0;
+	}
+	if (t->mails >= MAILS_PER_HOUR) {
+		*ret_retry_s = (uint32_t)(t->mails_s + HOUR_S - now_s);
+		return -ERR_LIMIT;
+	}
+	t->mails++;
+	int r = save(devices);
+	if (r < 0)
+		*t = before;
+	return r;
+}
+
+int
+devices_unlock(struct devices *devices)
+{
+	for (size_t i = 0; i < devices->count; i++)
+		devices->list[i].tries = (struct tries){0};
+	devices->strangers = (struct tries){0};
+	return save(devices);
+}
+
+size_t
+devices_count(const struct devices *devices)
+{
+	return devices->count;
+}
+
+uint32_t
+devices_strangers_locked_s(const struct devices *devices, uint64_t now_s)
+{
+	return (uint32_t)left_s(&devices->strangers, now_s);
+}

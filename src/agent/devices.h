@@ -1,0 +1,59 @@
+/*
+ * The devices that have logged in completely, and the failures and mails charged to each; everybody
+ * else shares one entry, the strangers'. So a stranger with the terminal ID can use up the
+ * strangers' tries and never those of a device that is known. One small file, written as a whole
+ * before a try is judged: what cannot be recorded is not judged, and a restart forgets nothing.
+ *
+ * Being known gives a device its own counters and nothing else.
+ */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	DEVICE_HASH_BYTES = 32,
+	DEVICES_MAX = 64,           /* the one not seen for longest makes room */
+	LOCKOUT_DELAY_MAX_S = 3600, /* the hard cap of the growing delay */
+	LOCKOUT_MEMORY_S = 86400,   /* a day without failure: forgotten */
+	MAILS_PER_HOUR = 30,
+};
+
+/* How hard, from policy. */
+struct lockout_rule {
+	uint32_t count, timeout_s;
+};
+
+struct tries {
+	uint32_t failures, mails;
+	uint64_t failed_s, until_s, mails_s; /* wall clock; 0 = never */
+};
+
+struct devices;
+
+/* Reads the file when there is one. 0, -errno, -ERR_SETTING (damaged: not silently forgotten). */
+int devices_open(const char *path, struct devices **ret_devices);
+void devices_free(struct devices *devices);
+
+/* 1 when the device has logged in completely before. */
+int devices_known(const struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES]);
+/* A complete login: the device is known from now on and its failures are forgotten. 0 or -errno. */
+int devices_login(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES],
+	const char *name, uint64_t now_s);
+
+/* 0, or -ERR_LOCKED_OUT and how long still. */
+int devices_check(const struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES],
+	uint64_t now_s, uint32_t *ret_retry_s);
+/* A failure, charged before the try is judged; devices_refund takes it back when it was right. 0 or
+ * -errno. */
+int devices_charge(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES],
+	const struct lockout_rule *rule, uint64_t now_s, struct tries *ret_before);
+int devices_refund(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES],
+	const struct tries *before);
+/* One more mail. 0, -ERR_LIMIT and how long to wait, -errno. */
+int devices_mail(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES],
+	uint64_t now_s, uint32_t *ret_retry_s);
+/* Forgets all failures, of strangers too. 0 or -errno. */
+int devices_unlock(struct devices *devices);
+/* For the status: how many are known; how long strangers are locked out still. */
+size_t devices_count(const struct devices *devices);
+uint32_t devices_strangers_locked_s(const struct devices *devices, uint64_t now_s);

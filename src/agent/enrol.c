@@ -1,0 +1,303 @@
+#include "agent/enrol.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <locale.h>
+#include <openssl/sha.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/keys.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/wire.h"
+#include "crypto/tls.h"
+#include "net/conn.h"
+#include "net/dial.h"
+#include "net/frame.h"
+#include "outer.pb.h"
+
+enum {
+	DIAL_MS = 10000,
+	ALL_MS = 60000,
+	PROTOCOL_VERSION = 1,
+	BUILD = 1
+};
+
+struct enrol {
+	const struct options *options;
+	struct loop *loop;
+	struct keys keys;
+	struct ssl_ctx_st *tls;
+	struct conn *conn;
+	size_t gate;
+	int has_hello, result, done;
+	engawa_Enrolled enrolled;
+};
+
+static void
+stop(struct enrol *e, int result)
+{
+	if (e->done)
+		return;
+	e->done = 1;
+	e->result = result;
+	loop_stop(e->loop);
+}
+
+/* ECDSA by the anchor over code, request, salt and agent key: none of them can be exchanged on the
+ * way. */
+static int
+prove(struct enrol *e, engawa_Enrol *msg)
+{
+	uint8_t body[sizeof msg->code + 1 + SHA256_DIGEST_LENGTH + TERMINAL_SALT_BYTES +
+		     NOISE_KEY_BYTES];
+	uint8_t hash[SHA256_DIGEST_LENGTH], der[SIGN_DER_MAX_BYTES];
+	size_t len;
+	SHA256(msg->csr.bytes, msg->csr.size, hash);
+	struct wr w = wr_init(body, sizeof body);
+	wr_bytes(&w, msg->code, strlen(msg->code));
+	wr_u8(&w, 0);
+	wr_bytes(&w, hash, sizeof hash);
+	wr_bytes(&w, msg->salt.bytes, msg->salt.size);
+	wr_bytes(&w, msg->agent_key.bytes, msg->agent_key.size);
+	int r = sign_bytes(e->keys.anchor, "engawa enrol v1", body, w.len, der, &len);
+	if (r < 0)
+		return r;
+	msg->proof.size = (pb_size_t)len;
+	memcpy(msg->proof.bytes, der, len);
+	return 0;
+}
+
+static int
+send_enrol(struct enrol *e)
+{
+	engawa_Enrol msg = engawa_Enrol_init_zero;
+	size_t len;
+	int r = str_copy(msg.code, sizeof msg.code, e->options->code);
+	if (r < 0)
+		return -ERR_ENROL_CODE_WRONG;
+	r = cert_csr_make(e->keys.tls, msg.csr.bytes, sizeof msg.csr.bytes, &len);
+	if (r < 0)
+		return r;
+	msg.csr.size = (pb_size_t)len;
+	msg.anchor_key.size = SIGN_POINT_BYTES;
+	r = sign_key_point(e->keys.anchor, msg.anchor_key.bytes);
+	msg.salt.size = TERMINAL_SALT_BYTES;
+	memcpy(msg.salt.bytes, e->keys.salt, TERMINAL_SALT_BYTES);
+	msg.agent_key.size = NOISE_KEY_BYTES;
+	memcpy(msg.agent_key.bytes, e->keys.agent.public, NOISE_KEY_BYTES);
+	if (gethostname(msg.computer_name, sizeof msg.computer_name - 1) < 0 ||
+		!str_printable(msg.computer_name))
+		msg.computer_name[0] = '\0';
+	if (r == 0)
+		r = prove(e, &msg);
+	return r < 0 ? r
+		     : frame_send(e->conn, engawa_OuterType_OUTER_ENROL, engawa_Enrol_fields, &msg);
+}
+
+static int
+take_frame(struct enrol *e, uint8_t type, const uint8_t *payload, size_t len)
+{
+	engawa_Hello hello;
+	engawa_Bye bye;
+	if (type == engawa_OuterType_OUTER_BYE &&
+		frame_decode(engawa_Bye_fields, &bye, payload, len) == 0)
+		return bye.code >= 200 && bye.code < 100000 ? -(int)bye.code : -ERR_PROTOCOL;
+	if (type == engawa_OuterType_OUTER_HELLO && !e->has_hello) {
+		if (frame_decode(engawa_Hello_fields, &hello, payload, len) < 0)
+			return -ERR_PROTOCOL;
+		e->has_hello = 1;
+		return hello.version == PROTOCOL_VERSION ? send_enrol(e) : -ERR_VERSION;
+	}
+	if (type == engawa_OuterType_OUTER_ENROLLED && e->has_hello &&
+		frame_decode(engawa_Enrolled_fields, &e->enrolled, payload, len) == 0) {
+		stop(e, e->enrolled.code < 100000 ? -(int)e->enrolled.code : -ERR_PROTOCOL);
+		return 0;
+	}
+	return -ERR_PROTOCOL;
+}
+
+static size_t
+on_data(void *user, const uint8_t *data, size_t len)
+{
+	struct enrol *e = user;
+	const uint8_t *payload;
+	size_t payload_len;
+	uint8_t type;
+	int used = e->done ? 0
+			   : frame_parse(data, len, FRAME_FIRST_MAX_BYTES, &type, &payload,
+				     &payload_len);
+	if (used <= 0) {
+		if (used < 0)
+			stop(e, used);
+		return 0;
+	}
+	int r = take_frame(e, type, payload, payload_len);
+	if (r < 0)
+		stop(e, r);
+	return (size_t)used;
+}
+
+static void
+on_ready(void *user)
+{
+	struct enrol *e = user;
+	engawa_Hello hello = {.version = PROTOCOL_VERSION,
+		.role = engawa_Role_ROLE_ENROL,
+		.build = BUILD,
+		.locale = "ja"};
+	frame_send(e->conn, engawa_OuterType_OUTER_HELLO, engawa_Hello_fields, &hello);
+}
+
+static void
+on_closed(void *user, int code)
+{
+	struct enrol *e = user;
+	if (conn_error(e->conn)[0])
+		fprintf(stderr, "engawa-agent: %s\n", conn_error(e->conn));
+	stop(e, code);
+}
+
+static void try_gate(struct enrol *e);
+
+static void
+on_dial(void *user, int fd)
+{
+	static const struct conn_events events = {
+		.ready = on_ready, .data = on_data, .closed = on_closed};
+	struct enrol *e = user;
+	char host[128], port[16];
+	if (fd >= 0 && dial_split(e->keys.org.gates[e->gate].target, host, sizeof host, port,
+			       sizeof port) == 0)
+		e->conn = conn_new(e->loop, fd, e->tls, host, 0, DIAL_MS, &events, e);
+	else if (++e->gate < e->keys.org.gate_count)
+		try_gate(e);
+	else
+		stop(e, fd);
+}
+
+static void
+try_gate(struct enrol *e)
+{
+	dial_start(
+		e->loop, e->keys.org.gates[e->gate].target, e->options->proxy, DIAL_MS, on_dial, e);
+}
+
+static void
+on_deadline(void *user)
+{
+	stop(user, -ERR_TIMEOUT);
+}
+
+/* The certificate is for our key, from this organisation's authority, and the two files are there
+ * whole or not at all: the certificate last. */
+static int
+save(struct enrol *e)
+{
+	char path[PATH_MAX];
+	uint8_t id[CERT_AGENT_ID_BYTES];
+	char organisation[sizeof e->keys.org.id];
+	const engawa_Enrolled *m = &e->enrolled;
+	struct x509_st *cert = cert_parse(m->certificate.bytes, m->certificate.size),
+		       *issuer = NULL;
+	int r = cert ? cert_agent(cert, id, organisation, sizeof organisation) : -ERR_PROTOCOL;
+	if (r == 0 &&
+		(X509_check_private_key(cert, e->keys.tls) != 1 || m->agent_id.size != sizeof id ||
+			memcmp(id, m->agent_id.bytes, sizeof id) != 0 ||
+			strcmp(organisation, e->keys.org.id) != 0))
+		r = -ERR_CERT_UNTRUSTED;
+	int trusted = -ERR_CERT_UNTRUSTED;
+	for (size_t i = 0; r == 0 && trusted < 0 && i < e->keys.org.issuer_count; i++) {
+		issuer = cert_parse(e->keys.org.issuers[i], e->keys.org.issuer_lens[i]);
+		trusted = issuer ? cert_check_issuer(cert, issuer, wall_s()) : -ERR_CERT_UNTRUSTED;
+		cert_free(issuer);
+	}
+	if (r == 0)
+		r = trusted;
+	if (r == 0)
+		r = state_path(e->options, "organisation", path, sizeof path);
+	if (r == 0)
+		r = conf_write_file(path, e->keys.org_text, e->keys.org_len, 0600);
+	if (r == 0)
+		r = state_path(e->options, "certificate", path, sizeof path);
+	if (r == 0)
+		r = cert_save(cert, path);
+	cert_free(cert);
+	return r;
+}
+
+static int
+ask(struct enrol *e)
+{
+	e->loop = loop_new();
+	e->tls = tls_outgoing(&e->keys.org, NULL, NULL);
+	if (!e->tls)
+		return -ERR_CRYPTO;
+	struct timer *deadline = timer_new(e->loop, on_deadline, e);
+	timer_start(deadline, ALL_MS, 0);
+	try_gate(e);
+	loop_run(e->loop);
+	timer_free(deadline);
+	conn_free(e->conn);
+	tls_free(e->tls);
+	return e->result;
+}
+
+static int
+prepare(struct enrol *e, struct conf_error *error)
+{
+	const struct options *o = e->options;
+	char path[PATH_MAX];
+	if (!o->org || !o->code) {
+		snprintf(error->text, sizeof error->text, "enrol needs --org FILE and --code CODE");
+		return -ERR_SETTING;
+	}
+	if (mkdir(o->state_directory, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	int r = state_path(o, "certificate", path, sizeof path);
+	if (r == 0 && access(path, F_OK) == 0)
+		return -ERR_EXISTS;
+	if (r == 0)
+		r = conf_read_file(o->org, ORGFILE_MAX_BYTES, &e->keys.org_text, &e->keys.org_len);
+	if (r == 0)
+		r = orgfile_parse(e->keys.org_text, e->keys.org_len, wall_s(), &e->keys.org, error);
+	return r < 0 ? r : keys_open(o, 1, &e->keys);
+}
+
+int
+enrol_main(const struct options *options)
+{
+	struct enrol *e = mem_new(sizeof *e);
+	struct conf_error error = {""};
+	char id[TERMINAL_ID_TEXT_SIZE];
+	enum err_lang lang = err_lang(setlocale(LC_MESSAGES, ""));
+	e->options = options;
+	umask(077);
+	int r = prepare(e, &error);
+	if (r == 0)
+		r = ask(e);
+	if (r == 0)
+		r = save(e);
+	if (r < 0) {
+		const struct err_entry *entry = err_find(r);
+		fprintf(stderr, "engawa-agent: %s%s%s\n", err_text(r, lang),
+			error.text[0] ? ": " : "", error.text);
+		if (entry)
+			fprintf(stderr, "        %s (EW-%d)\n", entry->next[lang], entry->number);
+	} else {
+		terminal_id_format(e->keys.terminal_id, id);
+		printf("%s\n", id);
+		if (e->enrolled.pending)
+			fprintf(stderr, "engawa-agent: %s\n", err_text(ERR_PENDING, lang));
+	}
+	keys_fini(&e->keys);
+	free(e);
+	return r < 0 ? 1 : 0;
+}

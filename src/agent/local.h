@@ -1,0 +1,13 @@
+/*
+ * agent.sock: the settings of the person at the office PC, for root and OWNER (by peer
+ * credentials). One message, one answer, one packet each; a connection that sends anything else is
+ * closed.
+ */
+#pragma once
+#include "agent/agent.h"
+
+struct local;
+
+/* 0, -errno, -ERR_NOT_FOUND (no such OWNER). */
+int local_open(struct agent *agent, const char *path, struct local **ret_local);
+void local_free(struct local *local);

@@ -1,0 +1,198 @@
+#include "agent/login.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "inner.pb.h"
+
+enum {
+	APP = 1 << engawa_ClientKind_CLIENT_APP,
+	HTML5 = 1 << engawa_ClientKind_CLIENT_HTML5,
+	ANY = APP | HTML5
+};
+
+static int
+always(const struct policy *policy)
+{
+	(void)policy;
+	return 1;
+}
+
+/*
+ * The order is that of design/protocol.md 6: nothing that costs, and no mail, before the lock-out;
+ * the person last, so that a password is only ever judged for who could come in. A row: which step,
+ * for which kinds of client, under which policy. A browser meets a check it cannot pass unless
+ * policy exempts browsers by name: step_client refuses it with its own code.
+ */
+static const struct row {
+	const struct login_step *step;
+	unsigned kinds;
+	int (*wanted)(const struct policy *policy);
+} rows[] = {
+	{&step_policy, ANY, always},
+	{&step_lockout, ANY, always},
+	{&step_client, ANY, always},
+	{&step_ready, ANY, always},
+	{&step_code, ANY, policy_wants_otp},
+	{&step_mac, APP, policy_wants_maccheck},
+	{&step_inspection, APP, policy_wants_inspection},
+	{&step_password, ANY, always},
+	{&step_firewall, APP, policy_wants_limited_firewall},
+};
+enum {
+	ROWS = sizeof rows / sizeof rows[0]
+};
+
+static int
+meets(const struct login *login, const struct row *row)
+{
+	return (row->kinds >> login->facts.kind & 1) && row->wanted(login->policy);
+}
+
+void
+login_init(struct login *login, const struct login_env *env, const struct policy *policy,
+	int policy_code, const struct settings *settings, struct devices *devices,
+	const uint8_t device[static DEVICE_HASH_BYTES], const uint8_t hash[static 32])
+{
+	memset(login, 0, sizeof *login);
+	login->env = env;
+	login->policy = policy;
+	login->policy_code = policy_code;
+	login->settings = settings;
+	login->devices = devices;
+	memcpy(login->device, device, sizeof login->device);
+	memcpy(login->hash, hash, sizeof login->hash);
+	login->wait = LOGIN_WAIT_FACTS;
+}
+
+void
+login_fini(struct login *login)
+{
+	mem_wipe(login, sizeof *login);
+	login->wait = LOGIN_WAIT_NOTHING;
+}
+
+static int
+stop(struct login *login, int r)
+{
+	mem_wipe(&login->code, sizeof login->code);
+	login->wait = LOGIN_WAIT_NOTHING;
+	login->prompt = engawa_PromptKind_PROMPT_NONE;
+	return r;
+}
+
+/* From the result of one step to the next one that waits, or to the end. */
+static int
+proceed(struct login *login, int r)
+{
+	while (r == LOGIN_PASSED && ++login->step < ROWS) {
+		const struct row *row = &rows[login->step];
+		login->prompt = engawa_PromptKind_PROMPT_NONE;
+		login->wait = LOGIN_WAIT_NOTHING;
+		if (meets(login, row) && row->step->enter)
+			r = row->step->enter(login);
+	}
+	if (r == LOGIN_WAITS) {
+		assert(login->wait != LOGIN_WAIT_NOTHING && login->wait != LOGIN_WAIT_FACTS);
+		return r;
+	}
+	return stop(login, r);
+}
+
+int
+login_facts(struct login *login, const struct facts *facts)
+{
+	if (login->wait != LOGIN_WAIT_FACTS || facts->kind < engawa_ClientKind_CLIENT_APP ||
+		facts->kind > engawa_ClientKind_CLIENT_HTML5)
+		return stop(login, -ERR_PROTOCOL);
+	/* the decoder's memory at the other end: what a client does not say is the smallest */
+	if (facts->window_mib != 0 && facts->window_mib != 8 && facts->window_mib != 16 &&
+		facts->window_mib != 32)
+		return stop(login, -ERR_PROTOCOL);
+	login->facts = *facts;
+	if (!login->facts.window_mib)
+		login->facts.window_mib = 8;
+	login->wait = LOGIN_WAIT_NOTHING;
+	int r = rows[0].step->enter(login);
+	return proceed(login, r);
+}
+
+int
+login_reply(struct login *login, const struct reply *reply)
+{
+	if (login->wait != LOGIN_WAIT_REPLY || reply->kind != login->prompt ||
+		login->prompt == engawa_PromptKind_PROMPT_NONE)
+		return stop(login, -ERR_PROTOCOL);
+	login->wait = LOGIN_WAIT_NOTHING;
+	/* another session of the same class may have failed in between */
+	int r = login_locked(login);
+	return proceed(login, r < 0 ? r : rows[login->step].step->reply(login, reply->text));
+}
+
+int
+login_mailed(struct login *login, int code)
+{
+	if (login->wait != LOGIN_WAIT_MAIL)
+		return stop(login, -ERR_PROTOCOL);
+	login->wait = LOGIN_WAIT_NOTHING;
+	return proceed(login, rows[login->step].step->mailed(login, code));
+}
+
+int
+login_checked(struct login *login, int code)
+{
+	if (login->wait != LOGIN_WAIT_CHECK)
+		return stop(login, -ERR_PROTOCOL);
+	login->wait = LOGIN_WAIT_NOTHING;
+	return proceed(login, rows[login->step].step->checked(login, code));
+}
+
+const char *
+login_step_name(const struct login *login)
+{
+	return login->wait == LOGIN_WAIT_FACTS ? "facts"
+	       : login->step < ROWS            ? rows[login->step].step->name
+					       : "done";
+}
+
+int
+login_ready(struct login *login)
+{
+	int r = 0;
+	for (size_t i = login->step + 1; r == 0 && i < ROWS; i++)
+		if (meets(login, &rows[i]) && rows[i].step->ready)
+			r = rows[i].step->ready(login);
+	return r;
+}
+
+int
+login_locked(struct login *login)
+{
+	return devices_check(login->devices, login->device, login->env->wall_s(login->env->user),
+		&login->retry_s);
+}
+
+int
+login_charge(struct login *login, struct tries *ret_before)
+{
+	struct lockout_rule rule = {
+		(uint32_t)login->policy->lockout_count, (uint32_t)login->policy->lockout_timeout_s};
+	int r = devices_charge(login->devices, login->device, &rule,
+		login->env->wall_s(login->env->user), ret_before);
+	if (r < 0)
+		LOG(ERROR, "login.record", F_ERR("code", r));
+	return r < 0 ? -ERR_DISK_FULL : 0;
+}
+
+/* A refund that cannot be written leaves the person with one try less: that is the safe side. */
+void
+login_refund(struct login *login, const struct tries *before)
+{
+	int r = devices_refund(login->devices, login->device, before);
+	if (r < 0)
+		LOG(ERROR, "login.record", F_ERR("code", r));
+}

@@ -1,0 +1,121 @@
+/*
+ * The login: a table of steps, run by the monitor in the order of the table. What a client says
+ * arrives as one of the calls below; every other moment than the one it is waited for ends the
+ * session. No I/O here: mails, prompts and slow checks go out through struct login_env and their
+ * results come back as calls.
+ *
+ *     facts → step → step → …            each step: passed │ refused with a code │ waits
+ *                                        waits for: a reply to its prompt │ its mail │ its check
+ */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/devices.h"
+#include "agent/message.h"
+#include "agent/policy.h"
+#include "agent/settings.h"
+#include "base/clock.h"
+
+enum {
+	LOGIN_CODE_DIGITS = 8,
+	LOGIN_CODE_LIFE_S = 300,
+	LOGIN_CODE_SENDS_MAX = 5,
+	LOGIN_TRIES_MAX = 5, /* of one prompt in one session; the lock-out is counted apart */
+};
+
+/* Results of all calls. Negative: refused with this code; -ERR_PROTOCOL means the client is not
+ * even told. */
+enum {
+	LOGIN_WAITS = 0,
+	LOGIN_PASSED = 1
+};
+
+struct login_mail {
+	const char *address, *code, *device, *locale;
+	const char *words[2];
+};
+
+struct login_env {
+	void *user;
+	void (*prompt)(void *user, const struct prompt *prompt);
+	/* Its result comes to login_mailed. 0, or negative at once. */
+	int (*mail)(void *user, const struct login_mail *mail);
+	/* Argon2 off the loop; its result comes to login_checked. The strings are copied. */
+	void (*check)(void *user, const char *hash, const char *text);
+	struct mono (*now)(void *user);
+	uint64_t (*wall_s)(void *user);
+};
+
+enum login_wait {
+	LOGIN_WAIT_FACTS,
+	LOGIN_WAIT_REPLY,
+	LOGIN_WAIT_MAIL,
+	LOGIN_WAIT_CHECK,
+	LOGIN_WAIT_NOTHING
+};
+
+struct login {
+	const struct login_env *env;
+	const struct policy *policy;
+	int policy_code; /* why there is no usable policy: 0 or -ERR_POLICY */
+	const struct settings *settings;
+	struct devices *devices;
+	uint8_t device[DEVICE_HASH_BYTES];
+	uint8_t hash[32]; /* of the handshake */
+	struct facts facts;
+	size_t step; /* row of the table */
+	enum login_wait wait;
+	uint8_t prompt;   /* kind that is open, PROMPT_NONE */
+	uint32_t retry_s; /* hint for a refusal */
+	struct {
+		char digits[LOGIN_CODE_DIGITS + 1]; /* "" = none is valid; secret */
+		struct mono born;
+		unsigned sends, wrong;
+		uint32_t why; /* `wrong` of the next prompt */
+	} code;
+	struct {
+		unsigned wrong;
+		struct tries before;
+	} password;
+};
+
+/* One step. All functions may be NULL: then the step passes at that point, or (reply, mailed,
+ * checked) is never waited for. They return LOGIN_PASSED, LOGIN_WAITS after setting `wait`, or
+ * negative. */
+struct login_step {
+	const char *name;
+	int (*ready)(struct login *login); /* could this step ever be passed? asked before the first
+					      prompt: 0 or negative */
+	int (*enter)(struct login *login);
+	int (*reply)(struct login *login, const char *text);
+	int (*mailed)(struct login *login, int code);
+	int (*checked)(struct login *login, int code);
+};
+
+extern const struct login_step step_policy, step_lockout, step_client, step_ready, step_code,
+	step_mac, step_inspection, step_password, step_firewall;
+
+/* policy, settings, devices and env must live as long. */
+void login_init(struct login *login, const struct login_env *env, const struct policy *policy,
+	int policy_code, const struct settings *settings, struct devices *devices,
+	const uint8_t device[static DEVICE_HASH_BYTES], const uint8_t hash[static 32]);
+/* Wipes. */
+void login_fini(struct login *login);
+
+int login_facts(struct login *login, const struct facts *facts);
+int login_reply(struct login *login, const struct reply *reply);
+int login_mailed(struct login *login, int code);
+int login_checked(struct login *login, int code);
+
+/* For logs: where it stands. */
+const char *login_step_name(const struct login *login);
+
+/* What the steps share. */
+/* Runs `ready` of every later step that this client will meet. 0 or negative. */
+int login_ready(struct login *login);
+/* -ERR_LOCKED_OUT (and retry_s) or 0. */
+int login_locked(struct login *login);
+/* Charges a failure before it is judged; 0, -ERR_DISK_FULL. */
+int login_charge(struct login *login, struct tries *ret_before);
+void login_refund(struct login *login, const struct tries *before);

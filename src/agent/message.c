@@ -1,0 +1,332 @@
+#include "agent/message.h"
+
+#include <string.h>
+
+#include "base/err.h"
+#include "base/str.h"
+#include "base/wire.h"
+
+static void
+put_text(struct wr *w, const char *s, size_t size)
+{
+	size_t len = strnlen(s, size);
+	wr_u16(w, (uint16_t)len);
+	wr_bytes(w, s, len);
+}
+
+/* Fit for one line of a log, a mail or the watermark, or the whole message is refused. */
+static void
+get_text(struct rd *r, char *out, size_t size)
+{
+	size_t len = rd_u16(r);
+	const uint8_t *p = rd_bytes(r, len);
+	out[0] = '\0';
+	if (!p || len >= size || memchr(p, '\0', len)) {
+		r->failed = 1;
+		return;
+	}
+	memcpy(out, p, len);
+	out[len] = '\0';
+	if (!str_printable(out))
+		r->failed = 1;
+}
+
+static int
+finish(const struct rd *r)
+{
+	return rd_done(r) ? 0 : -ERR_PROTOCOL;
+}
+
+size_t
+note_put(const struct note *note, uint8_t *out, size_t cap)
+{
+	struct wr w = wr_init(out, cap);
+	wr_u8(&w, note->gate);
+	wr_bytes(&w, note->session_id, sizeof note->session_id);
+	wr_u32(&w, note->code);
+	wr_bytes(&w, note->rest, note->rest_len);
+	return w.failed ? 0 : w.len;
+}
+
+int
+note_get(const uint8_t *p, size_t len, struct note *ret_note)
+{
+	struct rd r = rd_init(p, len);
+	struct note note;
+	note.gate = rd_u8(&r);
+	rd_copy(&r, note.session_id, sizeof note.session_id);
+	note.code = rd_u32(&r);
+	note.rest_len = r.left;
+	note.rest = rd_bytes(&r, r.left);
+	if (r.failed)
+		return -ERR_PROTOCOL;
+	*ret_note = note;
+	return 0;
+}
+
+static void
+put_screens(struct wr *w, const struct screen *screens, size_t count)
+{
+	wr_u8(w, (uint8_t)count);
+	for (size_t i = 0; i < count; i++) {
+		wr_u32(w, (uint32_t)screens[i].x_px);
+		wr_u32(w, (uint32_t)screens[i].y_px);
+		wr_u32(w, screens[i].width_px);
+		wr_u32(w, screens[i].height_px);
+		wr_u32(w, screens[i].scale_percent);
+	}
+}
+
+static size_t
+get_screens(struct rd *r, struct screen screens[static SCREENS_MAX])
+{
+	size_t count = rd_u8(r);
+	if (count > SCREENS_MAX) {
+		r->failed = 1;
+		return 0;
+	}
+	for (size_t i = 0; i < count; i++) {
+		screens[i].x_px = (int32_t)rd_u32(r);
+		screens[i].y_px = (int32_t)rd_u32(r);
+		screens[i].width_px = rd_u32(r);
+		screens[i].height_px = rd_u32(r);
+		screens[i].scale_percent = rd_u32(r);
+	}
+	return count;
+}
+
+static void
+put_layout(struct wr *w, const struct layout *layout)
+{
+	wr_u32(w, layout->width_px);
+	wr_u32(w, layout->height_px);
+	put_screens(w, layout->screens, layout->screen_count);
+}
+
+/* Pointer positions are held against it and a client sizes its picture by it: 16 bits in the
+ * picture stream. */
+static void
+get_layout(struct rd *r, struct layout *ret_layout)
+{
+	ret_layout->width_px = rd_u32(r);
+	ret_layout->height_px = rd_u32(r);
+	ret_layout->screen_count = get_screens(r, ret_layout->screens);
+	if (ret_layout->width_px - 1 >= UINT16_MAX || ret_layout->height_px - 1 >= UINT16_MAX)
+		r->failed = 1;
+}
+
+size_t
+layout_put(const struct layout *layout, uint8_t *out)
+{
+	struct wr w = wr_init(out, MESSAGE_MAX_BYTES);
+	put_layout(&w, layout);
+	return w.len;
+}
+
+int
+layout_get(const uint8_t *p, size_t len, struct layout *ret_layout)
+{
+	struct rd r = rd_init(p, len);
+	memset(ret_layout, 0, sizeof *ret_layout);
+	get_layout(&r, ret_layout);
+	return finish(&r);
+}
+
+size_t
+facts_put(const struct facts *facts, uint8_t *out)
+{
+	struct wr w = wr_init(out, MESSAGE_MAX_BYTES);
+	wr_u8(&w, facts->kind);
+	wr_u32(&w, facts->build);
+	wr_u32(&w, facts->window_mib);
+	put_text(&w, facts->os, sizeof facts->os);
+	put_text(&w, facts->computer_name, sizeof facts->computer_name);
+	put_text(&w, facts->locale, sizeof facts->locale);
+	put_text(&w, facts->user, sizeof facts->user);
+	wr_u8(&w, (uint8_t)facts->mac_count);
+	for (size_t i = 0; i < facts->mac_count; i++)
+		wr_bytes(&w, facts->macs[i], sizeof facts->macs[i]);
+	put_screens(&w, facts->screens, facts->screen_count);
+	return w.len;
+}
+
+int
+facts_get(const uint8_t *p, size_t len, struct facts *ret_facts)
+{
+	struct rd r = rd_init(p, len);
+	memset(ret_facts, 0, sizeof *ret_facts);
+	ret_facts->kind = rd_u8(&r);
+	ret_facts->build = rd_u32(&r);
+	ret_facts->window_mib = rd_u32(&r);
+	get_text(&r, ret_facts->os, sizeof ret_facts->os);
+	get_text(&r, ret_facts->computer_name, sizeof ret_facts->computer_name);
+	get_text(&r, ret_facts->locale, sizeof ret_facts->locale);
+	get_text(&r, ret_facts->user, sizeof ret_facts->user);
+	ret_facts->mac_count = rd_u8(&r);
+	if (ret_facts->mac_count > FACTS_MACS_MAX) {
+		r.failed = 1;
+		ret_facts->mac_count = 0;
+	}
+	for (size_t i = 0; i < ret_facts->mac_count; i++)
+		rd_copy(&r, ret_facts->macs[i], sizeof ret_facts->macs[i]);
+	ret_facts->screen_count = get_screens(&r, ret_facts->screens);
+	return finish(&r);
+}
+
+size_t
+prompt_put(const struct prompt *prompt, uint8_t *out)
+{
+	struct wr w = wr_init(out, MESSAGE_MAX_BYTES);
+	wr_u8(&w, prompt->kind);
+	wr_u32(&w, prompt->wrong);
+	wr_u32(&w, prompt->digits);
+	wr_u32(&w, prompt->expires_s);
+	for (size_t i = 0; i < 2; i++)
+		put_text(&w, prompt->words[i], sizeof prompt->words[i]);
+	put_text(&w, prompt->masked_address, sizeof prompt->masked_address);
+	return w.len;
+}
+
+int
+prompt_get(const uint8_t *p, size_t len, struct prompt *ret_prompt)
+{
+	struct rd r = rd_init(p, len);
+	memset(ret_prompt, 0, sizeof *ret_prompt);
+	ret_prompt->kind = rd_u8(&r);
+	ret_prompt->wrong = rd_u32(&r);
+	ret_prompt->digits = rd_u32(&r);
+	ret_prompt->expires_s = rd_u32(&r);
+	for (size_t i = 0; i < 2; i++)
+		get_text(&r, ret_prompt->words[i], sizeof ret_prompt->words[i]);
+	get_text(&r, ret_prompt->masked_address, sizeof ret_prompt->masked_address);
+	return finish(&r);
+}
+
+size_t
+reply_put(const struct reply *reply, uint8_t *out)
+{
+	struct wr w = wr_init(out, MESSAGE_MAX_BYTES);
+	wr_u8(&w, reply->kind);
+	put_text(&w, reply->text, sizeof reply->text);
+	return w.len;
+}
+
+int
+reply_get(const uint8_t *p, size_t len, struct reply *ret_reply)
+{
+	struct rd r = rd_init(p, len);
+	memset(ret_reply, 0, sizeof *ret_reply);
+	ret_reply->kind = rd_u8(&r);
+	get_text(&r, ret_reply->text, sizeof ret_reply->text);
+	return finish(&r);
+}
+
+size_t
+refusal_put(const struct refusal *refusal, uint8_t *out)
+{
+	struct wr w = wr_init(out, MESSAGE_MAX_BYTES);
+	wr_u32(&w, refusal->code);
+	wr_u32(&w, refusal->retry_s);
+	put_text(&w, refusal->support, sizeof refusal->support);
+	return w.len;
+}
+
+int
+refusal_get(const uint8_t *p, size_t len, struct refusal *ret_refusal)
+{
+	struct rd r = rd_init(p, len);
+	memset(ret_refusal, 0, sizeof *ret_refusal);
+	ret_refusal->code = rd_u32(&r);
+	ret_refusal->retry_s = rd_u32(&r);
+	get_text(&r, ret_refusal->support, sizeof ret_refusal->support);
+	return finish(&r);
+}
+
+size_t
+start_put(const struct start *start, uint8_t *out)
+{
+	struct wr w = wr_init(out, MESSAGE_MAX_BYTES);
+	put_layout(&w, &start->layout);
+	wr_u32(&w, start->idle_s);
+	wr_u32(&w, start->window_mib);
+	put_text(&w, start->message, sizeof start->message);
+	put_text(&w, start->session_code, sizeof start->session_code);
+	return w.len;
+}
+
+int
+start_get(const uint8_t *p, size_t len, struct start *ret_start)
+{
+	struct rd r = rd_init(p, len);
+	memset(ret_start, 0, sizeof *ret_start);
+	get_layout(&r, &ret_start->layout);
+	ret_start->idle_s = rd_u32(&r);
+	ret_start->window_mib = rd_u32(&r);
+	get_text(&r, ret_start->message, sizeof ret_start->message);
+	get_text(&r, ret_start->session_code, sizeof ret_start->session_code);
+	return finish(&r);
+}
+
+size_t
+work_run_put(const struct work_run *run, uint8_t *out)
+{
+	struct wr w = wr_init(out, MESSAGE_MAX_BYTES);
+	wr_bytes(&w, run->client, sizeof run->client);
+	wr_bytes(&w, run->agent, sizeof run->agent);
+	wr_u32(&w, run->idle_s);
+	return w.len;
+}
+
+int
+work_run_get(const uint8_t *p, size_t len, struct work_run *ret_run)
+{
+	struct rd r = rd_init(p, len);
+	rd_copy(&r, ret_run->client, sizeof ret_run->client);
+	rd_copy(&r, ret_run->agent, sizeof ret_run->agent);
+	ret_run->idle_s = rd_u32(&r);
+	return finish(&r);
+}
+
+size_t
+display_auth_put(const struct display_auth *auth, uint8_t *out)
+{
+	struct wr w = wr_init(out, MESSAGE_MAX_BYTES);
+	put_text(&w, auth->name, sizeof auth->name);
+	wr_u8(&w, (uint8_t)auth->data_len);
+	wr_bytes(&w, auth->data, auth->data_len);
+	return w.len;
+}
+
+int
+display_auth_get(const uint8_t *p, size_t len, struct display_auth *ret_auth)
+{
+	struct rd r = rd_init(p, len);
+	memset(ret_auth, 0, sizeof *ret_auth);
+	get_text(&r, ret_auth->name, sizeof ret_auth->name);
+	ret_auth->data_len = rd_u8(&r);
+	if (ret_auth->data_len > sizeof ret_auth->data) {
+		r.failed = 1;
+		ret_auth->data_len = 0;
+	}
+	rd_copy(&r, ret_auth->data, ret_auth->data_len);
+	return finish(&r);
+}
+
+size_t
+code_put(uint32_t code, uint8_t *out)
+{
+	struct wr w = wr_init(out, sizeof code);
+	wr_u32(&w, code);
+	return w.len;
+}
+
+int
+code_get(const uint8_t *p, size_t len, uint32_t *ret_code)
+{
+	struct rd r = rd_init(p, len);
+	uint32_t code = rd_u32(&r);
+	if (!rd_done(&r))
+		return -ERR_PROTOCOL;
+	*ret_code = code;
+	return 0;
+}

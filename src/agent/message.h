@@ -1,0 +1,160 @@
+/*
+ * Every message between the agent's processes, over base/ipc, and between the `engawa` command and
+ * the agent's local socket. Payloads are written and read with base/wire and nothing else: the
+ * monitor never decodes protobuf of a peer (tickets, whose signature it checks itself, apart). A
+ * get function returns 0, or -ERR_PROTOCOL for anything but exactly one well-formed message:
+ * lengths, UTF-8, no control characters, no rest.
+ */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+enum message {
+	MSG_NONE,
+	/* monitor -> control and pump, once, before they enter the sandbox */
+	MSG_ORGANISATION, /* text of the organisation file */
+	MSG_CERTIFICATE,  /* the agent's, DER */
+	MSG_RUN, /* control: instance(16); pump: struct note with the connected socket; work: struct
+		    work_run */
+	/* monitor -> control: struct note */
+	MSG_DIAL,      /* open a socket to this gate for this session */
+	MSG_REFUSE,    /* tell the gate: this knock is not answered */
+	MSG_SEND_CODE, /* rest = sealed MailCode */
+	/* control -> monitor: struct note */
+	MSG_KNOCK,     /* rest = ticket */
+	MSG_DIALED,    /* code 0 with the socket, else why not */
+	MSG_CODE_SENT, /* code 0 or why not */
+	MSG_LINK,      /* a gate's control connection: code 0 = up */
+	/* pump -> monitor */
+	MSG_JOINED,     /* empty: the gate joined the two connections */
+	MSG_FIRST,      /* the client's first FIRST_BYTES */
+	MSG_HELD,       /* empty: bytes of the client are kept for the next process */
+	MSG_SWITCHED,   /* empty: the next process has the connection */
+	MSG_PUMP_ENDED, /* struct note: code; rest = bytes in u64, bytes out u64 */
+	/* monitor -> pump */
+	MSG_SECOND, /* bytes for the client as they stand */
+	MSG_ATTACH, /* empty, with a stream socket: the process behind it; the second one waits
+		       until the first has closed */
+	/* monitor -> login */
+	MSG_KEYS,    /* client(32) agent(32) */
+	MSG_PROMPT,  /* struct prompt */
+	MSG_REFUSED, /* struct refusal */
+	MSG_START,   /* struct start */
+	/* login -> monitor */
+	MSG_FACTS, /* struct facts */
+	MSG_REPLY, /* struct reply */
+	/* work -> monitor */
+	MSG_READY, /* struct layout: the desktop has a picture */
+	MSG_ENDED, /* code u32: the session is over, or never got a picture; this process closes */
+	/* monitor -> work */
+	MSG_BEGIN, /* empty: the client has Start, frames may go out */
+	MSG_END,   /* code u32: send End and close */
+	/* desktop launcher -> monitor */
+	MSG_DISPLAY, /* struct display_auth */
+	/* control, pump <-> monitor on their second socket */
+	MSG_SIGN,   /* digest(32) */
+	MSG_SIGNED, /* signature, DER; empty when refused */
+	/* engawa command <-> agent.sock */
+	MSG_STATUS,   /* empty */
+	MSG_PASSWORD, /* text; empty removes it */
+	MSG_MAIL,     /* text; empty removes it */
+	MSG_UNLOCK,   /* empty: forgets failures and lock-outs */
+	MSG_RESULT,   /* code u32, then JSON of a status */
+};
+
+enum {
+	SESSION_ID_BYTES = 16,
+	FIRST_BYTES = 1 + 4 + 2 + 96, /* suite, generation, length, Noise message 1 */
+	DIGEST_BYTES = 32,
+	FACTS_MACS_MAX = 16,
+	SCREENS_MAX = 4,
+	REPLY_TEXT_SIZE = 512,
+	MESSAGE_MAX_BYTES =
+		8192, /* what any of the processes but control may send to the monitor */
+};
+
+struct note {
+	uint8_t gate; /* index in the organisation file */
+	uint8_t session_id[SESSION_ID_BYTES];
+	uint32_t code;
+	const uint8_t *rest; /* points into the payload */
+	size_t rest_len;
+};
+
+struct screen {
+	int32_t x_px, y_px;
+	uint32_t width_px, height_px, scale_percent;
+};
+
+struct layout {
+	uint32_t width_px, height_px;
+	size_t screen_count;
+	struct screen screens[SCREENS_MAX];
+};
+
+/* What a client says about itself, unverified. */
+struct facts {
+	uint8_t kind; /* engawa_ClientKind */
+	uint32_t build, window_mib;
+	char os[64], computer_name[128], locale[16], user[128];
+	size_t mac_count, screen_count;
+	uint8_t macs[FACTS_MACS_MAX][6];
+	struct screen screens[SCREENS_MAX];
+};
+
+struct prompt {
+	uint8_t kind; /* engawa_PromptKind */
+	uint32_t wrong, digits, expires_s;
+	char words[2][32], masked_address[255];
+};
+
+struct reply {
+	uint8_t kind;
+	char text[REPLY_TEXT_SIZE]; /* secret: wipe */
+};
+
+struct refusal {
+	uint32_t code, retry_s;
+	char support[512];
+};
+
+struct start {
+	struct layout layout;
+	uint32_t idle_s, window_mib;
+	char message[1024], session_code[32];
+};
+
+struct work_run {
+	uint8_t client[32], agent[32]; /* work keys */
+	uint32_t idle_s;
+};
+
+struct display_auth {
+	char name[32];
+	uint8_t data[64];
+	size_t data_len;
+};
+
+/* All return the payload's length (the buffers are always large enough: out has MESSAGE_MAX_BYTES,
+ * note_put cap bytes; 0 when the rest does not fit). */
+size_t note_put(const struct note *note, uint8_t *out, size_t cap);
+size_t layout_put(const struct layout *layout, uint8_t *out);
+size_t facts_put(const struct facts *facts, uint8_t *out);
+size_t prompt_put(const struct prompt *prompt, uint8_t *out);
+size_t reply_put(const struct reply *reply, uint8_t *out);
+size_t refusal_put(const struct refusal *refusal, uint8_t *out);
+size_t start_put(const struct start *start, uint8_t *out);
+size_t work_run_put(const struct work_run *run, uint8_t *out);
+size_t display_auth_put(const struct display_auth *auth, uint8_t *out);
+size_t code_put(uint32_t code, uint8_t *out);
+
+int note_get(const uint8_t *p, size_t len, struct note *ret_note);
+int layout_get(const uint8_t *p, size_t len, struct layout *ret_layout);
+int facts_get(const uint8_t *p, size_t len, struct facts *ret_facts);
+int prompt_get(const uint8_t *p, size_t len, struct prompt *ret_prompt);
+int reply_get(const uint8_t *p, size_t len, struct reply *ret_reply);
+int refusal_get(const uint8_t *p, size_t len, struct refusal *ret_refusal);
+int start_get(const uint8_t *p, size_t len, struct start *ret_start);
+int work_run_get(const uint8_t *p, size_t len, struct work_run *ret_run);
+int display_auth_get(const uint8_t *p, size_t len, struct display_auth *ret_auth);
+int code_get(const uint8_t *p, size_t len, uint32_t *ret_code);

@@ -1,0 +1,395 @@
+/*
+ * The monitor: the one privileged process, small. Holds the keys, reads no network, parses nothing
+ * of a peer but tickets that carry the organisation's signature, and says yes or no.
+ */
+#include "agent/monitor.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <openssl/rand.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/agent.h"
+#include "agent/local.h"
+#include "agent/role.h"
+#include "agent/session.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "crypto/ticket.h"
+
+enum {
+	TICKETS_MAX = 4096,
+	CONTROL_RETRY_MS = 2000
+};
+
+/* What a gate can cause is not allowed to fill the disk. */
+static struct log_limit knock_limit = {.burst = 20, .window_ms = 60000};
+
+int
+agent_control(struct agent *agent, uint16_t type, const struct note *note)
+{
+	uint8_t out[MESSAGE_MAX_BYTES];
+	size_t len = note_put(note, out, sizeof out);
+	if (!agent->control || !len)
+		return -ERR_NO_GATE;
+	return process_send(agent->control, type, out, len, -1) < 0 ? -ERR_NO_GATE : 0;
+}
+
+/* A revision below one that was seen is an old policy brought back. */
+static int
+policy_is_old(struct agent *agent, const struct policy *policy)
+{
+	char path[PATH_MAX], text[24];
+	if ((uint64_t)policy->revision == agent->policy_revision)
+		return 0;
+	if ((uint64_t)policy->revision < agent->policy_revision)
+		return 1;
+	int n = snprintf(text, sizeof text, "%lld", (long long)policy->revision);
+	if (state_path(&agent->options, "policy-revision", path, sizeof path) < 0 ||
+		conf_write_file(path, text, (size_t)n, 0600) < 0)
+		LOG(ERROR, "policy.record", F_STR("path", path)); /* holds for this run at least */
+	agent->policy_revision = (uint64_t)policy->revision;
+	LOG(INFO, "policy", F_INT("revision", policy->revision));
+	return 0;
+}
+
+int
+agent_policy(struct agent *agent, struct policy *ret_policy)
+{
+	struct conf_error error = {""};
+	char path[PATH_MAX], *text;
+	size_t len;
+	policy_init(ret_policy);
+	int r = agent->options.policy_file
+			? str_copy(path, sizeof path, agent->options.policy_file)
+			: state_path(&agent->options, "policy", path, sizeof path);
+	if (r == 0)
+		r = conf_read_file(path, POLICY_MAX_BYTES, &text, &len);
+	/* never had one: the closed defaults. Had one that is gone: that is no way to get rid of it
+	 */
+	if (r == -ENOENT)
+		return agent->policy_revision ? -ERR_POLICY : 0;
+	if (r == 0) {
+		r = policy_read(
+			ret_policy, text, len, agent->keys.org.policy_key, wall_s(), &error);
+		free(text);
+	}
+	if (r == 0 && policy_is_old(agent, ret_policy))
+		r = -ERR_POLICY;
+	if (r < 0) {
+		LOG(ERROR, "policy.bad", F_ERR("code", r), F_STR("text", error.text));
+		policy_fini(ret_policy);
+		policy_init(ret_policy);
+		return -ERR_POLICY;
+	}
+	return 0;
+}
+
+static struct session *
+find_session(struct agent *agent, const uint8_t id[static SESSION_ID_BYTES])
+{
+	for (size_t i = 0; i < SESSIONS_MAX; i++)
+		if (agent->sessions[i] && memcmp(agent->sessions[i]->ticket.session_id.bytes, id,
+						  SESSION_ID_BYTES) == 0)
+			return agent->sessions[i];
+	return NULL;
+}
+
+void
+agent_session_passed(struct agent *agent, struct session *session)
+{
+	const engawa_TicketBody *ticket = &session->ticket;
+	int r = devices_login(agent->devices, ticket->device_hash.bytes,
+		session->flow.facts.computer_name, wall_s());
+	if (r < 0)
+		LOG(ERROR, "login.record", F_ERR("code", r)); /* it stays a stranger's */
+	if (!agent->working) {
+		agent->working = session;
+		session_turn(session);
+		return;
+	}
+	/* the full login of the later one wins, also over one that waits for the same turn */
+	for (size_t i = 0; i < SESSIONS_MAX; i++) {
+		struct session *other = agent->sessions[i];
+		if (other && other != session && other->state != SESSION_ENDING &&
+			(other == agent->working || other->state == SESSION_TURN))
+			session_end(other, ERR_TAKEN_OVER);
+	}
+}
+
+static void
+free_gone(void *user)
+{
+	session_free(user);
+}
+
+void
+agent_session_gone(struct agent *agent, struct session *session)
+{
+	for (size_t i = 0; i < SESSIONS_MAX; i++)
+		if (agent->sessions[i] == session)
+			agent->sessions[i] = NULL;
+	loop_defer(agent->loop, free_gone, session);
+	if (agent->working != session)
+		return;
+	agent->working = NULL;
+	for (size_t i = 0; i < SESSIONS_MAX && !agent->working; i++)
+		if (agent->sessions[i] && agent->sessions[i]->state == SESSION_TURN) {
+			agent->working = agent->sessions[i];
+			session_turn(agent->working);
+		}
+}
+
+/* Room for one more login? One place is kept for known devices: strangers cannot keep the owner out
+ * by sitting in all. */
+static int
+has_room(const struct agent *agent, int known)
+{
+	int64_t logins = 0;
+	for (size_t i = 0; i < SESSIONS_MAX; i++)
+		logins += agent->sessions[i] && agent->sessions[i]->state < SESSION_TURN;
+	return logins < agent->options.logins_max - (known ? 0 : 1);
+}
+
+static int
+check_ticket(struct agent *agent, const struct note *knock, engawa_TicketBody *ret_body)
+{
+	const struct keys *keys = &agent->keys;
+	const char *gate = keys->org.gates[knock->gate].name;
+	uint64_t now_s = wall_s();
+	int named = 0;
+	int r = ticket_verify((const uint8_t(*)[SIGN_POINT_BYTES])keys->org.ticket_keys,
+		keys->org.ticket_key_count, knock->rest, knock->rest_len, now_s, ret_body);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ret_body->gates_count; i++)
+		named |= strcmp(ret_body->gates[i], gate) == 0;
+	if (!named ||
+		memcmp(ret_body->agent_id.bytes, keys->agent_id, sizeof keys->agent_id) != 0 ||
+		memcmp(ret_body->agent_key.bytes, keys->agent.public, NOISE_KEY_BYTES) != 0 ||
+		strcmp(ret_body->organisation, keys->org.id) != 0)
+		return -ERR_TICKET_BAD;
+	return ticket_memory_use(agent->tickets, ret_body->session_id.bytes, now_s);
+}
+
+static int
+accept_knock(struct agent *agent, const struct note *knock)
+{
+	engawa_TicketBody body;
+	uint8_t hash[32];
+	int r = check_ticket(agent, knock, &body);
+	if (r < 0)
+		return r;
+	if (!has_room(agent, devices_known(agent->devices, body.device_hash.bytes)))
+		return -ERR_TOO_MANY;
+	for (size_t i = 0; i < SESSIONS_MAX; i++) {
+		if (agent->sessions[i])
+			continue;
+		ticket_hash(knock->rest, knock->rest_len, hash);
+		agent->sessions[i] = session_new(agent, &body, hash, knock->gate);
+		return agent->sessions[i] ? 0 : -ERR_INTERNAL;
+	}
+	return -ERR_TOO_MANY;
+}
+
+static void
+on_knock(struct agent *agent, const struct note *knock)
+{
+	uint32_t held;
+	int r = accept_knock(agent, knock);
+	if (r == 0)
+		return;
+	if (log_limit_pass(&knock_limit, &held))
+		LOG(WARN, "knock.refused", F_STR("gate", agent->keys.org.gates[knock->gate].name),
+			F_ERR("code", r), F_INT("held", held));
+	struct note refuse = {.gate = knock->gate, .code = (uint32_t)-r};
+	memcpy(refuse.session_id, knock->session_id, SESSION_ID_BYTES);
+	agent_control(agent, MSG_REFUSE, &refuse);
+}
+
+static void
+on_control_message(
+	void *user, enum role role, uint16_t type, const uint8_t *payload, size_t len, int fd)
+{
+	struct agent *agent = user;
+	struct note note;
+	(void)role;
+	if (note_get(payload, len, &note) < 0 || note.gate >= agent->keys.org.gate_count ||
+		note.code > INT32_MAX)
+		type = MSG_NONE;
+	struct session *session = type == MSG_NONE ? NULL : find_session(agent, note.session_id);
+	if (type == MSG_KNOCK) {
+		on_knock(agent, &note);
+	} else if (type == MSG_DIALED && session) {
+		session_dialed(session, note.code, fd);
+		fd = -1;
+	} else if (type == MSG_CODE_SENT && session) {
+		session_code_sent(session, note.code);
+	} else if (type == MSG_LINK) {
+		agent->gates[note.gate] = (struct gate_state){note.code == 0, note.code};
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+static void
+on_control_gone(void *user, enum role role, int status)
+{
+	struct agent *agent = user;
+	(void)role;
+	LOG(ERROR, "control.gone", F_INT("status", status));
+	process_free(agent->control);
+	agent->control = NULL;
+	memset(agent->gates, 0, sizeof agent->gates);
+	timer_start(agent->control_retry, CONTROL_RETRY_MS, 0);
+}
+
+static void
+start_control(void *user)
+{
+	static const struct process_events events = {
+		.message = on_control_message, .gone = on_control_gone};
+	struct agent *agent = user;
+	struct keys *keys = &agent->keys;
+	struct process_start start = {.loop = agent->loop,
+		.options = &agent->options,
+		.role = ROLE_CONTROL,
+		.fds = {-1, -1},
+		.sign_key = keys->tls,
+		.events = &events,
+		.user = agent};
+	agent->control = process_new(&start);
+	if (!agent->control) {
+		timer_start(agent->control_retry, CONTROL_RETRY_MS, 0);
+		return;
+	}
+	/* when one of them fails, gone follows */
+	process_send(agent->control, MSG_ORGANISATION, keys->org_text, keys->org_len, -1);
+	process_send(agent->control, MSG_CERTIFICATE, keys->certificate, keys->certificate_len, -1);
+	process_send(agent->control, MSG_RUN, agent->instance, sizeof agent->instance, -1);
+}
+
+static int
+load_revision(struct agent *agent)
+{
+	char path[PATH_MAX], *text;
+	size_t len;
+	int64_t revision;
+	int r = state_path(&agent->options, "policy-revision", path, sizeof path);
+	if (r == 0)
+		r = conf_read_file(path, 32, &text, &len);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	r = str_int(text, 0, INT64_MAX, &revision);
+	free(text);
+	if (r == 0)
+		agent->policy_revision = (uint64_t)revision;
+	return r < 0 ? -ERR_SETTING : 0;
+}
+
+static int
+load(struct agent *agent, struct conf_error *error)
+{
+	char path[PATH_MAX];
+	const struct options *o = &agent->options;
+	if (geteuid() == 0 && !o->desktop_user) {
+		snprintf(error->text, sizeof error->text,
+			"DESKTOP_USER must be set when the agent is started as root");
+		return -ERR_SETTING;
+	}
+	int r = keys_load(o, &agent->keys, error);
+	if (r == 0)
+		r = state_path(o, "settings", path, sizeof path);
+	if (r == 0)
+		r = settings_load(path, &agent->settings);
+	if (r == 0)
+		r = state_path(o, "devices", path, sizeof path);
+	if (r == 0)
+		r = devices_open(path, &agent->devices);
+	if (r == 0)
+		r = load_revision(agent);
+	if (r == 0 && RAND_bytes(agent->instance, sizeof agent->instance) != 1)
+		r = -ERR_CRYPTO;
+	if (r == 0 && o->run_directory && mkdir(o->run_directory, 0755) < 0 && errno != EEXIST)
+		r = -errno;
+	if (r == 0)
+		r = str_print(path, sizeof path, "%s/agent.sock",
+			o->run_directory ? o->run_directory : o->state_directory);
+	if (r == 0)
+		r = local_open(agent, path, &agent->local);
+	if (r < 0 && !error->text[0])
+		snprintf(error->text, sizeof error->text, "%.200s: %.40s", path,
+			err_text(r, ERR_LANG_EN));
+	return r;
+}
+
+/* Sessions at work are told; everything else just ends. */
+static void
+on_signal(void *user, int number)
+{
+	struct agent *agent = user;
+	int waiting = 0;
+	(void)number;
+	for (size_t i = 0; i < SESSIONS_MAX; i++)
+		if (agent->sessions[i]) {
+			session_end(agent->sessions[i], ERR_ENDED);
+			waiting = 1;
+		}
+	timer_start(agent->control_retry, waiting ? 1000 : 1, 0);
+	agent->stopping = 1;
+}
+
+static void
+on_control_retry(void *user)
+{
+	struct agent *agent = user;
+	if (agent->stopping)
+		loop_stop(agent->loop);
+	else
+		start_control(agent);
+}
+
+int
+monitor_main(struct options *options)
+{
+	struct agent *agent = mem_new(sizeof *agent);
+	struct conf_error error = {""};
+	agent->options = *options;
+	role_secret();
+	umask(077);
+	agent->loop = loop_new();
+	agent->tickets = ticket_memory_new(TICKETS_MAX);
+	agent->control_retry = timer_new(agent->loop, on_control_retry, agent);
+	int r = load(agent, &error);
+	if (r < 0) {
+		fprintf(stderr, "engawa-agent: %s\n", error.text);
+		return r == -ERR_NOT_ENROLLED ? 3 : 1;
+	}
+	struct signal_watch *term = signal_new(agent->loop, SIGTERM, on_signal, agent);
+	struct signal_watch *interrupt = signal_new(agent->loop, SIGINT, on_signal, agent);
+	LOG(INFO, "agent.start", F_STR("terminal", agent->keys.terminal_id + TERMINAL_ID_CHARS - 4),
+		F_HEX("agent", agent->keys.agent_id, sizeof agent->keys.agent_id));
+	start_control(agent);
+	loop_run(agent->loop);
+	for (size_t i = 0; i < SESSIONS_MAX; i++)
+		session_free(agent->sessions[i]);
+	process_free(agent->control);
+	local_free(agent->local);
+	signal_free(term);
+	signal_free(interrupt);
+	timer_free(agent->control_retry);
+	keys_fini(&agent->keys);
+	devices_free(agent->devices);
+	ticket_memory_free(agent->tickets);
+	LOG(INFO, "agent.stop", F_INT("code", 0));
+	mem_wipe_free(agent, sizeof *agent);
+	return 0;
+}

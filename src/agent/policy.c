@@ -1,0 +1,184 @@
+#include "agent/policy.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/str.h"
+#include "crypto/orgfile.h"
+
+#define AT(field) offsetof(struct policy, field)
+#define SWITCH(key, field, fallback, help)                     \
+	{                                                      \
+		key, CONF_INT, AT(field), fallback, 0, 1, help \
+	}
+#define NOTED(key, help)                                   \
+	{                                                  \
+		key, CONF_STR, AT(noted), NULL, 0, 0, help \
+	}
+
+const struct conf_option policy_options[] = {
+	{"REVISION", CONF_INT, AT(revision), "0", 0, INT64_MAX,
+		"Number of this policy: one that was seen is never followed by a lower one."},
+	{"NOT_AFTER", CONF_STR, AT(not_after), NULL, 0, 0, "Last day of this policy, YYYY-MM-DD."},
+	SWITCH("ENFORCE_OTP", enforce_otp, "0",
+		"A one-time code is asked for, whatever DISABLE_OTP says."),
+	SWITCH("DISABLE_OTP", disable_otp, "0", "No one-time code is asked for."),
+	{"ENFORCE_OTP_ENDWITH", CONF_STR, AT(otp_endwith), NULL, 0, 0,
+		"Codes are mailed only to addresses that end with this, for example @city.example.lg.jp."},
+	SWITCH("ENFORCE_INSPECTION", enforce_inspection, "0",
+		"Clients must pass the quarantine check, whatever DISABLE_INSPECTION says."),
+	SWITCH("DISABLE_INSPECTION", disable_inspection, "0", "Clients need no quarantine check."),
+	SWITCH("ENFORCE_MACCHECK", enforce_maccheck, "0",
+		"Clients' MAC addresses must be registered, whatever DISABLE_MACCHECK says."),
+	SWITCH("DISABLE_MACCHECK", disable_maccheck, "0",
+		"Clients' MAC addresses are not checked."),
+	SWITCH("ENFORCE_LIMITED_FIREWALL", enforce_limited_firewall, "0",
+		"Clients must close their network (完全閉域化), whatever DISABLE_LIMITED_FIREWALL says."),
+	SWITCH("DISABLE_LIMITED_FIREWALL", disable_limited_firewall, "0",
+		"Clients need not close their network."),
+	SWITCH("ENFORCE_WATERMARK", enforce_watermark, "0",
+		"The watermark is drawn, whatever DISABLE_WATERMARK says."),
+	SWITCH("DISABLE_WATERMARK", disable_watermark, "0", "No watermark is drawn."),
+	{"WATERMARK_MESSAGE", CONF_STR, AT(watermark_message), NULL, 0, 0,
+		"First line of the watermark."},
+	SWITCH("DENY_CLIENTS_APP", deny_clients_app, "0", "Client applications are refused."),
+	SWITCH("DENY_CLIENTS_HTML5", deny_clients_html5, "1", "Browsers are refused."),
+	SWITCH("HTML5_WITHOUT_INSPECTION", html5_without_inspection, "0",
+		"Browsers are exempt from the quarantine check."),
+	SWITCH("HTML5_WITHOUT_MACCHECK", html5_without_maccheck, "0",
+		"Browsers are exempt from the MAC address check."),
+	SWITCH("HTML5_WITHOUT_LIMITED_FIREWALL", html5_without_limited_firewall, "0",
+		"Browsers are exempt from the closed network."),
+	{"REQUIRE_MINIMUM_CLIENT_BUILD", CONF_INT, AT(minimum_build), "0", 0, UINT32_MAX,
+		"Older clients are refused."},
+	{"AUTH_LOCKOUT_COUNT", CONF_INT, AT(lockout_count), "5", 1, 100,
+		"Failures before logins are refused for a while."},
+	{"AUTH_LOCKOUT_TIMEOUT", CONF_INT, AT(lockout_timeout_s), "60", 1, 86400,
+		"Seconds of the first such while; it doubles each time."},
+	{"IDLE_TIMEOUT", CONF_INT, AT(idle_timeout_s), "3600", 0, 86400,
+		"Seconds without input after which a session ends; 0 = never."},
+	{"SERVER_MESSAGE", CONF_STR, AT(server_message), NULL, 0, 0,
+		"Notice for the person at the office PC."},
+	{"SERVER_ALLOWED_MAC_LIST_URL", CONF_STR, AT(server_mac_list), NULL, 0, 0,
+		"List of office PCs. Not built yet: a policy with this key refuses every login (329)."},
+	NOTED("CLIENT_ALLOWED_MAC_LIST_URL", "No effect yet: the MAC address check refuses."),
+	NOTED("NO_LOCAL_MAC_ADDRESS_LIST", "No effect yet: the MAC address check refuses."),
+	NOTED("ENFORCE_LIMITED_FIREWALL_COMPUTERNAME_STARTWITH",
+		"No effect: what a client calls itself exempts from nothing."),
+	NOTED("ENFORCE_OTP_ENDWITH_SECURITY", "No effect: the policy's signature takes its place."),
+	NOTED("ENABLE_OCSP", "No effect yet: no client certificates."),
+	NOTED("ENFORCE_PROCESS_WATCHER", "No effect yet."),
+	NOTED("ENFORCE_PROCESS_WATCHER_ALWAYS", "No effect yet."),
+	NOTED("SYSLOG_HOSTNAME", "No effect yet."), NOTED("SYSLOG_PORT", "No effect yet."),
+	NOTED("DISABLE_SHARE", "Always so: there is nothing that could be shared."),
+	CONF_OPTIONS_END};
+
+int
+policy_is_noted(const char *key)
+{
+	for (const struct conf_option *o = policy_options; o->key; o++)
+		if (strcmp(o->key, key) == 0)
+			return o->offset == AT(noted);
+	return 0;
+}
+
+void
+policy_init(struct policy *policy)
+{
+	struct conf_error error;
+	memset(policy, 0, sizeof *policy);
+	if (conf_defaults(policy_options, policy, &error) < 0)
+		abort(); /* the table is ours */
+}
+
+/* conf_free would free the shared target of the noted keys once for each of them: it sets NULL, so
+ * that is fine. */
+void
+policy_fini(struct policy *policy)
+{
+	conf_free(policy_options, policy);
+}
+
+enum {
+	KEYS_MAX = 64
+};
+_Static_assert(sizeof policy_options / sizeof policy_options[0] < KEYS_MAX, "seen[] has room");
+
+struct pass {
+	struct policy *policy;
+	struct conf_error *error;
+	uint8_t seen[KEYS_MAX];
+};
+
+static int
+on_line(void *user, const char *key, const char *value)
+{
+	struct pass *pass = user;
+	for (size_t i = 0; policy_options[i].key; i++) {
+		const struct conf_option *o = &policy_options[i];
+		if (strcmp(o->key, key) != 0)
+			continue;
+		if (pass->seen[i]++) {
+			snprintf(pass->error->text, sizeof pass->error->text, "%s is set twice",
+				key);
+			return -ERR_SETTING;
+		}
+		if (o->type == CONF_INT && o->max == 1 && strcmp(value, "yes") == 0)
+			value = "1";
+		if (o->type == CONF_INT && o->max == 1 && strcmp(value, "no") == 0)
+			value = "0";
+	}
+	return conf_set(policy_options, pass->policy, key, value, pass->error);
+}
+
+int
+policy_read(struct policy *policy, const char *text, size_t len,
+	const uint8_t key[static SIGN_POINT_BYTES], uint64_t now_s, struct conf_error *error)
+{
+	struct pass pass = {policy, error, {0}};
+	error->text[0] = '\0';
+	int r = policy_parse(text, len, key, now_s, on_line, &pass, error);
+	if (r < 0) {
+		policy_fini(policy);
+		policy_init(policy);
+	}
+	return r;
+}
+
+static int
+holds(int64_t enforce, int64_t disable)
+{
+	return enforce || !disable;
+}
+
+int
+policy_wants_otp(const struct policy *policy)
+{
+	return holds(policy->enforce_otp, policy->disable_otp);
+}
+
+int
+policy_wants_inspection(const struct policy *policy)
+{
+	return holds(policy->enforce_inspection, policy->disable_inspection);
+}
+
+int
+policy_wants_maccheck(const struct policy *policy)
+{
+	return holds(policy->enforce_maccheck, policy->disable_maccheck);
+}
+
+int
+policy_wants_limited_firewall(const struct policy *policy)
+{
+	return holds(policy->enforce_limited_firewall, policy->disable_limited_firewall);
+}
+
+int
+policy_wants_watermark(const struct policy *policy)
+{
+	return holds(policy->enforce_watermark, policy->disable_watermark);
+}

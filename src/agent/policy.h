@@ -1,0 +1,49 @@
+/*
+ * What the organisation demands (docs/policy.md): the original system's key names, read from a
+ * signed file. Without a file every default holds, and every default is the closed one. A file that
+ * cannot be read, is not signed by the organisation, has expired, is older than one seen before, or
+ * has a key or value this program does not know, closes the office PC: a rule that is not
+ * understood might have been a prohibition.
+ */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/conf.h"
+#include "crypto/sign.h"
+
+struct policy {
+	int64_t revision; /* 0 = no file */
+	int64_t enforce_otp, disable_otp;
+	int64_t enforce_inspection, disable_inspection;
+	int64_t enforce_maccheck, disable_maccheck;
+	int64_t enforce_limited_firewall, disable_limited_firewall;
+	int64_t enforce_watermark, disable_watermark;
+	int64_t deny_clients_app, deny_clients_html5;
+	int64_t html5_without_inspection, html5_without_maccheck, html5_without_limited_firewall;
+	int64_t minimum_build, lockout_count, lockout_timeout_s, idle_timeout_s;
+	char *otp_endwith, *watermark_message, *server_message, *server_mac_list;
+	char *noted; /* where the keys go that are known and have no effect in this version */
+	char *not_after;
+};
+
+/* One table for this program, `engawa org policy` and the man page. */
+extern const struct conf_option policy_options[];
+/* 1 when the key is one that is accepted and has no effect yet. */
+int policy_is_noted(const char *key);
+
+/* Defaults. */
+void policy_init(struct policy *policy);
+void policy_fini(struct policy *policy);
+
+/* Text of a signed policy file. 0; -ERR_SIGNATURE, -ERR_POLICY or -ERR_SETTING with words in error,
+ * and policy holds the defaults. */
+int policy_read(struct policy *policy, const char *text, size_t len,
+	const uint8_t key[static SIGN_POINT_BYTES], uint64_t now_s, struct conf_error *error);
+
+/* What holds in the end: ENFORCE_x wins over DISABLE_x, neither means yes. */
+int policy_wants_otp(const struct policy *policy);
+int policy_wants_inspection(const struct policy *policy);
+int policy_wants_maccheck(const struct policy *policy);
+int policy_wants_limited_firewall(const struct policy *policy);
+int policy_wants_watermark(const struct policy *policy);

@@ -1,0 +1,427 @@
+#include "agent/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/wire.h"
+
+enum {
+	JOIN_MS = 25000,    /* socket, TLS, the other side's arrival */
+	FIRST_MS = 10000,   /* message 1, then Facts */
+	LOGIN_MS = 900000,  /* all steps: three codes that run out, and time to type */
+	DESKTOP_MS = 15000, /* to the desktop's first picture */
+	SWITCH_MS = 10000,  /* Start to the client */
+	ENDING_MS = 3000,   /* last words */
+};
+
+static void
+on_deadline(void *user)
+{
+	session_end(user, ERR_TIMEOUT);
+}
+
+static void
+enter(struct session *s, enum session_state state, uint64_t deadline_ms)
+{
+	s->state = state;
+	if (deadline_ms)
+		timer_start(s->deadline, deadline_ms, 0);
+	else
+		timer_stop(s->deadline);
+}
+
+static void
+kill_all(struct session *s)
+{
+	process_free(s->pump);
+	process_free(s->login);
+	process_free(s->work);
+	process_free(s->desktop);
+	s->pump = s->login = s->work = s->desktop = NULL;
+	if (s->desktop_socket >= 0)
+		close(s->desktop_socket);
+	s->desktop_socket = -1;
+}
+
+/* The one way out: no process is left behind it. */
+static void
+finish(struct session *s, int code)
+{
+	if (s->state == SESSION_GONE)
+		return;
+	if (!s->end_code)
+		s->end_code = code;
+	LOG(INFO, "session.end", F_STR("session", s->code), F_ERR("code", s->end_code),
+		F_STR("step", login_step_name(&s->flow)),
+		F_INT("worked_s", s->started_s ? wall_s() - s->started_s : 0));
+	enter(s, SESSION_GONE, 0);
+	kill_all(s);
+	session_login_close(s);
+	agent_session_gone(s->agent, s);
+}
+
+/* Last words are on their way; when they have gone, the pump ends, and with it the session. */
+static void
+ending(struct session *s, int code)
+{
+	s->end_code = code;
+	enter(s, SESSION_ENDING, ENDING_MS);
+	process_free(s->desktop);
+	s->desktop = NULL;
+}
+
+void
+session_end(struct session *s, uint32_t code)
+{
+	uint8_t out[MESSAGE_MAX_BYTES];
+	struct refusal refusal = {.code = code, .retry_s = s->flow.retry_s};
+	if (s->state == SESSION_WORK &&
+		process_send(s->work, MSG_END, out, code_put(code, out), -1) == 0) {
+		ending(s, -(int)code);
+		return;
+	}
+	if (s->state < SESSION_LOGIN || s->state >= SESSION_START || !s->login) {
+		finish(s, -(int)code);
+		return;
+	}
+	snprintf(refusal.support, sizeof refusal.support, "%s", s->agent->keys.org.support);
+	process_free(s->work); /* else the pump would turn to it */
+	s->work = NULL;
+	if (process_send(s->login, MSG_REFUSED, out, refusal_put(&refusal, out), -1) == 0)
+		ending(s, -(int)code);
+	else
+		finish(s, -(int)code);
+}
+
+void
+session_login_result(struct session *s, int r)
+{
+	if (r == LOGIN_WAITS)
+		return;
+	if (r == LOGIN_PASSED) {
+		enter(s, SESSION_TURN, DESKTOP_MS);
+		agent_session_passed(s->agent, s);
+		return;
+	}
+	LOG(INFO, "login.refused", F_STR("session", s->code),
+		F_STR("step", login_step_name(&s->flow)), F_ERR("code", r),
+		F_STR("address", s->ticket.client_address),
+		F_HEX("device", s->ticket.device_hash.bytes, 4), F_INT("known", s->known));
+	/* a client out of order is not told anything */
+	if (r == -ERR_PROTOCOL)
+		finish(s, r);
+	else
+		session_end(s, r < -199 ? (uint32_t)-r : ERR_INTERNAL);
+}
+
+static void
+on_joined(struct session *s, const uint8_t *payload, size_t len)
+{
+	(void)payload, (void)len;
+	enter(s, SESSION_FIRST, FIRST_MS);
+}
+
+static void
+on_first(struct session *s, const uint8_t *payload, size_t len)
+{
+	int r = session_handshake(s, payload, len);
+	if (r < 0)
+		finish(s, r);
+	else
+		enter(s, SESSION_LOGIN, FIRST_MS);
+}
+
+static void
+on_facts(struct session *s, const uint8_t *payload, size_t len)
+{
+	struct facts facts;
+	timer_start(s->deadline, LOGIN_MS, 0);
+	int r = facts_get(payload, len, &facts);
+	session_login_result(s, r < 0 ? r : login_facts(&s->flow, &facts));
+}
+
+static void
+on_reply(struct session *s, const uint8_t *payload, size_t len)
+{
+	struct reply reply;
+	int r = reply_get(payload, len, &reply);
+	session_login_result(s, r < 0 ? r : login_reply(&s->flow, &reply));
+	mem_wipe(&reply, sizeof reply);
+}
+
+void
+session_turn(struct session *s)
+{
+	int r = session_desktop_start(s);
+	if (r < 0)
+		session_end(s, ERR_DESKTOP_FAILED);
+	else
+		enter(s, SESSION_DESKTOP, DESKTOP_MS);
+}
+
+static void
+on_display(struct session *s, const uint8_t *payload, size_t len)
+{
+	struct display_auth auth;
+	int r = display_auth_get(payload, len, &auth);
+	if (r == 0)
+		r = session_desktop_display(s, &auth);
+	mem_wipe(&auth, sizeof auth);
+	if (r < 0)
+		session_end(s, ERR_DESKTOP_FAILED);
+}
+
+/* Start goes out when there is a picture and no byte of the client can reach the login process any
+ * more. */
+static void
+start_when_ready(struct session *s)
+{
+	uint8_t out[MESSAGE_MAX_BYTES];
+	struct start start = {.layout = s->layout,
+		.idle_s = (uint32_t)s->policy.idle_timeout_s,
+		.window_mib = s->flow.facts.window_mib};
+	if (!s->held || !s->ready)
+		return;
+	memcpy(start.session_code, s->code, sizeof s->code);
+	if (process_send(s->login, MSG_START, out, start_put(&start, out), -1) < 0)
+		finish(s, -ERR_INTERNAL);
+	else
+		enter(s, SESSION_START, SWITCH_MS);
+}
+
+static void
+on_ready(struct session *s, const uint8_t *payload, size_t len)
+{
+	if (s->ready || layout_get(payload, len, &s->layout) < 0) {
+		session_end(s, ERR_DESKTOP_FAILED);
+		return;
+	}
+	s->ready = 1;
+	start_when_ready(s);
+}
+
+static void
+on_held(struct session *s, const uint8_t *payload, size_t len)
+{
+	(void)payload, (void)len;
+	s->held = 1;
+	start_when_ready(s);
+}
+
+static void
+on_switched(struct session *s, const uint8_t *payload, size_t len)
+{
+	(void)payload, (void)len;
+	if (process_send(s->work, MSG_BEGIN, NULL, 0, -1) < 0) {
+		finish(s, -ERR_INTERNAL);
+		return;
+	}
+	s->started_s = wall_s();
+	enter(s, SESSION_WORK, 0);
+	LOG(INFO, "session.start", F_STR("session", s->code),
+		F_STR("address", s->ticket.client_address),
+		F_STR("computer", s->flow.facts.computer_name), F_STR("os", s->flow.facts.os),
+		F_HEX("device", s->ticket.device_hash.bytes, 4), F_INT("known", s->known));
+}
+
+/* The work process has said its last words to the client, if it could. Before Start it is the login
+ * process that tells. */
+static void
+on_ended(struct session *s, const uint8_t *payload, size_t len)
+{
+	uint32_t code;
+	if (code_get(payload, len, &code) < 0)
+		finish(s, -ERR_PROTOCOL);
+	else if (s->state == SESSION_DESKTOP)
+		session_end(s, code ? code : ERR_DESKTOP_FAILED);
+	else
+		ending(s, code ? -(int)code : -ERR_ENDED);
+}
+
+static void
+on_pump_ended(struct session *s, const uint8_t *payload, size_t len)
+{
+	struct note note;
+	if (note_get(payload, len, &note) < 0) {
+		finish(s, -ERR_PROTOCOL);
+		return;
+	}
+	struct rd counts = rd_init(note.rest, note.rest_len);
+	uint64_t in = rd_u64(&counts), out = rd_u64(&counts);
+	LOG(INFO, "session.bytes", F_STR("session", s->code), F_INT("in", in), F_INT("out", out));
+	finish(s, note.code ? -(int)note.code : -ERR_CLOSED);
+}
+
+#define IN(state) (1u << SESSION_##state)
+static const unsigned whenever = IN(JOIN) | IN(FIRST) | IN(LOGIN) | IN(TURN) | IN(DESKTOP) |
+				 IN(START) | IN(WORK) | IN(ENDING);
+
+static const struct rule {
+	enum role role;
+	uint16_t type;
+	unsigned states;
+	size_t min, max; /* of the payload */
+	void (*fn)(struct session *s, const uint8_t *payload, size_t len);
+} rules[] = {
+	{ROLE_PUMP, MSG_JOINED, IN(JOIN), 0, 0, on_joined},
+	{ROLE_PUMP, MSG_FIRST, IN(FIRST), FIRST_BYTES, FIRST_BYTES, on_first},
+	{ROLE_PUMP, MSG_HELD, IN(DESKTOP), 0, 0, on_held},
+	{ROLE_PUMP, MSG_SWITCHED, IN(START), 0, 0, on_switched},
+	{ROLE_PUMP, MSG_PUMP_ENDED, whenever, 0, 64, on_pump_ended},
+	{ROLE_LOGIN, MSG_FACTS, IN(LOGIN), 0, MESSAGE_MAX_BYTES, on_facts},
+	{ROLE_LOGIN, MSG_REPLY, IN(LOGIN), 0, MESSAGE_MAX_BYTES, on_reply},
+	{ROLE_DESKTOP, MSG_DISPLAY, IN(DESKTOP), 0, MESSAGE_MAX_BYTES, on_display},
+	{ROLE_WORK, MSG_READY, IN(DESKTOP), 0, MESSAGE_MAX_BYTES, on_ready},
+	{ROLE_WORK, MSG_ENDED, IN(DESKTOP) | IN(START) | IN(WORK) | IN(ENDING), 4, 4, on_ended},
+};
+
+void
+session_message(
+	struct session *s, enum role role, uint16_t type, const uint8_t *payload, size_t len)
+{
+	/* what was on its way when the last words were said no longer matters, whatever it is */
+	if (s->state == SESSION_GONE || (s->state == SESSION_ENDING && type != MSG_PUMP_ENDED))
+		return;
+	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+		const struct rule *rule = &rules[i];
+		if (rule->role == role && rule->type == type && (rule->states >> s->state & 1) &&
+			len >= rule->min && len <= rule->max) {
+			rule->fn(s, payload, len);
+			return;
+		}
+	}
+	LOG(WARN, "session.violation", F_STR("session", s->code), F_STR("role", role_name(role)),
+		F_INT("type", type), F_INT("state", s->state));
+	finish(s, -ERR_PROTOCOL);
+}
+
+void
+session_process_gone(struct session *s, enum role role)
+{
+	struct process **slot = role == ROLE_PUMP    ? &s->pump
+				: role == ROLE_LOGIN ? &s->login
+				: role == ROLE_WORK  ? &s->work
+						     : &s->desktop;
+	process_free(*slot);
+	*slot = NULL;
+	if (role == ROLE_PUMP)
+		finish(s, -ERR_CLOSED);
+	else if (role == ROLE_LOGIN && s->state != SESSION_START && s->state != SESSION_WORK &&
+		 s->state != SESSION_ENDING)
+		finish(s, -ERR_CLOSED);
+	else if (role == ROLE_WORK && s->state >= SESSION_DESKTOP && s->state < SESSION_ENDING)
+		finish(s, -ERR_INTERNAL);
+	else if (role == ROLE_DESKTOP && s->state >= SESSION_DESKTOP && s->state < SESSION_ENDING)
+		session_end(s, ERR_DESKTOP_FAILED);
+}
+
+static void
+on_message(void *user, enum role role, uint16_t type, const uint8_t *payload, size_t len, int fd)
+{
+	if (fd >= 0)
+		close(fd); /* no process of a session has a descriptor to give */
+	session_message(user, role, type, payload, len);
+}
+
+static void
+on_gone(void *user, enum role role, int status)
+{
+	(void)status;
+	session_process_gone(user, role);
+}
+
+struct process *
+session_start_process(struct session *s, enum role role, int fd1, int fd2)
+{
+	static const struct process_events events = {.message = on_message, .gone = on_gone};
+	struct process_start start = {.loop = s->agent->loop,
+		.options = &s->agent->options,
+		.role = role,
+		.fds = {fd1, fd2},
+		.sign_key = role == ROLE_PUMP ? s->agent->keys.tls : NULL,
+		.events = &events,
+		.user = s};
+	return process_new(&start);
+}
+
+void
+session_dialed(struct session *s, uint32_t code, int fd)
+{
+	uint8_t out[64];
+	const struct keys *keys = &s->agent->keys;
+	struct note note = {.gate = s->gate};
+	memcpy(note.session_id, s->ticket.session_id.bytes, SESSION_ID_BYTES);
+	if (s->state != SESSION_DIAL || code || fd < 0) {
+		if (fd >= 0)
+			close(fd);
+		if (s->state == SESSION_DIAL)
+			finish(s, code ? -(int)code : -ERR_NO_GATE);
+		return;
+	}
+	s->pump = session_start_process(s, ROLE_PUMP, -1, -1);
+	int r = s->pump ? process_send(s->pump, MSG_ORGANISATION, keys->org_text, keys->org_len, -1)
+			: -ERR_INTERNAL;
+	if (r == 0)
+		r = process_send(
+			s->pump, MSG_CERTIFICATE, keys->certificate, keys->certificate_len, -1);
+	if (r == 0)
+		r = process_send(s->pump, MSG_RUN, out, note_put(&note, out, sizeof out), fd);
+	close(fd);
+	if (r < 0)
+		finish(s, r);
+	else
+		enter(s, SESSION_JOIN, JOIN_MS);
+}
+
+void
+session_code_sent(struct session *s, uint32_t code)
+{
+	if (s->state == SESSION_LOGIN && s->flow.wait == LOGIN_WAIT_MAIL)
+		session_login_result(
+			s, login_mailed(&s->flow, code < 100000 ? -(int)code : -ERR_MAIL_FAILED));
+}
+
+struct session *
+session_new(struct agent *agent, const engawa_TicketBody *ticket,
+	const uint8_t ticket_hash[static 32], uint8_t gate)
+{
+	struct note note = {.gate = gate};
+	struct session *s = mem_new(sizeof *s);
+	s->agent = agent;
+	s->ticket = *ticket;
+	memcpy(s->ticket_hash, ticket_hash, sizeof s->ticket_hash);
+	s->gate = gate;
+	s->known = devices_known(agent->devices, ticket->device_hash.bytes);
+	s->desktop_socket = -1;
+	session_code_make(ticket->session_id.bytes, s->code);
+	policy_init(&s->policy);
+	s->deadline = timer_new(agent->loop, on_deadline, s);
+	memcpy(note.session_id, ticket->session_id.bytes, SESSION_ID_BYTES);
+	if (agent_control(agent, MSG_DIAL, &note) < 0) {
+		session_free(s);
+		return NULL;
+	}
+	enter(s, SESSION_DIAL, JOIN_MS);
+	LOG(INFO, "session.knock", F_STR("session", s->code),
+		F_STR("gate", agent->keys.org.gates[gate].name),
+		F_STR("address", ticket->client_address), F_INT("known", s->known));
+	return s;
+}
+
+void
+session_free(struct session *session)
+{
+	if (!session)
+		return;
+	kill_all(session);
+	session_login_close(session);
+	policy_fini(&session->policy);
+	timer_free(session->deadline);
+	mem_wipe_free(session, sizeof *session);
+}

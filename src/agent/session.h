@@ -1,0 +1,100 @@
+/*
+ * One session in the monitor, from a ticket that was found right to the last process's end.
+ *
+ *     dial ─socket─▶ join ─joined─▶ first ─message 1─▶ login ─passed─▶ turn ─▶ desktop ─ready,
+ * held─▶ start ─switched─▶ work │              │              │                  │               │
+ * │                     │                │ └──── gone ────┴──────────────┘                  └─
+ * refused: ending ─────┘                     └──── ending ────┴─▶ gone
+ *
+ * What a process may say in which state is a table (session.c); anything else ends the session at
+ * once. The login process gets the login keys; the work process gets the work keys, and is started
+ * only when all steps have been passed.
+ */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/agent.h"
+#include "agent/login.h"
+#include "agent/process.h"
+#include "crypto/noise.h"
+#include "crypto/ticket.h"
+
+enum session_state {
+	SESSION_DIAL,    /* control opens the socket */
+	SESSION_JOIN,    /* the pump: TLS, Hello, Answer, Joined */
+	SESSION_FIRST,   /* message 1 is awaited */
+	SESSION_LOGIN,   /* the steps */
+	SESSION_TURN,    /* passed; an older session is being ended */
+	SESSION_DESKTOP, /* engawa-desktop and the work process start, the pump keeps what the
+			    client sends */
+	SESSION_START,   /* Start is on its way */
+	SESSION_WORK,
+	SESSION_ENDING, /* a last word is on its way */
+	SESSION_GONE,
+};
+
+enum {
+	SESSION_CODE_SIZE = sizeof "AB12-CD34"
+};
+
+struct check;
+
+struct session {
+	struct agent *agent;
+	enum session_state state;
+	engawa_TicketBody ticket;
+	uint8_t ticket_hash[32];
+	uint8_t gate;
+	int known; /* the ticket is for a device that has logged in before */
+	struct process *pump, *login, *work, *desktop;
+	int desktop_socket; /* the work process's end of engawa-desktop's socket, until it has it;
+			       -1 */
+	int held, ready;
+	struct noise_secrets secrets;
+	struct policy policy;
+	int policy_code;
+	struct login_env env;
+	struct login flow;
+	struct check *check; /* a password check that runs; NULL */
+	struct layout layout;
+	struct timer *deadline;
+	uint64_t started_s;
+	char code[SESSION_CODE_SIZE]; /* in the watermark, in Start and in logs: names the session
+					 for administrators */
+	int end_code;                 /* the first reason for the end */
+};
+
+/* The ticket has been checked. Asks control for a socket. agent_session_gone comes once, from a
+ * later call. NULL when there is no control process to ask. */
+struct session *session_new(struct agent *agent, const engawa_TicketBody *ticket,
+	const uint8_t ticket_hash[static 32], uint8_t gate);
+/* Kills what is left. */
+void session_free(struct session *session);
+
+/* From control: the socket (which becomes the session's) or why there is none; the result of a
+ * mail. */
+void session_dialed(struct session *session, uint32_t code, int fd);
+void session_code_sent(struct session *session, uint32_t code);
+/* No other session has the desktop: it is this one's. */
+void session_turn(struct session *session);
+/* Ends it: at work with End{code}, during the login with Refused{code}, earlier without a word. */
+void session_end(struct session *session, uint32_t code);
+
+/* From one of its processes; also what process_events of a session are made of. */
+void session_message(
+	struct session *session, enum role role, uint16_t type, const uint8_t *payload, size_t len);
+void session_process_gone(struct session *session, enum role role);
+
+/* Between the files of the session. */
+struct process *session_start_process(struct session *session, enum role role, int fd1, int fd2);
+/* session_login.c: handshake, then the steps. */
+int session_handshake(struct session *session, const uint8_t *first, size_t len);
+void session_login_result(struct session *session, int r);
+void session_login_close(struct session *session);
+/* session_desktop.c: starts engawa-desktop and, when it has told how to authorize, the work
+ * process. 0 or negative. */
+int session_desktop_start(struct session *session);
+int session_desktop_display(struct session *session, const struct display_auth *auth);
+void session_code_make(
+	const uint8_t session_id[static SESSION_ID_BYTES], char ret_code[static SESSION_CODE_SIZE]);

@@ -1,0 +1,139 @@
+/* The desktop of a session: engawa-desktop as the person, with the watermark's text, and the work
+ * process in front of it. */
+#include <errno.h>
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/session.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "desktop.pb.h"
+#include "net/frame.h"
+
+/* The relay knows the id and can compute the same name; nobody can go back from it. */
+void
+session_code_make(
+	const uint8_t session_id[static SESSION_ID_BYTES], char ret_code[static SESSION_CODE_SIZE])
+{
+	static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+	uint8_t hash[SHA256_DIGEST_LENGTH];
+	SHA256(session_id, SESSION_ID_BYTES, hash);
+	for (int i = 0, at = 0; i < 8; i++) {
+		if (i == 4)
+			ret_code[at++] = '-';
+		ret_code[at++] = digits[hash[i] & 31];
+	}
+	ret_code[SESSION_CODE_SIZE - 1] = '\0';
+}
+
+static void
+local_time(char *out, size_t size)
+{
+	time_t now = (time_t)wall_s();
+	struct tm tm;
+	localtime_r(&now, &tm);
+	strftime(out, size, "%Y-%m-%d %H:%M:%S %Z", &tm);
+}
+
+/* Who looks at what, from where, since when. Cut rather than left out when somebody calls their
+ * computer a novel. */
+static void
+watermark(const struct session *s, engawa_DesktopStart *start)
+{
+	const struct policy *policy = &s->policy;
+	const struct facts *facts = &s->flow.facts;
+	char id[TERMINAL_ID_TEXT_SIZE], time[64];
+	enum {
+		LINE = sizeof start->watermark[0]
+	};
+	if (!policy_wants_watermark(policy))
+		return;
+	terminal_id_format(s->agent->keys.terminal_id, id);
+	local_time(time, sizeof time);
+	if (policy->watermark_message)
+		snprintf(start->watermark[start->watermark_count++], LINE, "%.120s",
+			policy->watermark_message);
+	snprintf(start->watermark[start->watermark_count++], LINE, "%s  %s", id, s->code);
+	snprintf(start->watermark[start->watermark_count++], LINE, "%.60s %.60s  %s",
+		facts->computer_name, facts->user, s->ticket.client_address);
+	snprintf(start->watermark[start->watermark_count++], LINE, "%s", time);
+	/* a cut may have split a character */
+	for (size_t i = 0; i < start->watermark_count; i++)
+		for (size_t n = strlen(start->watermark[i]);
+			n > 0 && !str_utf8(start->watermark[i], n); n--)
+			start->watermark[i][n - 1] = '\0';
+}
+
+int
+session_desktop_start(struct session *s)
+{
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	s->desktop = session_start_process(s, ROLE_DESKTOP, pair[0], -1);
+	close(pair[0]);
+	s->desktop_socket = pair[1];
+	return s->desktop ? 0 : -ERR_DESKTOP_FAILED;
+}
+
+static int
+send_start(struct session *s, const struct display_auth *auth)
+{
+	engawa_DesktopStart start = {.window_mib = s->flow.facts.window_mib};
+	uint8_t out[FRAME_HEADER_BYTES + engawa_DesktopStart_size];
+	watermark(s, &start);
+	snprintf(start.locale, sizeof start.locale, "%s", s->flow.facts.locale);
+	snprintf(start.auth_name, sizeof start.auth_name, "%s", auth->name);
+	start.auth_data.size = (pb_size_t)auth->data_len;
+	memcpy(start.auth_data.bytes, auth->data, auth->data_len);
+	int n = frame_encode(engawa_DesktopType_DESKTOP_START, engawa_DesktopStart_fields, &start,
+		out, sizeof out);
+	mem_wipe(&start, sizeof start);
+	/* the socket is new and empty: it takes this whole or not at all */
+	int r = n < 0 ? n
+		: send(s->desktop_socket, out, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) == n
+			? 0
+			: -ERR_DESKTOP_FAILED;
+	mem_wipe(out, sizeof out);
+	return r;
+}
+
+static int
+start_work(struct session *s)
+{
+	uint8_t out[MESSAGE_MAX_BYTES];
+	struct work_run run = {.idle_s = (uint32_t)s->policy.idle_timeout_s};
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	memcpy(run.client, s->secrets.work_client, sizeof run.client);
+	memcpy(run.agent, s->secrets.work_agent, sizeof run.agent);
+	s->work = session_start_process(s, ROLE_WORK, pair[0], s->desktop_socket);
+	int r = s->work ? process_send(s->work, MSG_RUN, out, work_run_put(&run, out), -1)
+			: -ERR_INTERNAL;
+	if (r == 0)
+		r = process_send(s->pump, MSG_ATTACH, NULL, 0, pair[1]);
+	close(pair[0]);
+	close(pair[1]);
+	close(s->desktop_socket);
+	s->desktop_socket = -1;
+	mem_wipe(&run, sizeof run);
+	mem_wipe(out, sizeof run);
+	mem_wipe(&s->secrets, sizeof s->secrets);
+	return r;
+}
+
+int
+session_desktop_display(struct session *s, const struct display_auth *auth)
+{
+	if (s->work || s->desktop_socket < 0)
+		return -ERR_PROTOCOL;
+	int r = send_start(s, auth);
+	return r < 0 ? r : start_work(s);
+}

@@ -1,0 +1,216 @@
+/* The handshake, in the monitor because it takes the long-term key (message 1 has one size, there
+ * is nothing to parse), and what the login's steps need from outside. */
+#include <errno.h>
+#include <openssl/sha.h>
+#include <pb_encode.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agent/session.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/wire.h"
+#include "crypto/seal.h"
+#include "signed.pb.h"
+
+/* A password check on a thread of its own; outlives its session when that ends first. */
+struct check {
+	struct session *session; /* NULL when it is gone */
+	char hash[SETTINGS_HASH_SIZE], text[REPLY_TEXT_SIZE];
+	int result;
+};
+
+static void
+run_check(void *user)
+{
+	struct check *check = user;
+	check->result = password_check(check->hash, check->text);
+}
+
+static void
+on_checked(void *user)
+{
+	struct check *check = user;
+	struct session *s = check->session;
+	int result = check->result;
+	mem_wipe_free(check, sizeof *check);
+	if (!s)
+		return;
+	s->check = NULL;
+	if (s->state == SESSION_LOGIN)
+		session_login_result(s, login_checked(&s->flow, result));
+}
+
+static void
+on_check(void *user, const char *hash, const char *text)
+{
+	struct session *s = user;
+	struct check *check = mem_new(sizeof *check);
+	check->session = s;
+	str_copy(check->hash, sizeof check->hash, hash);
+	str_copy(check->text, sizeof check->text, text);
+	s->check = check;
+	loop_work(s->agent->loop, run_check, on_checked, check);
+}
+
+static void
+on_prompt(void *user, const struct prompt *prompt)
+{
+	struct session *s = user;
+	uint8_t out[MESSAGE_MAX_BYTES];
+	process_send(s->login, MSG_PROMPT, out, prompt_put(prompt, out),
+		-1); /* when it fails, gone follows */
+}
+
+static int
+on_mail(void *user, const struct login_mail *mail)
+{
+	struct session *s = user;
+	uint8_t plain[engawa_MailCode_size], sealed[sizeof plain + SEAL_OVERHEAD_BYTES];
+	engawa_MailCode msg = {.time_s = wall_s(), .words_count = 2};
+	struct note note = {.gate = s->gate, .rest = sealed};
+	const struct keys *keys = &s->agent->keys;
+	if (str_copy(msg.address, sizeof msg.address, mail->address) < 0 ||
+		str_copy(msg.code, sizeof msg.code, mail->code) < 0 ||
+		str_copy(msg.device, sizeof msg.device, mail->device) < 0 ||
+		str_copy(msg.locale, sizeof msg.locale, mail->locale) < 0 ||
+		str_copy(msg.client_address, sizeof msg.client_address, s->ticket.client_address) <
+			0 ||
+		str_copy(msg.words[0], sizeof msg.words[0], mail->words[0]) < 0 ||
+		str_copy(msg.words[1], sizeof msg.words[1], mail->words[1]) < 0 ||
+		str_copy(msg.terminal_tail, sizeof msg.terminal_tail,
+			keys->terminal_id + TERMINAL_ID_CHARS - 4) < 0)
+		return -ERR_INTERNAL;
+	memcpy(note.session_id, s->ticket.session_id.bytes, SESSION_ID_BYTES);
+	pb_ostream_t stream = pb_ostream_from_buffer(plain, sizeof plain);
+	int r = pb_encode(&stream, engawa_MailCode_fields, &msg) ? 0 : -ERR_INTERNAL;
+	if (r == 0)
+		r = seal_make(keys->org.mail_key, note.session_id, SESSION_ID_BYTES, plain,
+			stream.bytes_written, sealed);
+	note.rest_len = stream.bytes_written + SEAL_OVERHEAD_BYTES;
+	mem_wipe(&msg, sizeof msg);
+	mem_wipe(plain, sizeof plain);
+	return r < 0 ? r : agent_control(s->agent, MSG_SEND_CODE, &note);
+}
+
+static struct mono
+on_now(void *user)
+{
+	(void)user;
+	return mono_now();
+}
+
+static uint64_t
+on_wall(void *user)
+{
+	(void)user;
+	return wall_s();
+}
+
+/* Suite, generation, ticket, session, terminal: both ends mean the same or the handshake fails
+ * (docs/protocol.md 5). */
+static struct noise_handshake *
+handshake_new(struct session *s, const uint8_t *suite_generation)
+{
+	uint8_t prologue[5 + 32 + SESSION_ID_BYTES + TERMINAL_ID_CHARS];
+	struct wr w = wr_init(prologue, sizeof prologue);
+	wr_bytes(&w, suite_generation, 5);
+	wr_bytes(&w, s->ticket_hash, sizeof s->ticket_hash);
+	wr_bytes(&w, s->ticket.session_id.bytes, SESSION_ID_BYTES);
+	wr_bytes(&w, s->agent->keys.terminal_id, TERMINAL_ID_CHARS);
+	return noise_handshake_new(0, &s->agent->keys.agent, NULL, NULL, prologue, w.len, NULL);
+}
+
+static int
+shake(struct session *s, struct noise_handshake *hs, const uint8_t *message1)
+{
+	uint8_t none[1], hash[32], statement[SIGN_ENVELOPE_MAX_BYTES];
+	uint8_t second[2 + NOISE_MESSAGE2_OVERHEAD_BYTES + sizeof statement];
+	size_t len, statement_len;
+	int r = noise_handshake_read(hs, message1, NOISE_MESSAGE1_BYTES, none, sizeof none, &len);
+	if (r < 0)
+		return r;
+	SHA256(noise_handshake_remote(hs), NOISE_KEY_BYTES, hash);
+	if (!mem_equal(hash, s->ticket.device_hash.bytes, sizeof hash))
+		return -ERR_TICKET_BAD;
+	r = keys_statement(&s->agent->keys, wall_s(), statement, sizeof statement, &statement_len);
+	if (r == 0)
+		r = noise_handshake_write(
+			hs, statement, statement_len, second + 2, sizeof second - 2, &len);
+	if (r == 0)
+		r = noise_handshake_split(hs, &s->secrets);
+	if (r < 0)
+		return r;
+	struct wr w = wr_init(second, 2);
+	wr_u16(&w, (uint16_t)len);
+	return process_send(s->pump, MSG_SECOND, second, 2 + len, -1);
+}
+
+static int
+start_login(struct session *s)
+{
+	uint8_t keys[2 * NOISE_KEY_BYTES];
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	memcpy(keys, s->secrets.login_client, NOISE_KEY_BYTES);
+	memcpy(keys + NOISE_KEY_BYTES, s->secrets.login_agent, NOISE_KEY_BYTES);
+	s->login = session_start_process(s, ROLE_LOGIN, pair[0], -1);
+	int r = s->login ? process_send(s->login, MSG_KEYS, keys, sizeof keys, -1) : -ERR_INTERNAL;
+	if (r == 0)
+		r = process_send(s->pump, MSG_ATTACH, NULL, 0, pair[1]);
+	close(pair[0]);
+	close(pair[1]);
+	mem_wipe(keys, sizeof keys);
+	mem_wipe(s->secrets.login_client, NOISE_KEY_BYTES);
+	mem_wipe(s->secrets.login_agent, NOISE_KEY_BYTES);
+	return r;
+}
+
+int
+session_handshake(struct session *s, const uint8_t *first, size_t len)
+{
+	static const struct login_env env = {.prompt = on_prompt,
+		.mail = on_mail,
+		.check = on_check,
+		.now = on_now,
+		.wall_s = on_wall};
+	struct rd r = rd_init(first, len);
+	const uint8_t *suite_generation = rd_bytes(&r, 5);
+	unsigned message_len = rd_u16(&r);
+	const uint8_t *message1 = rd_bytes(&r, NOISE_MESSAGE1_BYTES);
+	if (!rd_done(&r) || message_len != NOISE_MESSAGE1_BYTES)
+		return -ERR_PROTOCOL;
+	/* no device has a key from an earlier session yet: IK alone */
+	if (suite_generation[0] != NOISE_SUITE_IK ||
+		memcmp(suite_generation + 1, "\0\0\0\0", 4) != 0)
+		return -ERR_VERSION;
+	struct noise_handshake *hs = handshake_new(s, suite_generation);
+	int result = hs ? shake(s, hs, message1) : -ENOMEM;
+	noise_handshake_free(hs);
+	if (result == 0)
+		result = start_login(s);
+	if (result < 0)
+		return result;
+	s->policy_code = agent_policy(s->agent, &s->policy);
+	s->env = env;
+	s->env.user = s;
+	login_init(&s->flow, &s->env, &s->policy, s->policy_code, &s->agent->settings,
+		s->agent->devices, s->ticket.device_hash.bytes, s->secrets.hash);
+	return 0;
+}
+
+void
+session_login_close(struct session *s)
+{
+	if (s->check)
+		s->check->session = NULL;
+	s->check = NULL;
+	login_fini(&s->flow);
+	mem_wipe(&s->secrets, sizeof s->secrets);
+}

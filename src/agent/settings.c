@@ -1,0 +1,163 @@
+#include "agent/settings.h"
+
+#include <argon2.h>
+#include <errno.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/conf.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+enum {
+	FILE_MAX_BYTES = 4096,
+	MEMORY_KIB = 65536,
+	PASSES = 3,
+	LANES = 1,
+	SALT_BYTES = 16,
+	HASH_BYTES = 32
+};
+
+struct pass {
+	struct settings *settings;
+};
+
+static int
+on_line(void *user, const char *key, const char *value)
+{
+	struct pass *pass = user;
+	struct settings *s = pass->settings;
+	if (strcmp(key, "MAIL") == 0)
+		return settings_mail_fit(value) ? str_copy(s->mail, sizeof s->mail, value)
+						: -ERR_SETTING;
+	if (strcmp(key, "PASSWORD") == 0)
+		return strncmp(value, "$argon2id$", 10) == 0
+			       ? str_copy(s->password, sizeof s->password, value)
+			       : -ERR_SETTING;
+	return -ERR_SETTING;
+}
+
+int
+settings_load(const char *path, struct settings *ret_settings)
+{
+	struct settings settings = {"", ""};
+	struct pass pass = {&settings};
+	char *text;
+	size_t len;
+	unsigned line;
+	int r = conf_read_file(path, FILE_MAX_BYTES, &text, &len);
+	if (r == 0) {
+		r = conf_lines(text, len, on_line, &pass, &line);
+		mem_wipe_free(text, len);
+	} else if (r == -ENOENT) {
+		r = 0;
+	}
+	if (r < 0)
+		return r == -ENAMETOOLONG ? -ERR_SETTING : r;
+	*ret_settings = settings;
+	return 0;
+}
+
+int
+settings_save(const char *path, const struct settings *settings)
+{
+	char text[SETTINGS_MAIL_SIZE + SETTINGS_HASH_SIZE + 32];
+	int n = 0;
+	if (settings->mail[0])
+		n += snprintf(text, sizeof text, "MAIL %s\n", settings->mail);
+	if (settings->password[0])
+		n += snprintf(
+			text + n, sizeof text - (size_t)n, "PASSWORD %s\n", settings->password);
+	int r = conf_write_file(path, text, (size_t)n, 0600);
+	mem_wipe(text, sizeof text);
+	return r;
+}
+
+static int
+is_mail_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       strchr("._+-'=/&~^!#$*", c);
+}
+
+/* One local part, one '@', a domain of letters, digits, dots and hyphens: narrower than RFC 5321,
+ * so that nothing in it can mean anything to a mail program. */
+int
+settings_mail_fit(const char *address)
+{
+	const char *at = strchr(address, '@');
+	size_t len = strlen(address);
+	if (!at || at == address || at - address > 64 || len >= SETTINGS_MAIL_SIZE ||
+		address[0] == '-')
+		return 0;
+	for (const char *p = address; p < at; p++)
+		if (!is_mail_char(*p))
+			return 0;
+	const char *domain = at + 1;
+	if (!*domain || *domain == '.' || *domain == '-' || domain[strlen(domain) - 1] == '.' ||
+		strstr(domain, ".."))
+		return 0;
+	for (const char *p = domain; *p; p++)
+		if (!(*p == '.' || *p == '-' || (is_mail_char(*p) && !strchr("_+'=/&~^!#$*", *p))))
+			return 0;
+	return 1;
+}
+
+void
+settings_mail_mask(const char *address, char *out, size_t size)
+{
+	const char *at = strchr(address, '@');
+	if (!at || str_print(out, size, "%c***%s", address[0], at) < 0)
+		out[0] = '\0';
+}
+
+int
+settings_password_fit(const char *text)
+{
+	unsigned kinds = 0, chars = 0, count = 0;
+	if (strlen(text) > PASSWORD_MAX_BYTES || !str_printable(text))
+		return -ERR_PASSWORD_WEAK;
+	for (const char *p = text; *p; p++) {
+		if (((unsigned char)*p & 0xc0) == 0x80)
+			continue; /* not the first byte of a character */
+		chars++;
+		kinds |= *p >= 'a' && *p <= 'z'   ? 1u
+			 : *p >= 'A' && *p <= 'Z' ? 2u
+			 : *p >= '0' && *p <= '9' ? 4u
+						  : 8u;
+	}
+	for (unsigned k = kinds; k; k >>= 1)
+		count += k & 1;
+	return (chars >= PASSWORD_MIN_CHARS && count >= 3) || (chars >= 16 && count >= 2) ||
+			       chars >= 24
+		       ? 0
+		       : -ERR_PASSWORD_WEAK;
+}
+
+static int
+from_argon2(int r)
+{
+	return r == ARGON2_OK ? 0 : r == ARGON2_MEMORY_ALLOCATION_ERROR ? -ENOMEM : -ERR_CRYPTO;
+}
+
+int
+password_hash(const char *text, char ret_hash[static SETTINGS_HASH_SIZE])
+{
+	uint8_t salt[SALT_BYTES];
+	if (RAND_bytes(salt, sizeof salt) != 1)
+		return -ERR_CRYPTO;
+	return from_argon2(argon2id_hash_encoded(PASSES, MEMORY_KIB, LANES, text, strlen(text),
+		salt, sizeof salt, HASH_BYTES, ret_hash, SETTINGS_HASH_SIZE));
+}
+
+int
+password_check(const char *hash, const char *text)
+{
+	int r = argon2id_verify(hash, text, strlen(text));
+	if (r == ARGON2_VERIFY_MISMATCH)
+		return -ERR_PASSWORD_WRONG;
+	return from_argon2(r);
+}

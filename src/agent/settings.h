@@ -1,0 +1,38 @@
+/*
+ * What the person at the office PC sets: the address for one-time codes and the password (as a
+ * hash). One small file of mode 0600, written as a whole.
+ */
+#pragma once
+#include <stddef.h>
+
+enum {
+	SETTINGS_MAIL_SIZE = 255,
+	SETTINGS_HASH_SIZE = 192,
+	PASSWORD_MIN_CHARS = 8, /* the original's rule for choosing: settings_password_fit */
+	PASSWORD_MAX_BYTES = 511,
+};
+
+struct settings {
+	char mail[SETTINGS_MAIL_SIZE];     /* "" = unset */
+	char password[SETTINGS_HASH_SIZE]; /* "$argon2id$...", "" = unset */
+};
+
+/* A missing file is empty settings. 0, -errno, -ERR_SETTING. */
+int settings_load(const char *path, struct settings *ret_settings);
+int settings_save(const char *path, const struct settings *settings);
+
+/* 1 when it is one plain address that can be put into a mail header: no space, control, list,
+ * comment or quoted part. */
+int settings_mail_fit(const char *address);
+/* "t***@city.example.lg.jp" */
+void settings_mail_mask(const char *address, char *out, size_t size);
+
+/* 0, or -ERR_PASSWORD_WEAK: 8 characters of 3 kinds (lower, upper, digit, other), 16 of 2, or 24.
+ */
+int settings_password_fit(const char *text);
+
+/* Argon2id with its parameters in the result; 64 MiB and about 0.2 s: not on a loop that serves
+ * others. 0, -ENOMEM, -ERR_CRYPTO. */
+int password_hash(const char *text, char ret_hash[static SETTINGS_HASH_SIZE]);
+/* 0, -ERR_PASSWORD_WRONG, -ENOMEM. The same cost. */
+int password_check(const char *hash, const char *text);

@@ -1,0 +1,15 @@
+/* There is a policy that can be kept, or nobody comes in. */
+#include "agent/login.h"
+#include "base/err.h"
+
+static int
+enter(struct login *login)
+{
+	if (login->policy_code < 0)
+		return login->policy_code;
+	if (login->policy->server_mac_list)
+		return -ERR_SERVER_MAC_DENIED;
+	return LOGIN_PASSED;
+}
+
+const struct login_step step_policy = {.name = "policy", .enter = enter};

@@ -1,0 +1,44 @@
+/* Between the files of the work process: the session's records on one side, engawa-desktop on the
+ * other. */
+#pragma once
+#include "agent/inner.h"
+#include "agent/message.h"
+#include "base/clock.h"
+
+struct work {
+	struct loop *loop;
+	struct inner inner;
+	struct layout layout;
+	int desktop_fd;
+	struct watch *desktop;
+	struct buf from_desktop, to_desktop;
+	enum {
+		WORK_DESKTOP,
+		WORK_READY,
+		WORK_RUNNING,
+		WORK_ENDED
+	} state;
+	uint32_t idle_s;
+	int warned;
+	struct mono last_byte, last_input;
+	struct timer *tick;
+};
+
+/* Ends the session: End{code} to the client (none for code 0), the monitor is told, everything
+ * closes. code positive. */
+void work_end(struct work *work, uint32_t code);
+
+/* A record of the client (work_input.c): checked and passed to the desktop in our own encoding. 0
+ * or negative. */
+int work_input(struct work *work, uint8_t type, const uint8_t *payload, size_t len);
+
+/* The desktop's socket (work_desktop.c). */
+void work_desktop_open(struct work *work, int fd);
+void work_desktop_close(struct work *work);
+/* Whether it may be read: not while the client's side is full, not between DesktopReady and Start.
+ */
+void work_desktop_events(struct work *work);
+/* There is room again: what waits is sent. */
+void work_desktop_resume(struct work *work);
+/* 0, -ENOBUFS when the desktop does not read its input. */
+int work_desktop_send(struct work *work, uint8_t type, const pb_msgdesc_t *fields, const void *msg);
