@@ -1,0 +1,291 @@
+/* engawa org create | list | suspend | resume | quota | file | policy sign: organisations, their
+ * keys and their signed files. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "cli/admin.h"
+#include "cli/args.h"
+#include "cli/command.h"
+#include "cli/org_file.h"
+#include "cli/table.h"
+
+struct settings {
+	char *socket, *ca, *dir, *id, *name, *support;
+	int64_t prefecture, quota, days, json;
+	struct conf_list gates;
+};
+
+#define AT(field) offsetof(struct settings, field)
+static const struct conf_option options[] = {
+	{"SOCKET", CONF_STR, AT(socket), NULL, 0, 0, "the controller's admin.sock"},
+	{"CA", CONF_STR, AT(ca), NULL, 0, 0, "directory that engawa ca init made (create, file)"},
+	{"DIR", CONF_STR, AT(dir), NULL, 0, 0,
+		"directory of the organisation's keys and file (create, file, policy)"},
+	{"ID", CONF_STR, AT(id), NULL, 0, 0, "a to z, 0 to 9 and hyphens (create)"},
+	{"NAME", CONF_STR, AT(name), NULL, 0, 0, "name for people (create, file)"},
+	{"PREFECTURE", CONF_INT, AT(prefecture), "0", 0, 47, "JIS X 0401, 0 = none (create)"},
+	{"QUOTA", CONF_INT, AT(quota), "100", 0, 1000000, "how many office PCs (create)"},
+	{"GATE", CONF_LIST, AT(gates), NULL, 0, 0, "NAME=HOST:PORT (create, file)"},
+	{"SUPPORT", CONF_STR, AT(support), NULL, 0, 0,
+		"contact shown with every refusal (create, file)"},
+	{"DAYS", CONF_INT, AT(days), "365", 1, 3660, "how long the file is valid (create, file)"},
+	{"JSON", CONF_BOOL, AT(json), "no", 0, 0, "for machines"},
+	CONF_OPTIONS_END,
+};
+
+/* System errors in the words of the catalogue. */
+static int
+fail(int r, const char *dir, const char *at, const char *words)
+{
+	static const struct {
+		int error, code;
+	} same[] = {{EEXIST, ERR_EXISTS}, {ENOENT, ERR_NOT_FOUND}, {ENOTDIR, ERR_NOT_FOUND},
+		{EACCES, ERR_DENIED}, {EPERM, ERR_DENIED}, {EROFS, ERR_DENIED},
+		{ENOSPC, ERR_DISK_FULL}, {EDQUOT, ERR_DISK_FULL}};
+	char detail[PATH_MAX];
+	for (size_t i = 0; i < sizeof same / sizeof same[0]; i++)
+		if (-r == same[i].error)
+			r = -same[i].code;
+	if (str_print(detail, sizeof detail, "%s%s%s%s%s", dir, *dir ? "/" : "", at,
+		    *words ? ": " : "", words) < 0)
+		return command_fail(-r, at);
+	return command_fail(-r, detail);
+}
+
+/* "NAME=HOST:PORT" of every --gate. 0 or 1 after command_fail. */
+static int
+take_gates(const struct conf_list *list, struct orgfile_gate *gates)
+{
+	if (list->count > ORGFILE_GATES_MAX)
+		return command_fail(ERR_SETTING, "--gate");
+	for (size_t i = 0; i < list->count; i++) {
+		const char *equals = strchr(list->items[i], '=');
+		size_t len = equals ? (size_t)(equals - list->items[i]) : 0;
+		if (len == 0 || len >= sizeof gates[i].name ||
+			str_copy(gates[i].target, sizeof gates[i].target, equals + 1) < 0)
+			return command_fail(ERR_SETTING, list->items[i]);
+		memcpy(gates[i].name, list->items[i], len);
+		gates[i].name[len] = '\0';
+	}
+	return 0;
+}
+
+static void
+take_back(const char *dir)
+{
+	static const char *const made[] = {"organisation.engawa", "policy.key", "signing.key"};
+	char path[PATH_MAX];
+	for (size_t i = 0; i < sizeof made / sizeof made[0]; i++)
+		if (org_path(path, sizeof path, dir, made[i]) == 0)
+			unlink(path);
+	rmdir(dir); /* stays when there is something else in it */
+}
+
+static int
+create(const struct settings *s, const struct args *args)
+{
+	struct orgfile_gate gates[ORGFILE_GATES_MAX] = {0};
+	struct conf_error error = {""};
+	const char *at;
+	if (args->count > 0 || !s->ca || !s->dir || !s->id || !s->name || !s->support ||
+		s->gates.count == 0)
+		return 2;
+	if (take_gates(&s->gates, gates) != 0)
+		return 1;
+	struct org_file file = {
+		s->ca, s->dir, s->id, s->name, s->support, gates, s->gates.count, 1, s->days};
+	int r = org_file_keys(s->dir, &at);
+	if (r < 0) /* keys that are there are somebody's: they stay */
+		return fail(r, s->dir, at, "");
+	r = org_file_write(&file, &at, &error);
+	int status = r < 0 ? fail(r, s->dir, at, error.text)
+			   : admin_call(s->socket, "POST", "/orgs",
+				     json_pack("{s:s, s:s, s:I, s:I}", "id", s->id, "name", s->name,
+					     "prefecture", (json_int_t)s->prefecture, "quota",
+					     (json_int_t)s->quota),
+				     NULL);
+	if (status != 0)
+		take_back(s->dir);
+	return status;
+}
+
+/* Again, with the keys that are there: a new issuer, gate, contact or date. */
+static int
+file(const struct settings *s, const struct args *args)
+{
+	struct orgfile_gate gates[ORGFILE_GATES_MAX] = {0};
+	struct conf_error error = {""};
+	struct orgfile old;
+	char path[PATH_MAX];
+	const char *at = "organisation.engawa";
+	if (args->count > 0 || !s->ca || !s->dir)
+		return 2;
+	if (take_gates(&s->gates, gates) != 0)
+		return 1;
+	int r = org_path(path, sizeof path, s->dir, at);
+	if (r == 0)
+		r = orgfile_load(path, &old, &error);
+	if (r < 0)
+		return fail(r, s->dir, at, error.text);
+	struct org_file new = {s->ca, s->dir, old.id, s->name ? s->name : old.name,
+		s->support ? s->support : old.support, s->gates.count ? gates : old.gates,
+		s->gates.count ? s->gates.count : old.gate_count, old.revision + 1, s->days};
+	r = org_file_write(&new, &at, &error);
+	orgfile_fini(&old);
+	return r < 0 ? fail(r, s->dir, at, error.text) : 0;
+}
+
+static int
+list(const struct settings *s, const struct args *args)
+{
+	static const struct table_column columns[] = {
+		{"id", TABLE_TEXT, {"団体", "ORGANISATION"}},
+		{"name", TABLE_TEXT, {"名称", "NAME"}},
+		{"prefecture", TABLE_NUMBER, {"都道府県", "PREFECTURE"}},
+		{"agents", TABLE_NUMBER, {"台数", "OFFICE PCS"}},
+		{"quota", TABLE_NUMBER, {"上限", "QUOTA"}},
+		{"suspended", TABLE_BOOL, {"停止", "SUSPENDED"}},
+		{"created_s", TABLE_TIME, {"登録", "SINCE"}},
+		{NULL, TABLE_TEXT, {NULL, NULL}},
+	};
+	json_t *reply;
+	if (args->count > 0)
+		return 2;
+	int status = admin_call(s->socket, "GET", "/orgs", NULL, &reply);
+	if (status != 0)
+		return status;
+	status = table_print(reply, columns, (int)s->json);
+	json_decref(reply);
+	return status;
+}
+
+static int
+change(const struct settings *s, const char *id, json_t *body)
+{
+	char path[256];
+	if (admin_path(path, sizeof path, "orgs", id, NULL) < 0) {
+		json_decref(body);
+		return command_fail(ERR_TOO_LONG, id);
+	}
+	return admin_call(s->socket, "POST", path, body, NULL);
+}
+
+static int
+suspend(const struct settings *s, const struct args *args)
+{
+	return args->count == 1 ? change(s, args->words[0], json_pack("{s:b}", "suspended", 1)) : 2;
+}
+
+static int
+resume(const struct settings *s, const struct args *args)
+{
+	return args->count == 1 ? change(s, args->words[0], json_pack("{s:b}", "suspended", 0)) : 2;
+}
+
+static int
+quota(const struct settings *s, const struct args *args)
+{
+	int64_t n;
+	if (args->count != 2 || str_int(args->words[1], 0, 1000000, &n) < 0)
+		return 2;
+	return change(s, args->words[0], json_pack("{s:I}", "quota", (json_int_t)n));
+}
+
+static int
+ignore_line(void *user, const char *key, const char *value)
+{
+	(void)user;
+	(void)key;
+	(void)value;
+	return 0;
+}
+
+static int
+sign_policy(const char *dir, const char *policy, const char **ret_dir, const char **ret_at,
+	struct conf_error *error)
+{
+	char path[PATH_MAX], *text = NULL, *signed_text = NULL;
+	struct evp_pkey_st *key = NULL;
+	uint8_t point[SIGN_POINT_BYTES];
+	size_t len;
+	*ret_dir = dir;
+	*ret_at = "policy.key";
+	int r = org_path(path, sizeof path, dir, *ret_at);
+	if (r == 0)
+		r = sign_key_load(path, &key);
+	if (r < 0)
+		return r;
+	*ret_dir = "";
+	*ret_at = policy;
+	r = sign_key_point(key, point);
+	if (r == 0)
+		r = conf_read_file(policy, POLICY_MAX_BYTES, &text, &len);
+	if (r == 0)
+		r = orgfile_sign(text, len, "engawa policy v1", key, &signed_text);
+	/* a policy that no agent would take must not look signed */
+	if (r == 0)
+		r = policy_parse(signed_text, strlen(signed_text), point, wall_s(), ignore_line,
+			NULL, error);
+	if (r == 0)
+		r = conf_write_file(policy, signed_text, strlen(signed_text), 0644);
+	free(signed_text);
+	free(text);
+	sign_key_free(key);
+	return r;
+}
+
+static int
+policy(const struct settings *s, const struct args *args)
+{
+	struct conf_error error = {""};
+	const char *dir, *at;
+	if (args->count != 2 || strcmp(args->words[0], "sign") != 0 || !s->dir)
+		return 2;
+	int r = sign_policy(s->dir, args->words[1], &dir, &at, &error);
+	return r < 0 ? fail(r, dir, at, error.text) : 0;
+}
+
+static int
+usage(void)
+{
+	fprintf(stderr,
+		"engawa org create --ca DIR --dir ORGDIR --id ID --name NAME --support TEXT --gate NAME=HOST:PORT...\n"
+		"                  [--prefecture N] [--quota N] [--days N]\n"
+		"engawa org list [--json]\n"
+		"engawa org suspend|resume ID\n"
+		"engawa org quota ID N\n"
+		"engawa org file --ca DIR --dir ORGDIR [--name NAME] [--support TEXT] [--gate NAME=HOST:PORT]... [--days N]\n"
+		"engawa org policy sign --dir ORGDIR FILE\n");
+	return 2;
+}
+
+int
+command_org(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		int (*run)(const struct settings *s, const struct args *args);
+	} actions[] = {{"create", create}, {"list", list}, {"suspend", suspend}, {"resume", resume},
+		{"quota", quota}, {"file", file}, {"policy", policy}};
+	struct settings settings = {0};
+	struct args args;
+	int status = 2;
+	for (size_t i = 0; argc > 1 && i < sizeof actions / sizeof actions[0]; i++) {
+		if (strcmp(argv[1], actions[i].name) != 0)
+			continue;
+		int r = args_take(options, &settings, "engawa org", argc - 1, argv + 1, &args);
+		umask(077);
+		status = r < 0 ? 2 : r > 0 ? 0 : actions[i].run(&settings, &args);
+		conf_free(options, &settings);
+	}
+	return status == 2 ? usage() : status;
+}
