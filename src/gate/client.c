@@ -1,0 +1,100 @@
+/* Frames of those who do not wait: clients, agents' session connections, enrolments. */
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "crypto/ticket.h"
+#include "gate/order.h"
+#include "gate/secure.h"
+#include "gate/worker.h"
+#include "link.pb.h"
+
+/* Asked: the controller answers, or request_refuse does. */
+static int
+asked(struct worker *w, struct leg *l, enum request_kind kind, int r)
+{
+	if (l->state >= LEG_CLOSING)
+		return 0;
+	l->state = LEG_ASKING;
+	leg_deadline(w, l, w->settings.controller_s + LINGER_S);
+	if (r < 0)
+		request_refuse(w, l, kind, NULL, r);
+	return 0;
+}
+
+int
+client_on_ask(struct worker *w, struct leg *l, const uint8_t *payload, size_t len)
+{
+	engawa_LinkAsk msg = {.has_ask = true};
+	int r = frame_decode(engawa_Ask_fields, &msg.ask, payload, len);
+	if (r < 0 || strlen(msg.ask.terminal_id) != 16 || msg.ask.device_hash.size != 32)
+		return -ERR_PROTOCOL;
+	if (++l->asks > w->settings.asks_max) {
+		limit_bite(&w->limits, LIMIT_ASKS, &l->address);
+		return -ERR_LIMIT;
+	}
+	address_text(&l->address, msg.address);
+	r = link_up(w) ? request_new(w, l, REQUEST_ASK, NULL, &msg.request) : -ERR_NO_CONTROLLER;
+	if (r == 0)
+		r = link_send(w, engawa_LinkType_LINK_ASK, engawa_LinkAsk_fields, &msg);
+	mem_wipe(&msg, sizeof msg); /* the terminal ID */
+	return asked(w, l, REQUEST_ASK, r);
+}
+
+int
+client_on_enrol(struct worker *w, struct leg *l, const uint8_t *payload, size_t len)
+{
+	engawa_LinkEnrol msg = {.has_enrol = true};
+	int r = frame_decode(engawa_Enrol_fields, &msg.enrol, payload, len);
+	if (r < 0)
+		return r;
+	address_text(&l->address, msg.address);
+	r = link_up(w) ? request_new(w, l, REQUEST_ENROL, NULL, &msg.request) : -ERR_NO_CONTROLLER;
+	if (r == 0)
+		r = link_send(w, engawa_LinkType_LINK_ENROL, engawa_LinkEnrol_fields, &msg);
+	mem_wipe(&msg, sizeof msg); /* the enrolment code */
+	return asked(w, l, REQUEST_ENROL, r);
+}
+
+static int
+for_this_gate(const struct worker *w, const engawa_TicketBody *body)
+{
+	for (size_t i = 0; i < body->gates_count; i++)
+		if (strcmp(body->gates[i], w->settings.name) == 0)
+			return 1;
+	return 0;
+}
+
+int
+client_on_join(struct worker *w, struct leg *l, const uint8_t *payload, size_t len)
+{
+	engawa_Join join;
+	engawa_TicketBody body;
+	int r = frame_decode(engawa_Join_fields, &join, payload, len);
+	if (r < 0)
+		return r;
+	if (w->draining)
+		return -ERR_DRAIN;
+	if (w->ticket_keys.count == 0)
+		return -ERR_NO_CONTROLLER; /* never heard of it: nothing to check with */
+	r = ticket_verify(w->ticket_keys.points, w->ticket_keys.count, join.ticket.bytes,
+		join.ticket.size, wall_s(), &body);
+	if (r < 0)
+		return r == -ERR_SIGNATURE || r == -ERR_PROTOCOL ? -ERR_TICKET_BAD : r;
+	if (body.session_id.size != 16 || body.agent_id.size != 16 || !for_this_gate(w, &body))
+		return -ERR_TICKET_BAD;
+	return session_knock(w, l, &body, join.ticket.bytes, join.ticket.size);
+}
+
+int
+client_on_answer(struct worker *w, struct leg *l, const uint8_t *payload, size_t len)
+{
+	engawa_Answer answer;
+	uint8_t agent_id[16];
+	int r = frame_decode(engawa_Answer_fields, &answer, payload, len);
+	/* bytes behind it would be the inner channel's, before anybody is there */
+	if (r < 0 || answer.session_id.size != 16 || w->surplus > 0)
+		return -ERR_PROTOCOL;
+	r = secure_agent(l->secure, agent_id);
+	return r < 0 ? r : session_answer(w, l, agent_id, answer.session_id.bytes);
+}

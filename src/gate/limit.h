@@ -1,0 +1,69 @@
+/*
+ * Every limit of a worker in one table: setting, count, log. What bites is logged at most a few
+ * times in ten seconds, with how often it did.
+ */
+#pragma once
+#include <stdint.h>
+
+#include "base/log.h"
+#include "gate/settings.h"
+
+enum limit {
+	LIMIT_CONNECTIONS,
+	LIMIT_HALF_OPEN,
+	LIMIT_SOURCE,
+	LIMIT_SOURCE_HALF_OPEN,
+	LIMIT_SPLICE,
+	LIMIT_ASKS,        /* of one connection */
+	LIMIT_REQUESTS,    /* at the controller at a time */
+	LIMIT_QUEUE,       /* bytes for a waiting agent or client that does not read */
+	LIMIT_CLIENT_RATE, /* bytes a second of one session */
+	LIMIT_MEMORY,
+	LIMIT_COUNT,
+};
+
+enum {
+	LIMIT_REQUESTS_MAX = 4096, /* a power of two */
+	LIMIT_QUEUE_MAX_BYTES =
+		65536, /* knocks and pings that an agent has not taken: it is not alive */
+	SOURCE_BUCKETS = 16384,
+};
+
+/* An IPv6 address; IPv4 as ::ffff:a.b.c.d. */
+struct address {
+	uint8_t bytes[16];
+};
+enum {
+	ADDRESS_TEXT_SIZE = 46
+};
+void address_text(const struct address *address, char out[static ADDRESS_TEXT_SIZE]);
+int address_is_v4(const struct address *address);
+
+struct limits {
+	struct {
+		int64_t max;
+		uint32_t now; /* where the limit is a count */
+		uint64_t bites;
+		struct log_limit log;
+	} each[LIMIT_COUNT];
+	/* A count-min sketch: two hashed counters for each source, the smaller one counts. Fixed
+	 * size, whoever connects. */
+	uint64_t seed[2];
+	uint16_t connections[2][SOURCE_BUCKETS], half_open[2][SOURCE_BUCKETS];
+};
+
+void limits_init(struct limits *limits, const struct settings *settings);
+
+/* Writes the log line of a limit that bit. address may be NULL. */
+void limit_bite(struct limits *limits, enum limit which, const struct address *address);
+
+/* One more of a counted limit: 0, or -ERR_TOO_MANY when it is full (and a line in the log). */
+int limit_take(struct limits *limits, enum limit which, const struct address *address);
+void limit_give(struct limits *limits, enum limit which);
+
+/* A new connection, half open: total and source. 0 or -ERR_TOO_MANY. (LIMIT_HALF_OPEN is the
+ * caller's: it can make room.) */
+int limit_open(struct limits *limits, const struct address *address);
+/* It said who it is. */
+void limit_opened(struct limits *limits, const struct address *address);
+void limit_closed(struct limits *limits, const struct address *address);

@@ -1,0 +1,509 @@
+#include "gate/parent.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/ipc.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "crypto/cert.h"
+#include "gate/listener.h"
+#include "gate/process.h"
+#include "gate/tell.h"
+
+enum {
+	WORKERS_MAX = 64,
+	LISTENERS_MAX = 16, /* as WORKER_LISTENERS_MAX */
+	ISSUERS_MAX = 4,
+	DENIED_MAX = 65536,
+	RESTART_FIRST_MS = 1000, /* a worker that died at once; doubles */
+	RESTART_MAX_MS = 30000,
+	LIVED_MS = 10000, /* one that lived this long did not die of its start */
+	STOP_GRACE_S = 10,
+};
+
+/* Certificates as read from the files: what workers are told. */
+struct certificates {
+	uint8_t native[CERT_DER_MAX_BYTES], issuers[ISSUERS_MAX][CERT_DER_MAX_BYTES];
+	size_t native_len, issuer_lens[ISSUERS_MAX], issuer_count;
+	char *page;
+	size_t page_len;
+};
+
+struct worker_child {
+	struct process child;
+	int keeper_end; /* of its channel to the keeper: kept, so that a new keeper goes on where
+			   the old one stopped */
+	int listeners[LISTENERS_MAX];
+	uint64_t restart_ms; /* back-off */
+	struct mono restart_at;
+};
+
+struct parent {
+	const struct settings *settings;
+	char *settings_text;
+	size_t settings_len;
+	struct certificates certificates;
+	struct process keeper;
+	struct worker_child workers[WORKERS_MAX];
+	size_t worker_count, listener_count;
+	int signals;
+	/* what the controller last said: for a worker that starts while it is down */
+	uint8_t *welcome;
+	size_t welcome_len;
+	struct tell_deny *denied;
+	size_t denied_count;
+	int draining;
+	struct mono stop_at;
+};
+
+static int
+load_certificate(const char *path, uint8_t out[static CERT_DER_MAX_BYTES], size_t *ret_len)
+{
+	struct x509_st *cert = cert_load(path);
+	int r = cert ? cert_der(cert, out, CERT_DER_MAX_BYTES, ret_len) : -ERR_CRYPTO;
+	cert_free(cert);
+	if (r < 0)
+		LOG(ERROR, "gate.certificate", F_STR("file", path), F_ERR("code", r));
+	return r;
+}
+
+static int
+load_certificates(const struct settings *s, struct certificates *ret)
+{
+	struct certificates *c = mem_new(sizeof *c);
+	int r = load_certificate(s->certificate, c->native, &c->native_len);
+	for (size_t i = 0; r == 0 && i < s->issuers.count; i++) {
+		if (i == ISSUERS_MAX) {
+			LOG(ERROR, "gate.issuers", F_INT("max", ISSUERS_MAX));
+			r = -ERR_SETTING;
+			break;
+		}
+		r = load_certificate(s->issuers.items[i], c->issuers[i], &c->issuer_lens[i]);
+		c->issuer_count++;
+	}
+	if (r == 0 && s->page_certificate) {
+		r = conf_read_file(s->page_certificate, IPC_PAYLOAD_MAX, &c->page, &c->page_len);
+		if (r < 0)
+			LOG(ERROR, "gate.certificate", F_STR("file", s->page_certificate),
+				F_ERR("code", r));
+	}
+	if (r == 0) {
+		free(ret->page);
+		*ret = *c;
+	} else {
+		free(c->page);
+	}
+	free(c);
+	return r;
+}
+
+static int
+start_keeper(const struct parent *p, struct process *ret)
+{
+	struct process keeper;
+	int r = process_start(&keeper, "keeper");
+	if (r < 0)
+		return r;
+	r = process_tell(&keeper, TELL_SETTINGS, p->settings_text, p->settings_len, -1);
+	if (r == 0)
+		r = process_tell(&keeper, TELL_READY, NULL, 0, -1);
+	if (r == 0)
+		r = process_ready(&keeper);
+	if (r < 0) {
+		LOG(ERROR, "keeper.start", F_ERR("code", r));
+		kill(keeper.pid, SIGKILL);
+		waitpid(keeper.pid, NULL, 0);
+		process_gone(&keeper);
+		return r;
+	}
+	*ret = keeper;
+	return 0;
+}
+
+/* A new channel between this worker and this keeper. */
+static int
+connect_keeper(struct worker_child *worker, struct process *keeper)
+{
+	int pair[2];
+	int r = ipc_pair(pair);
+	if (r < 0)
+		return r;
+	r = process_tell(keeper, TELL_CHANNEL, NULL, 0, pair[0]);
+	if (r == 0)
+		r = process_tell(&worker->child, TELL_CHANNEL, NULL, 0, pair[1]);
+	close(pair[1]);
+	if (worker->keeper_end >= 0)
+		close(worker->keeper_end);
+	worker->keeper_end = pair[0];
+	return r;
+}
+
+static int
+tell_certificates(const struct parent *p, struct worker_child *worker)
+{
+	const struct certificates *c = &p->certificates;
+	int r = process_tell(&worker->child, TELL_CERTIFICATE, c->native, c->native_len, -1);
+	for (size_t i = 0; r == 0 && i < c->issuer_count; i++)
+		r = process_tell(&worker->child, TELL_ISSUER, c->issuers[i], c->issuer_lens[i], -1);
+	if (r == 0 && c->page)
+		r = process_tell(&worker->child, TELL_PAGE, c->page, c->page_len, -1);
+	return r < 0 ? r : process_tell(&worker->child, TELL_APPLY, NULL, 0, -1);
+}
+
+static int
+tell_all(struct parent *p, struct worker_child *worker)
+{
+	int r = process_tell(&worker->child, TELL_SETTINGS, p->settings_text, p->settings_len, -1);
+	for (size_t i = 0; r == 0 && i < p->listener_count; i++)
+		r = process_tell(&worker->child, TELL_LISTENER, NULL, 0, worker->listeners[i]);
+	if (r == 0)
+		r = connect_keeper(worker, &p->keeper);
+	if (r == 0)
+		r = tell_certificates(p, worker);
+	if (r == 0 && p->welcome)
+		r = process_tell(&worker->child, TELL_WELCOME, p->welcome, p->welcome_len, -1);
+	for (size_t i = 0; r == 0 && i < p->denied_count; i++)
+		r = process_tell(&worker->child, TELL_DENY, &p->denied[i], sizeof p->denied[i], -1);
+	if (r == 0)
+		r = process_tell(&worker->child, TELL_READY, NULL, 0, -1);
+	return r < 0 ? r : process_ready(&worker->child);
+}
+
+static int
+start_worker(struct parent *p, struct worker_child *worker)
+{
+	int r = process_start(&worker->child, "worker");
+	if (r == 0)
+		r = tell_all(p, worker);
+	if (r < 0) {
+		LOG(ERROR, "worker.start", F_INT("worker", worker - p->workers), F_ERR("code", r));
+		if (worker->child.pid > 0)
+			kill(worker->child.pid, SIGKILL); /* SIGCHLD tells the rest */
+		return r;
+	}
+	LOG(INFO, "worker.up", F_INT("worker", worker - p->workers),
+		F_INT("pid", worker->child.pid));
+	return 0;
+}
+
+/* The keeper is started anew for its new keys; what the old one has in hand it finishes. */
+static void
+reload(struct parent *p)
+{
+	struct process keeper;
+	if (load_certificates(p->settings, &p->certificates) < 0 || start_keeper(p, &keeper) < 0) {
+		LOG(ERROR, "gate.reload", F_STR("result", "the old certificates stay"));
+		return;
+	}
+	struct process old = p->keeper;
+	p->keeper = keeper;
+	for (size_t i = 0; i < p->worker_count; i++) {
+		struct worker_child *worker = &p->workers[i];
+		if (worker->child.pid > 0 && connect_keeper(worker, &p->keeper) == 0)
+			tell_certificates(p, worker);
+	}
+	process_gone(&old);
+	LOG(INFO, "gate.reload", F_STR("result", "ok"));
+}
+
+static void
+drain(struct parent *p)
+{
+	if (p->draining) {
+		/* asked twice: now */
+		for (size_t i = 0; i < p->worker_count; i++)
+			if (p->workers[i].child.pid > 0)
+				kill(p->workers[i].child.pid, SIGKILL);
+		return;
+	}
+	p->draining = 1;
+	p->stop_at =
+		mono_add_ms(mono_now(), ((uint64_t)p->settings->drain_s + STOP_GRACE_S) * 1000);
+	LOG(INFO, "gate.drain", F_INT("seconds", p->settings->drain_s));
+	for (size_t i = 0; i < p->worker_count; i++) {
+		struct worker_child *worker = &p->workers[i];
+		for (size_t j = 0; j < p->listener_count; j++)
+			close(worker->listeners[j]);
+		process_tell(&worker->child, TELL_DRAIN, NULL, 0, -1);
+	}
+	p->listener_count = 0;
+}
+
+static void
+worker_died(struct parent *p, struct worker_child *worker, int status)
+{
+	uint64_t lived_ms = mono_diff_ms(worker->child.started, mono_now());
+	process_gone(&worker->child);
+	if (p->draining && status == 0)
+		return;
+	LOG(ERROR, "worker.died", F_INT("worker", worker - p->workers), F_INT("lived_ms", lived_ms),
+		F_INT("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0),
+		F_INT("exit", WIFEXITED(status) ? WEXITSTATUS(status) : 0));
+	worker->restart_ms = lived_ms >= LIVED_MS                      ? 0
+			     : worker->restart_ms == 0                 ? RESTART_FIRST_MS
+			     : worker->restart_ms * 2 > RESTART_MAX_MS ? RESTART_MAX_MS
+								       : worker->restart_ms * 2;
+	worker->restart_at = mono_add_ms(mono_now(), worker->restart_ms);
+}
+
+static void
+keeper_died(struct parent *p, int status)
+{
+	LOG(ERROR, "keeper.died", F_INT("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0),
+		F_INT("exit", WIFEXITED(status) ? WEXITSTATUS(status) : 0));
+	process_gone(&p->keeper);
+	if (start_keeper(p, &p->keeper) < 0)
+		return; /* tried again with the next tick */
+	for (size_t i = 0; i < p->worker_count; i++)
+		if (p->workers[i].keeper_end >= 0)
+			process_tell(&p->keeper, TELL_CHANNEL, NULL, 0, p->workers[i].keeper_end);
+}
+
+static void
+reap(struct parent *p)
+{
+	int status;
+	pid_t pid;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == p->keeper.pid)
+			keeper_died(p, status);
+		for (size_t i = 0; i < p->worker_count; i++)
+			if (pid == p->workers[i].child.pid)
+				worker_died(p, &p->workers[i], status);
+	}
+}
+
+static void
+on_signal(struct parent *p)
+{
+	struct signalfd_siginfo info;
+	while (read(p->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+		if (info.ssi_signo == SIGCHLD)
+			reap(p);
+		else if (info.ssi_signo == SIGHUP)
+			reload(p);
+		else
+			drain(p);
+	}
+}
+
+static void
+keep_welcome(struct parent *p, const uint8_t *payload, size_t len)
+{
+	uint8_t *copy = mem_array(len + 1, 1);
+	if (!copy)
+		return;
+	memcpy(copy, payload, len);
+	free(p->welcome);
+	p->welcome = copy;
+	p->welcome_len = len;
+	p->denied_count = 0; /* it has its own list */
+}
+
+static void
+keep_deny(struct parent *p, const uint8_t *payload, size_t len, int allow)
+{
+	struct tell_deny deny;
+	if (len != sizeof deny)
+		return;
+	memcpy(&deny, payload, sizeof deny);
+	for (size_t i = 0; i < p->denied_count; i++)
+		if (memcmp(p->denied[i].agent_id, deny.agent_id, sizeof deny.agent_id) == 0)
+			p->denied[i--] = p->denied[--p->denied_count];
+	if (allow || p->denied_count == DENIED_MAX)
+		return;
+	struct tell_deny *list = mem_resize(p->denied, p->denied_count + 1, sizeof *list);
+	if (!list)
+		return;
+	p->denied = list;
+	p->denied[p->denied_count++] = deny;
+}
+
+/* An open descriptor of the controller for a worker; none when it can't be reached. */
+static void
+dial(struct parent *p, struct worker_child *worker, const char *name, uint16_t type,
+	const void *payload, size_t len)
+{
+	int fd = listener_dial(p->settings->run_directory, name);
+	if (fd < 0)
+		LOG(DEBUG, "controller.dial", F_STR("socket", name), F_ERR("code", fd));
+	process_tell(&worker->child, type, payload, len, fd < 0 ? -1 : fd);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void
+on_worker(struct parent *p, struct worker_child *worker)
+{
+	static uint8_t payload[IPC_PAYLOAD_MAX];
+	uint16_t type;
+	int n = ipc_recv(worker->child.channel, &type, payload, sizeof payload, NULL);
+	if (n < 0) {
+		/* it is gone, and SIGCHLD says how; or it sent nonsense, and has to go */
+		kill(worker->child.pid, SIGKILL);
+		close(worker->child.channel);
+		worker->child.channel = -1;
+		return;
+	}
+	switch ((enum tell)type) {
+	case TELL_WANT_LINK:
+		dial(p, worker, "link.sock", TELL_LINK, NULL, 0);
+		break;
+	case TELL_WANT_HTTP:
+		dial(p, worker, "http.sock", TELL_HTTP, payload, (size_t)n);
+		break;
+	case TELL_WELCOME:
+		keep_welcome(p, payload, (size_t)n);
+		break;
+	case TELL_DENY:
+	case TELL_ALLOW:
+		keep_deny(p, payload, (size_t)n, type == TELL_ALLOW);
+		break;
+	default:
+		LOG(ERROR, "worker.tell", F_INT("type", type));
+		break;
+	}
+}
+
+static int
+make_signals(struct parent *p)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGCHLD);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	p->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	signal(SIGPIPE, SIG_IGN);
+	return p->signals < 0 ? -errno : 0;
+}
+
+static int
+make_listeners(struct parent *p)
+{
+	char *any[] = {(char *)(uintptr_t) "[::]:443"}, text[LISTENER_TEXT_SIZE];
+	int fds[WORKERS_MAX];
+	struct conf_list list = p->settings->listen;
+	if (list.count == 0)
+		list = (struct conf_list){any, 1};
+	for (size_t i = 0; i < list.count; i++) {
+		int r = i < LISTENERS_MAX ? listener_open(list.items[i], fds, p->worker_count, text)
+					  : -ERR_SETTING;
+		if (r < 0) {
+			LOG(ERROR, "gate.listen", F_STR("address", list.items[i]),
+				F_ERR("code", r));
+			return r;
+		}
+		LOG(INFO, "gate.listen", F_STR("address", text));
+		for (size_t j = 0; j < p->worker_count; j++)
+			p->workers[j].listeners[i] = fds[j];
+		p->listener_count++;
+	}
+	return 0;
+}
+
+/* Workers inherit it; each connection is a descriptor. */
+static void
+raise_descriptors(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static int
+start(struct parent *p)
+{
+	raise_descriptors();
+	int r = make_signals(p);
+	if (r == 0)
+		r = settings_pack(p->settings, &p->settings_text, &p->settings_len);
+	if (r == 0)
+		r = load_certificates(p->settings, &p->certificates);
+	if (r == 0)
+		r = make_listeners(p);
+	if (r == 0)
+		r = start_keeper(p, &p->keeper);
+	for (size_t i = 0; r == 0 && i < p->worker_count; i++)
+		r = start_worker(p, &p->workers[i]);
+	return r;
+}
+
+/* 1 while there is something to wait for. */
+static int
+tick(struct parent *p)
+{
+	size_t running = 0;
+	struct mono now = mono_now();
+	if (p->keeper.pid == 0)
+		keeper_died(p, 0);
+	for (size_t i = 0; i < p->worker_count; i++) {
+		struct worker_child *worker = &p->workers[i];
+		if (worker->child.pid == 0 && !p->draining && !mono_before(now, worker->restart_at))
+			start_worker(p, worker);
+		running += worker->child.pid > 0;
+	}
+	return !p->draining || (running > 0 && mono_before(now, p->stop_at));
+}
+
+static void
+serve(struct parent *p)
+{
+	struct pollfd fds[1 + WORKERS_MAX];
+	while (tick(p)) {
+		fds[0] = (struct pollfd){.fd = p->signals, .events = POLLIN};
+		for (size_t i = 0; i < p->worker_count; i++)
+			fds[i + 1] = (struct pollfd){
+				.fd = p->workers[i].child.channel, .events = POLLIN};
+		int n = poll(fds, 1 + p->worker_count, 500);
+		if (n <= 0)
+			continue;
+		for (size_t i = 0; i < p->worker_count; i++)
+			if (fds[i + 1].revents && p->workers[i].child.channel >= 0)
+				on_worker(p, &p->workers[i]);
+		if (fds[0].revents)
+			on_signal(p);
+	}
+}
+
+int
+parent_main(const struct settings *settings)
+{
+	struct parent *p = mem_new(sizeof *p);
+	p->settings = settings;
+	p->worker_count = (size_t)settings->workers;
+	p->keeper.channel = -1;
+	for (size_t i = 0; i < WORKERS_MAX; i++)
+		p->workers[i].child.channel = p->workers[i].keeper_end = -1;
+	int r = start(p);
+	if (r == 0) {
+		LOG(INFO, "gate.up", F_STR("name", settings->name),
+			F_INT("workers", settings->workers));
+		serve(p);
+		LOG(INFO, "gate.down");
+	}
+	/* children end with their channels; a worker that is left is beyond its time */
+	for (size_t i = 0; i < p->worker_count; i++)
+		if (p->workers[i].child.pid > 0)
+			kill(p->workers[i].child.pid, SIGKILL);
+	free(p->certificates.page);
+	free(p->settings_text);
+	free(p->welcome);
+	free(p->denied);
+	free(p);
+	return r < 0 ? 1 : 0;
+}

@@ -1,0 +1,42 @@
+/*
+ * Questions at the controller that a connection waits for: Ask, Enrol, SendCode. A ring in the
+ * order of asking, which is also the order of their deadlines. The number on the wire is the place
+ * in it.
+ */
+#pragma once
+#include <stdint.h>
+
+#include "gate/leg.h"
+#include "gate/limit.h"
+
+enum request_kind {
+	REQUEST_ASK,
+	REQUEST_ENROL,
+	REQUEST_SEND_CODE
+};
+
+struct request {
+	wheel_tick due;
+	int fd;
+	uint32_t serial;
+	uint8_t kind, open;
+	uint8_t session_id[16]; /* SEND_CODE */
+};
+
+struct requests {
+	struct request ring[LIMIT_REQUESTS_MAX];
+	uint64_t first, next; /* numbers; first == next: none */
+};
+
+void requests_init(struct requests *requests);
+/* *ret_number for the wire. 0 or -ERR_LIMIT. session_id NULL unless SEND_CODE. */
+int request_new(struct worker *w, struct leg *l, enum request_kind kind, const uint8_t *session_id,
+	uint64_t *ret_number);
+/* The answer came: who asked, NULL when nobody waits for it any more. */
+struct leg *request_take(struct worker *w, uint64_t number, enum request_kind kind);
+/* Tells who asked that there is no answer. */
+void request_refuse(struct worker *w, struct leg *l, enum request_kind kind,
+	const uint8_t *session_id, int code);
+/* Refuses those whose time is over, or all. */
+void requests_due(struct worker *w);
+void requests_refuse_all(struct worker *w, int code);

@@ -1,0 +1,51 @@
+/* Sessions: a client's Join meets the agent's Answer; then two legs are a pipe. docs/protocol.md 1
+ * and 4. */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "gate/leg.h"
+#include "signed.pb.h"
+
+struct session {
+	struct session *next;       /* in its bucket */
+	struct leg *client, *agent; /* agent NULL until Answer */
+	uint8_t id[16], agent_id[16];
+	char organisation[64];
+	uint64_t started_s, to_client, to_agent; /* bytes */
+	struct mono joined;
+	int64_t tokens; /* bytes that the client may send now */
+	wheel_tick tokens_at;
+	uint8_t browser, announced;
+};
+
+struct sessions {
+	struct session **buckets;
+	size_t mask, count;
+	size_t announced_to;
+};
+
+/* Aborts when memory is out. */
+void sessions_init(struct sessions *sessions, size_t count);
+void sessions_fini(struct sessions *sessions);
+struct session *session_find(struct worker *w, const uint8_t id[static 16]);
+void sessions_end_agent(struct worker *w, const uint8_t agent_id[static 16], int code);
+void sessions_end_all(struct worker *w, int code);
+
+/* A client with a good ticket: knocks at the agent. 0 or a code for Bye. */
+int session_knock(struct worker *w, struct leg *client, const engawa_TicketBody *ticket,
+	const uint8_t *envelope, size_t len);
+/* The agent's new connection. 0 or a code for Bye. */
+int session_answer(struct worker *w, struct leg *agent, const uint8_t agent_id[static 16],
+	const uint8_t id[static 16]);
+/* The agent will not come. */
+void session_refuse(
+	struct worker *w, const uint8_t agent_id[static 16], const uint8_t id[static 16], int code);
+/* Ends both legs: what is queued still goes out. */
+void session_end(struct worker *w, struct session *s, int code);
+
+/* How many bytes may be read from this leg of a session now: the client's token bucket. */
+size_t session_allowance(struct worker *w, const struct leg *from, size_t want);
+/* Counts bytes that were read from it. */
+void session_count(struct worker *w, const struct leg *from, size_t len);
