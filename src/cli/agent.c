@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "cli/admin.h"
+#include "cli/agent_local.h"
 #include "cli/args.h"
 #include "cli/command.h"
 #include "cli/table.h"
@@ -112,6 +113,8 @@ command_agent(int argc, char **argv)
 	struct args args;
 	if (argc < 2)
 		return usage();
+	if (agent_is_local(argv[1]))
+		return agent_local(argc - 1, argv + 1);
 	int r = args_take(options, &settings, "engawa agent", argc - 1, argv + 1, &args);
 	int status = r < 0 ? 2 : r > 0 ? 0 : run(argv[1], &settings, &args);
 	conf_free(options, &settings);
