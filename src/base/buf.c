@@ -10,7 +10,7 @@
 void
 buf_init(struct buf *b, size_t max)
 {
-	*b = (struct buf){ .max = max };
+	*b = (struct buf){.max = max};
 }
 
 void
@@ -19,7 +19,7 @@ buf_fini(struct buf *b)
 	if (!b)
 		return;
 	mem_wipe_free(b->bytes, b->cap);
-	*b = (struct buf){ .max = b->max };
+	*b = (struct buf){.max = b->max};
 }
 
 static int
@@ -49,8 +49,8 @@ buf_reserve(struct buf *b, size_t len)
 		errno = ENOBUFS;
 		return NULL;
 	}
-	if (b->start + b->len + len > b->cap) {
-		if (b->bytes && b->len + len <= b->cap) {
+	if (len > b->cap - b->start - b->len) {
+		if (b->bytes && len <= b->cap - b->len) {
 			memmove(b->bytes, b->bytes + b->start, b->len);
 			b->start = 0;
 		} else {
@@ -67,7 +67,7 @@ buf_reserve(struct buf *b, size_t len)
 void
 buf_commit(struct buf *b, size_t len)
 {
-	assert(b->start + b->len + len <= b->cap);
+	assert(len <= b->cap - b->start - b->len);
 	b->len += len;
 }
 

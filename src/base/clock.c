@@ -10,13 +10,13 @@ mono_now(void)
 {
 	struct timespec ts;
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (struct mono){ (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec };
+	return (struct mono){(uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec};
 }
 
 struct mono
 mono_add_ms(struct mono t, uint64_t ms)
 {
-	return (struct mono){ t.ns + ms * 1000000u };
+	return (struct mono){t.ns + ms * 1000000u};
 }
 
 uint64_t
@@ -51,15 +51,16 @@ wall_text(char out[static WALL_TEXT_SIZE])
 int
 wall_date_end(const char *date, uint64_t *ret_s)
 {
-	struct tm tm = { 0 };
-	const char *end = strptime(date, "%Y-%m-%d", &tm);
-	if (!end || *end || strlen(date) != 10)
-		return -EINVAL;
-	tm.tm_hour = 23;
-	tm.tm_min = 59;
-	tm.tm_sec = 59;
+	static const char form[] = "dddd-dd-dd";
+	struct tm tm = {.tm_hour = 23, .tm_min = 59, .tm_sec = 59};
+	for (size_t i = 0; i < sizeof form; i++)
+		if (form[i] == 'd' ? date[i] < '0' || date[i] > '9' : date[i] != form[i])
+			return -EINVAL;
+	strptime(date, "%Y-%m-%d", &tm);
+	int month = tm.tm_mon, day = tm.tm_mday;
 	time_t t = timegm(&tm);
-	if (t < 0)
+	/* timegm makes the 3rd of March of the 31st of February */
+	if (t < 0 || tm.tm_mon != month || tm.tm_mday != day)
 		return -EINVAL;
 	*ret_s = (uint64_t)t;
 	return 0;

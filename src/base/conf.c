@@ -1,5 +1,6 @@
 #include "base/conf.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -42,6 +43,15 @@ list_add(struct conf_list *list, const char *value)
 	return 0;
 }
 
+static void
+list_free(struct conf_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		free(list->items[i]);
+	free(list->items);
+	*list = (struct conf_list){0};
+}
+
 static int
 parse_bool(const char *value, int64_t *ret)
 {
@@ -75,8 +85,15 @@ conf_set(const struct conf_option *table, void *settings, const char *key, const
 	struct conf_error *error)
 {
 	const struct conf_option *option = find(table, key);
+	size_t len = strlen(value);
 	if (!option) {
 		snprintf(error->text, sizeof error->text, "unknown key %.64s", key);
+		return -ERR_SETTING;
+	}
+	/* what a line could not say: the dump would read back as something else */
+	if (!str_printable(value) || (len > 0 && (value[0] == ' ' || value[len - 1] == ' '))) {
+		snprintf(error->text, sizeof error->text,
+			"%s: blanks around it, or control characters", key);
 		return -ERR_SETTING;
 	}
 	int r = put(option, settings, value);
@@ -91,6 +108,7 @@ conf_set(const struct conf_option *table, void *settings, const char *key, const
 int
 conf_defaults(const struct conf_option *table, void *settings, struct conf_error *error)
 {
+	conf_free(table, settings);
 	for (const struct conf_option *o = table; o->key; o++) {
 		int r = o->fallback ? conf_set(table, settings, o->key, o->fallback, error) : 0;
 		if (r < 0)
@@ -99,45 +117,45 @@ conf_defaults(const struct conf_option *table, void *settings, struct conf_error
 	return 0;
 }
 
-/* A list in the file replaces the default list: the first line of each key clears it. */
-struct file_pass {
+/* One file, or one command line: the first of its lines of a list takes the place of what was there
+ * before. */
+struct pass {
 	const struct conf_option *table;
 	void *settings;
 	struct conf_error *error;
-	uint8_t seen[256];
+	uint8_t seen[256]; /* by place in the table */
 };
 
-static void
-list_free(struct conf_list *list)
+/* 1 when the option was seen in this pass before. */
+static int
+see(struct pass *pass, const struct conf_option *option)
 {
-	for (size_t i = 0; i < list->count; i++)
-		free(list->items[i]);
-	free(list->items);
-	*list = (struct conf_list){ 0 };
+	size_t i = (size_t)(option - pass->table);
+	assert(i < sizeof pass->seen);
+	int before = pass->seen[i];
+	pass->seen[i] = 1;
+	if (!before && option->type == CONF_LIST)
+		list_free((void *)((char *)pass->settings + option->offset));
+	return before;
 }
 
 static int
 on_line(void *user, const char *key, const char *value)
 {
-	struct file_pass *pass = user;
+	struct pass *pass = user;
 	const struct conf_option *option = find(pass->table, key);
-	if (option) {
-		size_t i = (size_t)(option - pass->table);
-		if (option->type == CONF_LIST && !pass->seen[i])
-			list_free((void *)((char *)pass->settings + option->offset));
-		if (option->type != CONF_LIST && pass->seen[i]) {
-			snprintf(pass->error->text, sizeof pass->error->text, "%s is set twice", key);
-			return -ERR_SETTING;
-		}
-		pass->seen[i] = 1;
+	if (option && see(pass, option) && option->type != CONF_LIST) {
+		snprintf(pass->error->text, sizeof pass->error->text, "%s is set twice", key);
+		return -ERR_SETTING;
 	}
 	return conf_set(pass->table, pass->settings, key, value, pass->error);
 }
 
 int
-conf_file(const struct conf_option *table, void *settings, const char *path, struct conf_error *error)
+conf_file(
+	const struct conf_option *table, void *settings, const char *path, struct conf_error *error)
 {
-	struct file_pass pass = { table, settings, error, { 0 } };
+	struct pass pass = {table, settings, error, {0}};
 	char *text;
 	size_t len;
 	unsigned line;
@@ -146,11 +164,12 @@ conf_file(const struct conf_option *table, void *settings, const char *path, str
 		snprintf(error->text, sizeof error->text, "%.160s: %s", path, strerror(-r));
 		return r;
 	}
-	struct conf_error inner = { "not a line of the form KEY value" };
+	struct conf_error inner = {"not a line of the form KEY value"};
 	pass.error = &inner;
 	r = conf_lines(text, len, on_line, &pass, &line);
 	if (r < 0)
-		snprintf(error->text, sizeof error->text, "%.100s:%u: %.120s", path, line, inner.text);
+		snprintf(error->text, sizeof error->text, "%.100s:%u: %.120s", path, line,
+			inner.text);
 	free(text);
 	return r;
 }
@@ -208,7 +227,8 @@ conf_man(const struct conf_option *table, FILE *out)
 	for (; table->key; table++) {
 		fprintf(out, "*%s*\n\t%s", table->key, table->help);
 		if (table->type == CONF_INT)
-			fprintf(out, " From %lld to %lld.", (long long)table->min, (long long)table->max);
+			fprintf(out, " From %lld to %lld.", (long long)table->min,
+				(long long)table->max);
 		if (table->type == CONF_BOOL)
 			fprintf(out, " *yes* or *no*.");
 		if (table->type == CONF_LIST)
@@ -229,8 +249,25 @@ option_key(const char *arg, char *out, size_t size)
 	return r;
 }
 
+static void
+print_help(const struct conf_option *table, const char *program)
+{
+	printf("%s [--config FILE] [--KEY VALUE]...\n\n", program);
+	for (; table->key; table++) {
+		char name[64];
+		size_t n = 0;
+		for (const char *k = table->key; *k && n < sizeof name - 1; k++)
+			name[n++] = *k == '_' ? '-' : (char)tolower((unsigned char)*k);
+		name[n] = '\0';
+		printf("  --%-24s %s\n", name, table->help);
+	}
+	printf("  --%-24s %s\n", "check-config", "read the settings, say ok and stop");
+	printf("  --%-24s %s\n", "dump-config", "write the settings in effect and stop");
+}
+
 static int
-print_and_stop(const struct conf_option *table, const void *settings, const char *program, const char *what)
+print_and_stop(const struct conf_option *table, const void *settings, const char *program,
+	const char *what)
 {
 	if (strcmp(what, "--version") == 0)
 		printf("%s %s\n", program, ENGAWA_VERSION);
@@ -241,61 +278,85 @@ print_and_stop(const struct conf_option *table, const void *settings, const char
 	else if (strcmp(what, "--check-config") == 0)
 		printf("ok\n");
 	else
-		for (; table->key; table++)
-			printf("  %-24s %s\n", table->key, table->help);
+		print_help(table, program);
 	return 1;
 }
 
 static int
 is_stop(const char *arg)
 {
-	static const char *const stops[] = { "--version", "--dump-config", "--man-options", "--check-config", "--help" };
+	static const char *const stops[] = {
+		"--version", "--dump-config", "--man-options", "--check-config", "--help"};
 	for (size_t i = 0; i < sizeof stops / sizeof stops[0]; i++)
 		if (strcmp(arg, stops[i]) == 0)
 			return 1;
 	return 0;
 }
 
-int
-conf_main(const struct conf_option *table, void *settings, const char *program, int argc, char **argv,
-	int *ret_rest)
+/* One "--key value". The file was read before. */
+static int
+take_option(struct pass *pass, const char *name, const char *value)
 {
-	struct conf_error error = { "" };
-	const char *stop = NULL;
 	char key[64];
-	int r = conf_defaults(table, settings, &error);
-	/* the file first: the command line wins whatever its order */
-	for (int i = 1; r == 0 && i + 1 < argc; i++)
-		if (strcmp(argv[i], "--config") == 0)
-			r = conf_file(table, settings, argv[i + 1], &error);
-	int i = 1;
-	for (; r == 0 && i < argc && strncmp(argv[i], "--", 2) == 0; i++) {
-		if (is_stop(argv[i])) {
-			stop = argv[i];
-		} else if (strcmp(argv[i], "--") == 0) {
+	if (strcmp(name, "--config") == 0)
+		return 0;
+	if (option_key(name, key, sizeof key) < 0) {
+		snprintf(pass->error->text, sizeof pass->error->text, "unknown option %.64s", name);
+		return -ERR_SETTING;
+	}
+	const struct conf_option *option = find(pass->table, key);
+	if (option)
+		see(pass, option); /* a value that is given twice: the later one wins */
+	return conf_set(pass->table, pass->settings, key, value, pass->error);
+}
+
+static int
+take_arguments(struct pass *pass, int argc, char **argv, const char **ret_stop, int *ret_rest)
+{
+	int i = 1, r = 0;
+	while (r == 0 && i < argc && strncmp(argv[i], "--", 2) == 0) {
+		if (strcmp(argv[i], "--") == 0) {
 			i++;
 			break;
-		} else if (i + 1 >= argc) {
-			snprintf(error.text, sizeof error.text, "%.64s needs a value", argv[i]);
-			r = -ERR_SETTING;
-		} else if (strcmp(argv[i], "--config") == 0) {
-			i++;
+		}
+		if (is_stop(argv[i])) {
+			*ret_stop = argv[i++];
+		} else if (i + 1 < argc) {
+			r = take_option(pass, argv[i], argv[i + 1]);
+			i += 2;
 		} else {
-			r = option_key(argv[i], key, sizeof key);
-			if (r == 0)
-				r = conf_set(table, settings, key, argv[i + 1], &error);
-			i++;
+			snprintf(pass->error->text, sizeof pass->error->text, "%.64s needs a value",
+				argv[i]);
+			r = -ERR_SETTING;
 		}
 	}
+	*ret_rest = i;
+	return r;
+}
+
+int
+conf_main(const struct conf_option *table, void *settings, const char *program, int argc,
+	char **argv, int *ret_rest)
+{
+	struct conf_error error = {""};
+	struct pass pass = {table, settings, &error, {0}};
+	const char *stop = NULL;
+	int r = conf_defaults(table, settings, &error);
+	/* the file first: the command line wins whatever its order */
+	for (int i = 1; r == 0 && i + 1 < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--config") == 0)
+			r = conf_file(table, settings, argv[i + 1], &error);
+	if (r == 0)
+		r = take_arguments(&pass, argc, argv, &stop, ret_rest);
 	if (r < 0) {
 		fprintf(stderr, "%s: %s\n", program, error.text[0] ? error.text : strerror(abs(r)));
 		return r;
 	}
-	*ret_rest = i;
 	return stop ? print_and_stop(table, settings, program, stop) : 0;
 }
 
-/* One line without its end. Splits at the first run of blanks; 0 for blank and comment lines too. */
+/* One line without its end. Splits at the first run of blanks; 0 for blank and comment lines too.
+ */
 static int
 take_line(const char *line, size_t len, conf_line_fn *fn, void *user)
 {

@@ -23,7 +23,7 @@ struct err_entry {
 	const char *next[2];
 };
 
-/* All entries, ascending by number as in err.def; static storage. */
+/* All entries in the order of err.def; static storage. */
 const struct err_entry *err_table(size_t *ret_count);
 
 /* Entry of a number (either sign), NULL when it is not ours. */

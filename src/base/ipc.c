@@ -26,9 +26,9 @@ ipc_send(int sock, uint16_t type, const void *payload, size_t len, int fd)
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct iovec iov[2] = { { &type, sizeof type }, { (void *)(uintptr_t)payload, len } };
-	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
+	} control = {0};
+	struct iovec iov[2] = {{&type, sizeof type}, {(void *)(uintptr_t)payload, len}};
+	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
 	if (len > IPC_PAYLOAD_MAX)
 		return -ERR_TOO_LONG;
 	if (fd >= 0) {
@@ -48,15 +48,28 @@ ipc_send(int sock, uint16_t type, const void *payload, size_t len, int fd)
 	}
 }
 
-static int
-take_fd(struct msghdr *msg)
+/*
+ * The padding of a control message for one descriptor has room for a second one, and the kernel
+ * fills it: whatever came is ours to close. Returns how many came; the first is *ret_fd when it is
+ * the only one, the others are closed.
+ */
+static size_t
+take_fds(struct msghdr *msg, int *ret_fd)
 {
-	int fd = -1;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c))
-		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-			c->cmsg_len == CMSG_LEN(sizeof fd))
-			memcpy(&fd, CMSG_DATA(c), sizeof fd);
-	return fd;
+	size_t count = 0;
+	int fd;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t at = CMSG_LEN(0); at + sizeof fd <= c->cmsg_len; at += sizeof fd) {
+			memcpy(&fd, CMSG_DATA(c) + (at - CMSG_LEN(0)), sizeof fd);
+			if (count++ == 0)
+				*ret_fd = fd;
+			else
+				close(fd);
+		}
+	}
+	return count;
 }
 
 int
@@ -66,29 +79,29 @@ ipc_recv(int sock, uint16_t *ret_type, void *payload, size_t cap, int *ret_fd)
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct iovec iov[2] = { { &type, sizeof type }, { payload, cap } };
-	struct msghdr msg = { .msg_iov = iov,
+	} control = {0};
+	struct iovec iov[2] = {{&type, sizeof type}, {payload, cap}};
+	/* without a place for descriptors the kernel drops them before they are ours */
+	struct msghdr msg = {.msg_iov = iov,
 		.msg_iovlen = 2,
-		.msg_control = control.bytes,
-		.msg_controllen = sizeof control.bytes };
+		.msg_control = ret_fd ? control.bytes : NULL,
+		.msg_controllen = ret_fd ? sizeof control.bytes : 0};
 	ssize_t n;
 	do
 		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
-	int fd = take_fd(&msg);
+	int fd = -1;
+	size_t fds = take_fds(&msg, &fd);
 	int r = n == 0 ? -ERR_CLOSED : (size_t)n < sizeof type ? -ERR_PROTOCOL : 0;
-	if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
+	if (fds > 1 || msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
 		r = -ERR_TOO_LONG;
-	if (fd >= 0 && (r < 0 || !ret_fd)) {
-		close(fd);
-		if (r == 0)
-			r = -ERR_TOO_LONG;
-	}
-	if (r < 0)
+	if (r < 0) {
+		if (fd >= 0)
+			close(fd);
 		return r;
+	}
 	*ret_type = type;
 	if (ret_fd)
 		*ret_fd = fd;

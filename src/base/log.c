@@ -6,17 +6,21 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/str.h"
 
-enum { LINE_MAX_BYTES = 2048 };
+enum {
+	LINE_MAX_BYTES = 2048,
+	VALUE_MAX_BYTES = 256, /* so that a long value cannot push the later ones out of the line */
+};
 
-static const char *const level_names[] = { "debug", "info", "warn", "error" };
+static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
 /* The log is the one thing a process has exactly one of. */
 static struct {
 	const char *program;
 	enum log_level lowest;
 	int fd;
-} sink = { "engawa", LOG_INFO, STDERR_FILENO };
+} sink = {"engawa", LOG_INFO, STDERR_FILENO};
 
 struct line {
 	char text[LINE_MAX_BYTES];
@@ -73,30 +77,52 @@ is_plain(const char *s)
 	if (!*s)
 		return 0;
 	for (; *s; s++)
-		if ((unsigned char)*s <= ' ' || *s == '"' || *s == '\\' || *s == '=' || *s == 0x7f)
+		if ((unsigned char)*s <= ' ' || *s == '"' || *s == '\\' || *s == '=' ||
+			(unsigned char)*s >= 0x7f)
 			return 0;
 	return 1;
 }
 
-/* C1 controls (U+0080 to U+009F) are escapes to some terminals: C2 80..9F never passes as it is. */
+/* Bytes of the next character. *ret_bad: a terminal or viewer might obey it (controls, line ends,
+ * changes of direction), or it is no UTF-8: then it is one byte. */
+static size_t
+next_char(const unsigned char *p, int *ret_bad)
+{
+	size_t len = *p < 0x80 ? 1 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : 4;
+	int whole = strnlen((const char *)p, len) == len && str_utf8((const char *)p, len);
+	int control = *p < ' ' || *p == 0x7f || (p[0] == 0xc2 && p[1] <= 0x9f);
+	int direction = whole && p[0] == 0xe2 &&
+			((p[1] == 0x80 && p[2] >= 0xa8 && p[2] <= 0xae) ||
+				(p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
+	*ret_bad = !whole || control || direction;
+	return whole ? len : 1;
+}
+
 static void
 add_value(struct line *l, const char *s)
 {
-	if (is_plain(s) && !strchr(s, '\xc2')) {
+	size_t end = l->len + VALUE_MAX_BYTES, len;
+	if (is_plain(s) && strlen(s) <= VALUE_MAX_BYTES) {
 		add_text(l, s);
 		return;
 	}
 	add(l, '"');
-	for (const unsigned char *p = (const unsigned char *)s; *p; p++) {
-		int c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f;
-		if (*p == '"' || *p == '\\') {
+	for (const unsigned char *p = (const unsigned char *)s; *p; p += len) {
+		int bad;
+		len = next_char(p, &bad);
+		if (l->len >= end) {
+			add_text(l, "\\...");
+			break;
+		}
+		if (*p == '"' || *p == '\\')
 			add(l, '\\');
-			add(l, (char)*p);
-		} else if (*p < ' ' || *p == 0x7f || c1) {
-			add_text(l, "\\x");
-			add_hex(l, p, 1);
-		} else {
-			add(l, (char)*p);
+		for (size_t i = 0; i < len; i++) {
+			if (bad) {
+				add_text(l, "\\x");
+				add_hex(l, p + i, 1);
+			} else {
+				add(l, (char)p[i]);
+			}
 		}
 	}
 	add(l, '"');
@@ -130,7 +156,7 @@ log_event(enum log_level level, const char *event, const struct log_field *field
 {
 	if (level < sink.lowest)
 		return;
-	struct line l = { .len = 0 };
+	struct line l = {.len = 0};
 	char now[WALL_TEXT_SIZE];
 	wall_text(now);
 	add_text(&l, now);
@@ -151,7 +177,7 @@ int
 log_limit_pass(struct log_limit *limit, uint32_t *ret_held)
 {
 	struct mono now = mono_now();
-	struct mono start = { limit->start_ns };
+	struct mono start = {limit->start_ns};
 	if (limit->start_ns == 0 || mono_diff_ms(start, now) >= limit->window_ms) {
 		limit->start_ns = now.ns;
 		limit->count = 0;

@@ -1,11 +1,17 @@
 #include "base/sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/landlock.h>
 #include <pwd.h>
+#include <sched.h>
 #include <seccomp.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,49 +40,95 @@ sandbox_user(const char *user, const char *chroot_directory)
 int
 sandbox_no_files(void)
 {
-	struct landlock_ruleset_attr attr = { .handled_access_fs = LANDLOCK_ACCESS_FS_EXECUTE |
-			LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR |
-			LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG |
-			LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_SYM };
+	/* every right of the first version of Landlock: no kernel that has it refuses them */
+	struct landlock_ruleset_attr attr = {
+		.handled_access_fs = 2 * LANDLOCK_ACCESS_FS_MAKE_SYM - 1};
 	int fd = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
 	if (fd < 0)
 		return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : -errno;
 	int r = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-			syscall(SYS_landlock_restrict_self, fd, 0) < 0
-		? -errno
-		: 0;
+				syscall(SYS_landlock_restrict_self, fd, 0) < 0
+			? -errno
+			: 0;
 	close(fd);
 	return r;
 }
 
-static const int io_calls[] = { SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(pread64),
-	SCMP_SYS(sendmsg), SCMP_SYS(sendto), SCMP_SYS(sendmmsg), SCMP_SYS(recvmsg), SCMP_SYS(recvfrom),
-	SCMP_SYS(recvmmsg), SCMP_SYS(close), SCMP_SYS(shutdown), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(pselect6),
-	SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),
-	SCMP_SYS(eventfd2), SCMP_SYS(pipe2), SCMP_SYS(accept4), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),
-	SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(fcntl), SCMP_SYS(dup), SCMP_SYS(ioctl),
-	SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(lseek), SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mremap),
-	SCMP_SYS(mprotect), SCMP_SYS(madvise), SCMP_SYS(brk), SCMP_SYS(futex), SCMP_SYS(clock_gettime),
-	SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep), SCMP_SYS(gettimeofday), SCMP_SYS(time),
-	SCMP_SYS(getrandom), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(getuid), SCMP_SYS(geteuid),
-	SCMP_SYS(getgid), SCMP_SYS(getegid), SCMP_SYS(tgkill), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask),
-	SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall), SCMP_SYS(sched_yield),
-	SCMP_SYS(sched_getaffinity), SCMP_SYS(getrusage), SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(uname),
-	SCMP_SYS(rseq), SCMP_SYS(prlimit64), SCMP_SYS(getppid) };
+/* A call that is allowed; where mask is not 0, only if (argument & mask) == value. */
+struct rule {
+	int call;
+	unsigned argument;
+	uint64_t mask, value;
+};
+
+#define ALL UINT64_MAX
+#define CALL(name)                      \
+	{                               \
+		SCMP_SYS(name), 0, 0, 0 \
+	}
+#define CALL_IF(name, argument, mask, value)          \
+	{                                             \
+		SCMP_SYS(name), argument, mask, value \
+	}
+
+static const struct rule io_rules[] = {CALL(read), CALL(readv), CALL(write), CALL(writev),
+	CALL(pread64), CALL(sendmsg), CALL(sendto), CALL(sendmmsg), CALL(recvmsg), CALL(recvfrom),
+	CALL(recvmmsg), CALL(close), CALL(shutdown), CALL(poll), CALL(ppoll), CALL(pselect6),
+	CALL(epoll_create1), CALL(epoll_ctl), CALL(epoll_wait), CALL(epoll_pwait), CALL(eventfd2),
+	CALL(pipe2), CALL(accept4), CALL(getsockopt), CALL(setsockopt), CALL(getsockname),
+	CALL(getpeername), CALL(fcntl), CALL(dup), CALL(fstat), CALL(newfstatat), CALL(lseek),
+	CALL(munmap), CALL(mremap), CALL(madvise), CALL(brk), CALL(futex), CALL(clock_gettime),
+	CALL(clock_nanosleep), CALL(nanosleep), CALL(gettimeofday), CALL(time), CALL(getrandom),
+	CALL(getpid), CALL(gettid), CALL(getuid), CALL(geteuid), CALL(getgid), CALL(getegid),
+	CALL(rt_sigaction), CALL(rt_sigprocmask), CALL(rt_sigreturn), CALL(sigaltstack),
+	CALL(restart_syscall), CALL(sched_yield), CALL(sched_getaffinity), CALL(getrusage),
+	CALL(exit), CALL(exit_group), CALL(uname), CALL(rseq), CALL(getppid),
+	/* limits of this process only */
+	CALL_IF(prlimit64, 0, ALL, 0),
+	/* what libuv and stdio ask; nothing that types into somebody's terminal (TIOCSTI) */
+	CALL_IF(ioctl, 1, ALL, FIONBIO), CALL_IF(ioctl, 1, ALL, FIONREAD),
+	CALL_IF(ioctl, 1, ALL, FIOCLEX), CALL_IF(ioctl, 1, ALL, FIONCLEX),
+	CALL_IF(ioctl, 1, ALL, TCGETS), CALL_IF(ioctl, 1, ALL, TIOCGWINSZ),
+	CALL_IF(ioctl, 1, ALL, TIOCOUTQ)};
+
+/* Bytes that came from outside never become code. (Name services are plug-ins, so not for
+ * SANDBOX_NETWORK.) */
+static const struct rule no_code_rules[] = {
+	CALL_IF(mmap, 2, PROT_EXEC, 0), CALL_IF(mprotect, 2, PROT_EXEC, 0)};
 
 /* libuv resolves names on its thread pool; the resolver reads files and asks by UDP. */
-static const int network_calls[] = { SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(openat),
-	SCMP_SYS(open), SCMP_SYS(stat), SCMP_SYS(access), SCMP_SYS(readlink), SCMP_SYS(clone), SCMP_SYS(clone3),
-	SCMP_SYS(set_robust_list), SCMP_SYS(statx), SCMP_SYS(getdents64), SCMP_SYS(prctl), SCMP_SYS(sysinfo),
-	SCMP_SYS(membarrier), SCMP_SYS(set_tid_address), SCMP_SYS(sched_setaffinity) };
+static const struct rule network_rules[] = {CALL(mmap), CALL(mprotect), CALL(connect), CALL(bind),
+	CALL(stat), CALL(access), CALL(readlink), CALL(set_robust_list), CALL(statx),
+	CALL(getdents64), CALL(prctl), CALL(sysinfo), CALL(membarrier), CALL(set_tid_address),
+	CALL(sched_setaffinity), CALL_IF(socket, 0, ALL, AF_INET),
+	CALL_IF(socket, 0, ALL, AF_INET6), CALL_IF(socket, 0, ALL, AF_UNIX),
+	CALL_IF(socket, 0, ALL, AF_NETLINK),
+	CALL_IF(openat, 2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY),
+	CALL_IF(open, 1, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY),
+	/* threads, no processes */
+	CALL_IF(clone, 0, CLONE_THREAD, CLONE_THREAD)};
+
+#define RULES(list) list, sizeof list / sizeof list[0]
 
 static int
-allow(scmp_filter_ctx filter, const int *calls, size_t count)
+allow(scmp_filter_ctx filter, const struct rule *rules, size_t count)
 {
 	int r = 0;
-	for (size_t i = 0; r == 0 && i < count; i++)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		struct scmp_arg_cmp if_equal = {
+			rules[i].argument, SCMP_CMP_MASKED_EQ, rules[i].mask, rules[i].value};
+		r = seccomp_rule_add_array(
+			filter, SCMP_ACT_ALLOW, rules[i].call, rules[i].mask != 0, &if_equal);
+	}
 	return r;
+}
+
+/* abort() and its like: a signal to a thread of this process. */
+static int
+allow_raise(scmp_filter_ctx filter)
+{
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+		SCMP_A0(SCMP_CMP_EQ, (uint64_t)getpid()));
 }
 
 int
@@ -87,9 +139,19 @@ sandbox_calls(enum sandbox_profile profile)
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	if (!filter)
 		return -ENOMEM;
-	int r = allow(filter, io_calls, sizeof io_calls / sizeof io_calls[0]);
+	/* threads that are there already too */
+	int r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+	if (r == 0)
+		r = allow(filter, RULES(io_rules));
+	if (r == 0)
+		r = allow_raise(filter);
+	if (r == 0 && profile == SANDBOX_IO)
+		r = allow(filter, RULES(no_code_rules));
 	if (r == 0 && profile == SANDBOX_NETWORK)
-		r = allow(filter, network_calls, sizeof network_calls / sizeof network_calls[0]);
+		r = allow(filter, RULES(network_rules));
+	/* its flags are behind a pointer, where a filter cannot look: glibc falls back to clone */
+	if (r == 0 && profile == SANDBOX_NETWORK)
+		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	if (r == 0)
 		r = seccomp_load(filter);
 	seccomp_release(filter);

@@ -16,5 +16,6 @@ enum sandbox_profile {
 	SANDBOX_NETWORK, /* the same, and outgoing TCP with name resolution (socket, connect, read-only open) */
 };
 
-/* seccomp: a call outside the profile kills the process (it is a bug or an attack). 0 or -errno. */
+/* seccomp, for all threads: a call outside the profile kills the process (it is a bug or an attack). What a library reads or makes
+ * at its first use must have happened: OpenSSL's configuration, threads of SANDBOX_IO. 0 or -errno. */
 int sandbox_calls(enum sandbox_profile profile);

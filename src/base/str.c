@@ -70,7 +70,8 @@ str_unhex(const char *s, void *out, size_t len)
 	return 0;
 }
 
-static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char base64_digits[] =
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 size_t
 str_base64_size(size_t len)
@@ -155,7 +156,12 @@ str_utf8(const char *s, size_t len)
 {
 	const uint8_t *p = (const uint8_t *)s;
 	for (size_t i = 0; i < len;) {
-		size_t n = p[i] < 0x80 ? 1 : p[i] < 0xc2 ? 0 : p[i] < 0xe0 ? 2 : p[i] < 0xf0 ? 3 : p[i] < 0xf5 ? 4 : 0;
+		size_t n = p[i] < 0x80   ? 1
+			   : p[i] < 0xc2 ? 0
+			   : p[i] < 0xe0 ? 2
+			   : p[i] < 0xf0 ? 3
+			   : p[i] < 0xf5 ? 4
+					 : 0;
 		if (n == 0 || n > len - i || p[i] == 0)
 			return 0;
 		for (size_t j = 1; j < n; j++)
@@ -173,7 +179,7 @@ int
 str_printable(const char *s)
 {
 	for (const unsigned char *p = (const unsigned char *)s; *p; p++)
-		if (*p < ' ' || *p == 0x7f)
+		if (*p < ' ' || *p == 0x7f || (p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f))
 			return 0;
 	return str_utf8(s, strlen(s));
 }

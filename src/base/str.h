@@ -26,5 +26,5 @@ int str_int(const char *s, int64_t min, int64_t max, int64_t *ret);
 /* 1 when well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms) without NUL. */
 int str_utf8(const char *s, size_t len);
 
-/* 1 when there is no byte below space and no DEL: fit for one line of a file or a mail header. */
+/* 1 when it is UTF-8 without control characters (C0, DEL, C1): fit for one line of a file or a mail header. */
 int str_printable(const char *s);

@@ -5,7 +5,7 @@
 struct rd
 rd_init(const void *data, size_t len)
 {
-	return (struct rd){ .p = data, .left = len };
+	return (struct rd){.p = data, .left = len};
 }
 
 const uint8_t *
@@ -16,7 +16,8 @@ rd_bytes(struct rd *r, size_t len)
 		return NULL;
 	}
 	const uint8_t *p = r->p;
-	r->p += len;
+	if (len > 0)
+		r->p += len; /* not on the NULL of an empty input */
 	r->left -= len;
 	return p;
 }
@@ -67,7 +68,7 @@ rd_copy(struct rd *r, void *out, size_t len)
 	const uint8_t *p = rd_bytes(r, len);
 	if (p && len)
 		memcpy(out, p, len);
-	else
+	else if (len)
 		memset(out, 0, len);
 }
 
@@ -80,7 +81,7 @@ rd_done(const struct rd *r)
 struct wr
 wr_init(void *out, size_t cap)
 {
-	return (struct wr){ .p = out, .left = cap };
+	return (struct wr){.p = out, .left = cap};
 }
 
 static uint8_t *
@@ -91,7 +92,8 @@ take(struct wr *w, size_t len)
 		return NULL;
 	}
 	uint8_t *p = w->p;
-	w->p += len;
+	if (len > 0)
+		w->p += len;
 	w->left -= len;
 	w->len += len;
 	return p;

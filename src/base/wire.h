@@ -19,7 +19,7 @@ uint16_t rd_u16(struct rd *r);
 uint32_t rd_u24(struct rd *r);
 uint32_t rd_u32(struct rd *r);
 uint64_t rd_u64(struct rd *r);
-/* Pointer into the data, len bytes, NULL when there are fewer (for len 0 a valid pointer). */
+/* Pointer into the data, len bytes, NULL when there are fewer. For len 0 whatever rd_init was given, which may be NULL. */
 const uint8_t *rd_bytes(struct rd *r, size_t len);
 void rd_copy(struct rd *r, void *out, size_t len);
 /* 1 when nothing failed and nothing is left. */
