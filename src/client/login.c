@@ -3,6 +3,7 @@
  * terminal ID before anything is said, then the agent's questions in the agent's order. And the
  * records of both phases.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
