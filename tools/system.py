@@ -7,17 +7,33 @@ import json
 import mailbox
 import os
 import pathlib
+import pwd
 import re
 import secrets
+import shlex
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 ORGANISATION = "engawa-shi"
 ADDRESS = "tanaka@city.engawa.example"
+MEMO = "業務メモ\n\n"
+# What a demonstration needs: no client of this version can prove the checks that are not built yet, browsers are let in
+# without them, and codes go to the demo's own mail server.
+POLICY = {
+    "DISABLE_INSPECTION": "yes",
+    "DISABLE_MACCHECK": "yes",
+    "DISABLE_LIMITED_FIREWALL": "yes",
+    "DENY_CLIENTS_HTML5": "no",
+    "ENFORCE_OTP": "yes",
+    "ENFORCE_OTP_ENDWITH": "@city.engawa.example",
+    "ENFORCE_WATERMARK": "yes",
+    "WATERMARK_MESSAGE": "えんがわ市 取扱注意",
+}
 PR_SET_PDEATHSIG = 1
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -52,8 +68,8 @@ def accepts(port):
 class Part:
     """One program that keeps running; it dies with us, whatever happens to us."""
 
-    def __init__(self, name, argv, log, ready, env=None, pass_fds=()):
-        self.name, self.argv, self.log, self.ready, self.env, self.pass_fds = name, argv, log, ready, env, pass_fds
+    def __init__(self, name, argv, log, ready, env=None, user=None, pass_fds=()):
+        self.name, self.argv, self.log, self.ready, self.env, self.user, self.pass_fds = name, argv, log, ready, env, user, pass_fds
         self.process = None
 
     def start(self, env=None, prefix=()):
@@ -61,7 +77,7 @@ class Part:
         start = out.tell()
         self.process = subprocess.Popen([*prefix, *map(str, self.argv)], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
             env=(self.env or os.environ) | (env or {}), pass_fds=self.pass_fds,
-            preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM))
+            preexec_fn=self.become)
         out.close()
         try:
             wait_for(lambda: self.running() and self.ready(), f"{self.name} does not start", 20)
@@ -69,6 +85,14 @@ class Part:
             self.stop()
             raise Failed(f"{failure}\n{self.log_tail(start)}") from None
         return self
+
+    def become(self):
+        if self.user and self.user != "root" and os.geteuid() == 0:
+            entry = pwd.getpwnam(self.user)
+            os.setgroups([])
+            os.setgid(entry.pw_gid)
+            os.setuid(entry.pw_uid)
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # after the change of user, which clears it
 
     def log_tail(self, start=0):
         return self.log.read_text(errors="replace").encode()[start:][-3000:].decode(errors="replace")
@@ -104,6 +128,7 @@ class Mail:
     """What the mail server took in."""
 
     def __init__(self, directory):
+        self.path = directory
         self.box = mailbox.Maildir(directory, create=True, factory=None)
 
     def messages(self):
@@ -115,11 +140,257 @@ class Mail:
         return len(self.box.keys())
 
     def newest_pin(self):
-        for message in reversed(self.messages()):
-            found = re.search(r"(?<!\d)(\d{4}) ?(\d{4})(?!\d)", message.get_content())
-            if found:
-                return found[1] + found[2]
-        return None
+        messages = self.messages()
+        return re.search(r"\b\d{8}\b", messages[-1].get_content())[0] if messages else None
+
+    def next_pin(self, count, timeout_s=15):
+        """The code of the first mail after the count that were there."""
+        wait_for(lambda: self.count() > count, "no mail with a code", timeout_s)
+        return self.newest_pin()
 
     def clear(self):
         self.box.clear()
+
+
+def reachable(path):
+    """By users other than its owner."""
+    return all(p.stat().st_mode & 0o001 for p in [path, *path.parents])
+
+
+def desktop_programs(name):
+    return [["openbox"],
+        ["xterm", "-fa", "Noto Mono", "-fs", "11", "-geometry", "76x12+40+550", "-T", "端末"],
+        ["mousepad", "--disable-server", name]]
+
+
+class Engawa:
+    """Made once per directory (keys, organisation, enrolled office PC), then started any number of times."""
+
+    def __init__(self, directory, port=None, size="1280x800"):
+        self.dir = pathlib.Path(directory).resolve()
+        self.dir.mkdir(parents=True, exist_ok=True)
+        self.state_file = self.dir / "state.json"
+        self.state = json.loads(self.state_file.read_text()) if self.state_file.exists() else {}
+        self.size = size
+        self.port = self.state.get("port") or port or free_port()
+        self.org_dir, self.agent_dir = self.dir / "org", self.dir / "agent"
+        self.org_file, self.policy_file = self.org_dir / "organisation.engawa", self.agent_dir / "policy"
+        self.password_file = self.dir / "password"
+        self.memo = self.dir / "home" / "業務メモ.txt"
+        self.ca, self.run_dir, self.log_dir = self.dir / "ca", self.dir / "run", self.dir / "log"
+        self.page_ca = self.ca / "page-ca.pem"
+        for name in "run", "log", "home", "agent", "controller", "smtp":
+            (self.dir / name).mkdir(exist_ok=True)
+        self.mail = Mail(self.dir / "mail")
+        self.parts = []
+        self.display = self.smtp = self.controller = self.gate = self.agent = None
+        # Programs started by root give their rights up, to a user who can reach what they need.
+        root = os.geteuid() == 0
+        self.user = "nobody" if root else pathlib.Path.home().owner()
+        self.file_user = self.user if not root or reachable(self.dir) and reachable(BUILD) else "root"
+
+    # --- settings of the programs ------------------------------------------------------------------------------------
+
+    def tool(self, *argv, **options):
+        """Runs engawa or another program to its end; its failure is ours."""
+        argv = [str(a) for a in argv]
+        if argv[0] in ("engawa", "engawa-agent"):
+            argv[0] = str(BUILD / "src" / {"engawa": "cli", "engawa-agent": "agent"}[argv[0]] / argv[0])
+        run = subprocess.run(argv, capture_output=True, text=True, timeout=60, **({"input": "", "env": os.environ |
+            {"ENGAWA_ADMIN_SOCKET": str(self.run_dir / "admin.sock")}} | options))
+        if run.returncode != 0:
+            raise Failed(f"{' '.join(argv)}: status {run.returncode}\n{run.stderr or run.stdout}")
+        return run.stdout.strip()
+
+    def give(self, path):
+        if os.geteuid() == 0:
+            self.tool("chown", "-R", self.file_user, path)
+
+    def settings(self, name, **values):
+        """Writes a settings file; a list gives one line each."""
+        path = self.dir / f"{name}.conf"
+        lines = [f"{key} {item}\n" for key, value in values.items() for item in (value if isinstance(value, list) else [value])]
+        path.write_text("".join(lines))
+        return path
+
+    def part(self, name, argv, ready, env=None, **options):
+        part = Part(name, argv, self.log_dir / f"{name}.log", ready, env, **options)
+        self.parts.append(part)
+        return part
+
+    # --- made once ---------------------------------------------------------------------------------------------------
+
+    def make_authority(self):
+        self.tool("engawa", "ca", "init", "--dir", self.ca)
+        self.tool("engawa", "ca", "page", "--dir", self.ca, "--host", "localhost", "--host", "127.0.0.1")
+        self.tool("engawa", "gate", "add", "--dir", self.ca, "--name", "east-1", "--host", "localhost")
+        self.tool("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3650",
+            "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", "key.pem", "-out", "cert.pem",
+            cwd=self.dir / "smtp")
+
+    def make_organisation(self):
+        self.tool("engawa", "org", "create", "--ca", self.ca, "--dir", self.org_dir, "--id", ORGANISATION, "--name", "えんがわ市",
+            "--support", "情報政策課 内線 1234", "--gate", f"east-1=localhost:{self.port}")
+
+    def sign_policy(self, **changes):
+        """The demo's own policy; what is not named in it stays closed."""
+        revision = self.state["revision"] = self.state.get("revision", 0) + 1
+        lines = {"REVISION": revision, "NOT_AFTER": "2099-12-31"} | POLICY | changes
+        self.policy_file.write_text("".join(f"{key} {value}\n" for key, value in lines.items() if value is not None))
+        self.tool("engawa", "org", "policy", "sign", "--dir", self.org_dir, self.policy_file)
+
+    def enrol(self):
+        """Enrols the office PC with a code, approves it, and sets what its person sets. The agent runs from then on."""
+        code = self.tool("engawa", "code", "new", "--org", ORGANISATION)
+        self.state["terminal_id"] = self.tool("engawa-agent", "enrol", "--org", self.org_file, "--code", code,
+            "--state-directory", self.agent_dir)
+        self.start_agent(ready=lambda: (self.agent_dir / "agent.sock").exists())
+        [agent] = json.loads(self.tool("engawa", "agent", "list", "--json"))
+        self.state["agent_id"] = agent["id"]
+        self.tool("engawa", "agent", "approve", agent["id"])
+        password = "-".join(secrets.choice(["sakura", "momiji", "tsubaki", "fuji", "ume", "kiku", "botan", "yuri"]) for _ in range(3))
+        self.password_file.write_text(f"{password}-{secrets.randbelow(9000) + 1000}\n")
+        self.password_file.chmod(0o600)
+        self.tool("engawa", "agent", "password", "--state-directory", self.agent_dir, input=self.password_file.read_text())
+        self.tool("engawa", "agent", "mail", ADDRESS, "--state-directory", self.agent_dir)
+        wait_for(self.agent_up, "the office PC does not reach the relay")
+
+    # --- started every time ------------------------------------------------------------------------------------------
+
+    def start(self):
+        fresh = not self.state
+        if fresh:
+            self.make_authority()
+        self.start_smtp()
+        self.start_controller()
+        if fresh:
+            self.make_organisation()
+        self.start_gate()
+        self.start_desktop()
+        if fresh:
+            self.sign_policy()
+            self.enrol()
+            self.state["port"] = self.port
+            self.state_file.write_text(json.dumps(self.state))
+        else:
+            self.start_agent()
+        return self
+
+    def stop(self):
+        for part in reversed(self.parts):
+            part.stop()
+        self.parts = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def start_smtp(self):
+        port, tls = free_port(), self.dir / "smtp"
+        self.smtp_url = f"smtp://localhost:{port}"
+        self.smtp = self.part("smtp", ["/usr/bin/python3", "-m", "aiosmtpd", "-n", "-u", "-l", f"localhost:{port}", "--tlscert",
+            tls / "cert.pem", "--tlskey", tls / "key.pem", "-c", "aiosmtpd.handlers.Mailbox", self.mail.path], lambda: accepts(port)).start()
+
+    def start_controller(self):
+        self.give(self.dir / "controller")
+        conf = self.settings("controller", RUN_DIRECTORY=self.run_dir, DATABASE=self.dir / "controller" / "controller.db",
+            CA_DIRECTORY=self.ca, WEB_DIRECTORY=ROOT / "web" / "dist", USER=self.file_user, SMTP_URL=self.smtp_url,
+            SMTP_FROM="engawa@relay.example", SMTP_CA_FILE=self.dir / "smtp" / "cert.pem", MAIL_BURST=100, LOG_LEVEL="debug")
+        self.controller = self.part("controller", [BUILD / "src/controller/engawa-controller", "--config", conf],
+            lambda: self.admin_ready()).start()
+
+    def admin_ready(self):
+        try:
+            self.tool("engawa", "org", "list", "--json")
+            return True
+        except Failed:
+            return False
+
+    def start_gate(self, **changes):
+        conf = self.settings("gate", **{"LISTEN": f"127.0.0.1:{self.port}", "RUN_DIRECTORY": self.run_dir, "NAME": "east-1",
+            "CERTIFICATE": self.ca / "gates" / "east-1.pem", "KEY": self.ca / "gates" / "east-1.key", "ISSUER": self.ca / "issuer.pem",
+            "PAGE_CERTIFICATE": self.ca / "page.pem", "PAGE_KEY": self.ca / "page.key", "USER": self.user, "LOG_LEVEL": "debug"} | changes)
+        self.gate = self.part("gate", [BUILD / "src/gate/engawa-gate", "--config", conf], lambda: accepts(self.port)).start()
+
+    def start_desktop(self):
+        """An X server of our own, with a window manager, a terminal and a Japanese editor."""
+        authority = self.dir / "home" / ".Xauthority"
+        read, write = os.pipe()
+        x = self.part("xvfb", ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{self.size}x24", "-nolisten", "tcp", "-noreset", "-auth",
+            authority], lambda: True, pass_fds=[write])
+        authority.unlink(missing_ok=True)
+        cookie = secrets.token_hex(16)
+        self.tool("xauth", "-f", authority, "add", ":0", "MIT-MAGIC-COOKIE-1", cookie)
+        x.start()
+        os.close(write)
+        with os.fdopen(read) as number:
+            self.display = ":" + number.readline().strip()
+        self.tool("xauth", "-f", authority, "add", self.display, "MIT-MAGIC-COOKIE-1", cookie)
+        if not self.memo.exists():
+            self.memo.write_text(MEMO)
+        self.give(self.dir / "home")
+        self.desktop_env = {"DISPLAY": self.display, "XAUTHORITY": str(authority), "HOME": str(self.dir / "home"), "LANG": "C.UTF-8",
+            "PATH": os.environ["PATH"], "GSETTINGS_BACKEND": "memory", "NO_AT_BRIDGE": "1", "DBUS_SESSION_BUS_ADDRESS": "disabled:",
+            "XDG_RUNTIME_DIR": str(self.dir / "home")}
+        for argv in desktop_programs(self.memo):
+            self.part(argv[0], argv, lambda: self.window(argv[0]), env=self.desktop_env, user=self.file_user).start()
+
+    def xdotool(self, *argv):
+        return subprocess.run(["xdotool", *map(str, argv)], env=self.desktop_env, capture_output=True, text=True, timeout=20).stdout.strip()
+
+    def window(self, name):
+        if name == "openbox":
+            return "window id" in subprocess.run(["xprop", "-root", "_NET_SUPPORTING_WM_CHECK"], env=self.desktop_env, capture_output=True,
+                text=True, timeout=20).stdout
+        return self.xdotool("search", "--onlyvisible", "--class", name)
+
+    def start_agent(self, ready=None, **part):
+        conf = self.settings("agent", STATE_DIRECTORY=self.agent_dir, POLICY_FILE=self.policy_file, USER=self.user,
+            DESKTOP_PROGRAM=BUILD / "src/desktop/engawa-desktop", DESKTOP_USER=self.file_user, DISPLAY=self.display,
+            XAUTHORITY=self.desktop_env["XAUTHORITY"], LOG_LEVEL="debug")
+        self.agent = self.part("agent", [BUILD / "src/agent/engawa-agent", "--config", conf, "run"], ready or self.agent_up).start()
+
+    def agent_status(self):
+        return json.loads(self.tool("engawa", "agent", "status", "--state-directory", self.agent_dir))
+
+    def agent_up(self):
+        try:
+            return any(gate["up"] for gate in self.agent_status()["gates"])
+        except Failed:
+            return False
+
+    # --- used --------------------------------------------------------------------------------------------------------
+
+    @property
+    def terminal_id(self):
+        return self.state["terminal_id"]
+
+    @property
+    def password(self):
+        return self.password_file.read_text().strip()
+
+    @property
+    def url(self):
+        return f"https://localhost:{self.port}/"
+
+    def code_command(self):
+        """For engawa connect: prints the code of the next mail to come."""
+        return shlex.join(["/usr/bin/python3", "-B", __file__, "next-pin", str(self.mail.path), str(self.mail.count())])
+
+    def connect_argv(self, *actions, terminal_id=None, code_command=None, password_file=None, org=None, device="device.key"):
+        return [BUILD / "src/cli/engawa", "connect", "--json", "--org", org or self.org_file, "--id", terminal_id or self.terminal_id,
+            "--code-command", code_command or self.code_command(), "--password-file", password_file or self.password_file,
+            "--device-key", self.dir / device, *actions]
+
+    def connect(self, *actions, env=None, timeout_s=60, **options):
+        """A scripted session to its end: what it printed as JSON, with its exit status and its words for people."""
+        run = subprocess.run([str(a) for a in self.connect_argv(*actions, **options)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=timeout_s, env=os.environ | {"LC_ALL": "C.UTF-8"} | (env or {}))
+        result = json.loads(run.stdout) if run.stdout.startswith("{") else {}
+        return result | {"status": run.returncode, "stderr": run.stderr}
+
+
+if __name__ == "__main__" and sys.argv[1] == "next-pin":
+    print(Mail(sys.argv[2]).next_pin(int(sys.argv[3])))
