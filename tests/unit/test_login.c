@@ -1,0 +1,600 @@
+/* agent/login: the order of steps, one-time codes, passwords, lock-outs and what a policy closes. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "agent/login.h"
+#include "base/err.h"
+#include "crypto/noise.h"
+#include "inner.pb.h"
+
+enum { CODE = engawa_PromptKind_PROMPT_MAIL_CODE, PASSWORD = engawa_PromptKind_PROMPT_PASSWORD };
+enum { APP = engawa_ClientKind_CLIENT_APP, HTML5 = engawa_ClientKind_CLIENT_HTML5 };
+
+/* The outside of a login, and its clocks. */
+static struct world {
+	struct policy policy;
+	struct settings settings;
+	struct devices *devices;
+	char path[64];
+	uint64_t mono_ms, wall_s;
+	struct prompt prompt;
+	unsigned prompts, mails, checks;
+	char code[LOGIN_CODE_DIGITS + 1], words[2][32];
+	char checked[512];
+	struct login login;
+} w;
+
+static void
+on_prompt(void *user, const struct prompt *prompt)
+{
+	(void)user;
+	w.prompt = *prompt;
+	w.prompts++;
+}
+
+static int
+on_mail(void *user, const struct login_mail *mail)
+{
+	(void)user;
+	assert_string_equal(mail->address, w.settings.mail);
+	assert_int_equal(strlen(mail->code), LOGIN_CODE_DIGITS);
+	strcpy(w.code, mail->code);
+	for (int i = 0; i < 2; i++)
+		snprintf(w.words[i], sizeof w.words[i], "%s", mail->words[i]);
+	w.mails++;
+	return 0;
+}
+
+static void
+on_check(void *user, const char *hash, const char *text)
+{
+	(void)user;
+	assert_string_equal(hash, w.settings.password);
+	snprintf(w.checked, sizeof w.checked, "%s", text);
+	w.checks++;
+}
+
+static struct mono
+on_now(void *user)
+{
+	(void)user;
+	return (struct mono){ w.mono_ms * 1000000 };
+}
+
+static uint64_t
+on_wall(void *user)
+{
+	(void)user;
+	return w.wall_s;
+}
+
+static const struct login_env env = { NULL, on_prompt, on_mail, on_check, on_now, on_wall };
+static const uint8_t stranger[32] = { 1 }, other[32] = { 2 }, owner[32] = { 3 };
+
+static int
+setup(void **state)
+{
+	(void)state;
+	memset(&w, 0, sizeof w);
+	policy_init(&w.policy);
+	w.policy.disable_inspection = w.policy.disable_maccheck = w.policy.disable_limited_firewall = 1;
+	w.policy.deny_clients_html5 = 0;
+	strcpy(w.settings.mail, "tanaka@city.example.lg.jp");
+	strcpy(w.settings.password, "$argon2id$");
+	strcpy(w.path, "/tmp/engawa-test-login.XXXXXX");
+	close(mkstemp(w.path));
+	unlink(w.path);
+	assert_int_equal(devices_open(w.path, &w.devices), 0);
+	w.mono_ms = 1000000;
+	w.wall_s = 1800000000;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	login_fini(&w.login);
+	policy_fini(&w.policy);
+	devices_free(w.devices);
+	unlink(w.path);
+	return 0;
+}
+
+static void
+begin_with(const uint8_t *device, const uint8_t *hash)
+{
+	login_init(&w.login, &env, &w.policy, 0, &w.settings, w.devices, device, hash);
+}
+
+static void
+begin(const uint8_t *device)
+{
+	static const uint8_t hash[32] = { 7, 9 };
+	begin_with(device, hash);
+}
+
+static int
+facts(unsigned kind)
+{
+	struct facts f = { .kind = (uint8_t)kind, .build = 1, .window_mib = 8 };
+	strcpy(f.computer_name, "home");
+	return login_facts(&w.login, &f);
+}
+
+static int
+reply(unsigned kind, const char *text)
+{
+	struct reply r = { .kind = (uint8_t)kind };
+	snprintf(r.text, sizeof r.text, "%s", text);
+	return login_reply(&w.login, &r);
+}
+
+static void
+to_code(const uint8_t *device)
+{
+	begin(device);
+	assert_int_equal(facts(HTML5), LOGIN_WAITS);
+	assert_int_equal(login_mailed(&w.login, 0), LOGIN_WAITS);
+	assert_int_equal(w.prompt.kind, CODE);
+}
+
+static void
+to_password(const uint8_t *device)
+{
+	to_code(device);
+	assert_int_equal(reply(CODE, w.code), LOGIN_WAITS);
+	assert_int_equal(w.prompt.kind, PASSWORD);
+}
+
+static const char *
+wrong_code(void)
+{
+	return strcmp(w.code, "00000000") == 0 ? "11111111" : "00000000";
+}
+
+static void
+test_whole(void **state)
+{
+	(void)state;
+	const char *words[2];
+	to_code(stranger);
+	noise_words(w.login.hash, words);
+	for (int i = 0; i < 2; i++) {
+		assert_string_equal(w.words[i], words[i]);
+		assert_string_equal(w.prompt.words[i], words[i]);
+	}
+	assert_string_equal(w.prompt.masked_address, "t***@city.example.lg.jp");
+	assert_int_equal(w.prompt.expires_s, 300);
+	assert_int_equal(reply(CODE, w.code), LOGIN_WAITS);
+	assert_int_equal(reply(PASSWORD, "secret"), LOGIN_WAITS);
+	assert_string_equal(w.checked, "secret");
+	assert_int_equal(login_checked(&w.login, 0), LOGIN_PASSED);
+	assert_int_equal(w.mails, 1);
+	/* nothing may follow */
+	assert_int_equal(reply(PASSWORD, "secret"), -ERR_PROTOCOL);
+	assert_int_equal(facts(HTML5), -ERR_PROTOCOL);
+}
+
+/* Every call out of its turn, at every point where a login can stand, ends it and nothing revives it. */
+enum { CALLS = 7 };
+
+static int
+call(int which)
+{
+	switch (which) {
+	case 0:
+		return facts(HTML5);
+	case 1:
+		return reply(CODE, w.code[0] ? w.code : "12345678");
+	case 2:
+		return reply(PASSWORD, "secret");
+	case 3:
+		return reply(0, "");
+	case 4:
+		return login_mailed(&w.login, 0);
+	case 5:
+		return login_checked(&w.login, 0);
+	default:
+		return reply(99, "x");
+	}
+}
+
+static void
+stand_at(int point)
+{
+	if (point == 0)
+		begin(stranger);
+	if (point == 1) {
+		begin(stranger);
+		facts(HTML5);
+	}
+	if (point == 2)
+		to_code(stranger);
+	if (point >= 3)
+		to_password(stranger);
+	if (point == 4)
+		reply(PASSWORD, "secret");
+}
+
+static void
+test_attack_every_order(void **state)
+{
+	static const int right[5] = { 0, 4, 1, 2, 5 };
+	for (int point = 0; point < 5; point++) {
+		for (int which = 0; which < CALLS; which++) {
+			if (which == right[point])
+				continue;
+			stand_at(point);
+			assert_int_equal(call(which), -ERR_PROTOCOL);
+			for (int after = 0; after < CALLS; after++)
+				assert_int_equal(call(after), -ERR_PROTOCOL);
+			teardown(state);
+			setup(state);
+		}
+	}
+}
+
+/* Any sequence of calls that never answers a check with "right" and never knows the code: no way through. */
+static void
+test_attack_random_orders(void **state)
+{
+	(void)state;
+	srandom(4);
+	for (int round = 0; round < 3000; round++) {
+		begin(stranger);
+		for (int i = 0; i < 12; i++) {
+			int which = (int)random() % CALLS, r;
+			if (which == 1)
+				r = reply(CODE, w.code[0] ? wrong_code() : "12345678");
+			else if (which == 5)
+				r = login_checked(&w.login, -ERR_PASSWORD_WRONG);
+			else
+				r = call(which);
+			assert_int_not_equal(r, LOGIN_PASSED);
+		}
+		if (round % 8 == 0)
+			devices_unlock(w.devices);
+		w.wall_s += 3600;
+	}
+	assert_int_equal(w.checks, 0);
+}
+
+static void
+test_code_wrong(void **state)
+{
+	(void)state;
+	to_code(stranger);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(reply(CODE, wrong_code()), LOGIN_WAITS);
+		assert_int_equal(w.prompt.wrong, ERR_CODE_WRONG);
+		assert_int_equal(w.prompt.kind, CODE);
+	}
+	assert_int_equal(reply(CODE, wrong_code()), -ERR_LOCKED_OUT);
+	assert_in_range(w.login.retry_s, 1, 60);
+	assert_int_equal(w.mails, 1);
+}
+
+static void
+test_code_tries_of_one_session(void **state)
+{
+	(void)state;
+	w.policy.lockout_count = 100;
+	to_code(stranger);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(reply(CODE, wrong_code()), LOGIN_WAITS);
+	assert_int_equal(reply(CODE, wrong_code()), -ERR_CODE_WRONG);
+	assert_int_equal(reply(CODE, w.code), -ERR_PROTOCOL);
+}
+
+static void
+test_code_forms(void **state)
+{
+	(void)state;
+	char longer[16];
+	to_code(stranger);
+	snprintf(longer, sizeof longer, "%s0", w.code);
+	assert_int_equal(reply(CODE, longer), LOGIN_WAITS);
+	assert_int_equal(w.prompt.wrong, ERR_CODE_WRONG);
+	snprintf(longer, sizeof longer, "%.7s", w.code);
+	assert_int_equal(reply(CODE, longer), LOGIN_WAITS);
+	assert_int_equal(w.prompt.wrong, ERR_CODE_WRONG);
+	assert_int_equal(reply(CODE, w.code), LOGIN_WAITS);
+	assert_int_equal(w.prompt.kind, PASSWORD);
+}
+
+static void
+test_code_late(void **state)
+{
+	(void)state;
+	char first[16];
+	to_code(stranger);
+	strcpy(first, w.code);
+	w.mono_ms += 299 * 1000;
+	assert_int_equal(reply(CODE, wrong_code()), LOGIN_WAITS);
+	assert_int_equal(w.prompt.expires_s, 1);
+	w.mono_ms += 1000;
+	assert_int_equal(reply(CODE, first), LOGIN_WAITS); /* right, a second too late: a new mail */
+	assert_int_equal(w.mails, 2);
+	assert_int_equal(login_mailed(&w.login, 0), LOGIN_WAITS);
+	assert_int_equal(w.prompt.wrong, ERR_CODE_EXPIRED);
+	assert_int_equal(w.prompt.expires_s, 300);
+	if (strcmp(first, w.code) != 0) {
+		assert_int_equal(reply(CODE, first), LOGIN_WAITS); /* only the newest counts */
+		assert_int_equal(w.prompt.wrong, ERR_CODE_WRONG);
+	}
+	assert_int_equal(reply(CODE, w.code), LOGIN_WAITS);
+	assert_int_equal(w.prompt.kind, PASSWORD);
+}
+
+static void
+test_code_sends(void **state)
+{
+	(void)state;
+	to_code(stranger);
+	for (int i = 1; i < LOGIN_CODE_SENDS_MAX; i++) {
+		assert_int_equal(reply(CODE, ""), LOGIN_WAITS); /* "send it again" */
+		assert_int_equal(login_mailed(&w.login, 0), LOGIN_WAITS);
+		assert_int_equal(w.prompt.wrong, 0);
+	}
+	assert_int_equal(reply(CODE, ""), -ERR_LIMIT);
+	assert_int_equal(w.mails, LOGIN_CODE_SENDS_MAX);
+}
+
+static void
+test_attack_code_of_other_session(void **state)
+{
+	(void)state;
+	static const uint8_t hash1[32] = { 1 }, hash2[32] = { 2 };
+	char first[16];
+	begin_with(stranger, hash1);
+	facts(HTML5);
+	login_mailed(&w.login, 0);
+	strcpy(first, w.code);
+	struct login one = w.login;
+	do { /* two codes that differ */
+		begin_with(other, hash2);
+		facts(HTML5);
+		login_mailed(&w.login, 0);
+	} while (strcmp(first, w.code) == 0);
+	assert_int_equal(reply(CODE, first), LOGIN_WAITS);
+	assert_int_equal(w.prompt.wrong, ERR_CODE_WRONG);
+	login_fini(&one);
+}
+
+static void
+test_code_reused(void **state)
+{
+	(void)state;
+	char first[16];
+	to_password(stranger);
+	strcpy(first, w.code);
+	assert_int_equal(reply(PASSWORD, "x"), LOGIN_WAITS);
+	assert_int_equal(login_checked(&w.login, -ERR_PASSWORD_WRONG), LOGIN_WAITS);
+	assert_int_equal(reply(CODE, first), -ERR_PROTOCOL);
+}
+
+static void
+test_mail_fails(void **state)
+{
+	(void)state;
+	begin(stranger);
+	facts(HTML5);
+	assert_int_equal(login_mailed(&w.login, -ERR_MAIL_UNSET), -ERR_MAIL_UNSET);
+	begin(stranger);
+	facts(HTML5);
+	assert_int_equal(login_mailed(&w.login, -ERR_TIMEOUT), -ERR_MAIL_FAILED);
+	assert_int_equal(w.prompts, 0);
+}
+
+static void
+test_password_wrong(void **state)
+{
+	(void)state;
+	w.policy.lockout_count = 3;
+	to_password(stranger);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(reply(PASSWORD, "x"), LOGIN_WAITS);
+		assert_int_equal(login_checked(&w.login, -ERR_PASSWORD_WRONG), LOGIN_WAITS);
+		assert_int_equal(w.prompt.wrong, ERR_PASSWORD_WRONG);
+	}
+	assert_int_equal(reply(PASSWORD, "x"), LOGIN_WAITS);
+	assert_int_equal(login_checked(&w.login, -ERR_PASSWORD_WRONG), -ERR_LOCKED_OUT);
+	begin(other);
+	assert_int_equal(facts(HTML5), -ERR_LOCKED_OUT); /* all strangers together */
+	assert_int_equal(w.mails, 1);
+	w.wall_s += 60;
+	begin(other);
+	assert_int_equal(facts(HTML5), LOGIN_WAITS);
+}
+
+/* A check that failed for want of memory is no wrong password, and no way in either. */
+static void
+test_password_check_fails(void **state)
+{
+	(void)state;
+	to_password(stranger);
+	reply(PASSWORD, "x");
+	assert_int_equal(login_checked(&w.login, -ENOMEM), -ERR_INTERNAL);
+}
+
+/* Two logins share one try: the one whose verdict comes later must not find the door open. */
+static void
+test_attack_race(void **state)
+{
+	(void)state;
+	w.policy.lockout_count = 1;
+	to_password(stranger);
+	struct login first = w.login;
+	to_password(other);
+	struct login second = w.login;
+	struct reply r = { .kind = PASSWORD, .text = "x" };
+	assert_int_equal(login_reply(&first, &r), LOGIN_WAITS);
+	assert_int_equal(login_reply(&second, &r), -ERR_LOCKED_OUT);
+	assert_int_equal(login_checked(&first, -ERR_PASSWORD_WRONG), -ERR_LOCKED_OUT);
+	assert_int_equal(w.checks, 1);
+}
+
+static void
+test_attack_stranger_locks_owner(void **state)
+{
+	(void)state;
+	assert_int_equal(devices_login(w.devices, owner, "owner", w.wall_s), 0);
+	for (int i = 0; i < 40; i++) {
+		begin(stranger);
+		if (facts(HTML5) == LOGIN_WAITS && login_mailed(&w.login, 0) == LOGIN_WAITS)
+			while (reply(CODE, wrong_code()) == LOGIN_WAITS)
+				;
+	}
+	begin(stranger);
+	assert_int_equal(facts(HTML5), -ERR_LOCKED_OUT);
+	to_password(owner);
+	assert_int_equal(reply(PASSWORD, "secret"), LOGIN_WAITS);
+	assert_int_equal(login_checked(&w.login, 0), LOGIN_PASSED);
+}
+
+static void
+test_unset(void **state)
+{
+	(void)state;
+	w.settings.password[0] = '\0';
+	begin(stranger);
+	assert_int_equal(facts(HTML5), -ERR_PASSWORD_UNSET);
+	strcpy(w.settings.password, "$argon2id$");
+	w.settings.mail[0] = '\0';
+	begin(stranger);
+	assert_int_equal(facts(HTML5), -ERR_CODE_UNSET);
+	strcpy(w.settings.mail, "tanaka@gmail.example");
+	w.policy.otp_endwith = strdup("@city.example.lg.jp");
+	begin(stranger);
+	assert_int_equal(facts(HTML5), -ERR_CODE_UNSET);
+	strcpy(w.settings.mail, "tanaka@CITY.example.lg.jp");
+	begin(stranger);
+	assert_int_equal(facts(HTML5), LOGIN_WAITS);
+	assert_int_equal(w.mails, 1);
+}
+
+static void
+test_password_removed_meanwhile(void **state)
+{
+	(void)state;
+	to_password(stranger);
+	w.settings.password[0] = '\0';
+	assert_int_equal(reply(PASSWORD, ""), -ERR_PASSWORD_UNSET);
+	assert_int_equal(w.checks, 0);
+}
+
+static int
+facts_under(unsigned kind, const struct policy *policy, int code)
+{
+	login_init(&w.login, &env, policy, code, &w.settings, w.devices, stranger, stranger);
+	return facts(kind);
+}
+
+/* Without a policy nothing that is not built yet passes: every kind of client is refused, with its own code. */
+static void
+test_closed(void **state)
+{
+	(void)state;
+	struct policy p;
+	policy_init(&p);
+	assert_int_equal(facts_under(HTML5, &p, 0), -ERR_HTML5_DENIED);
+	assert_int_equal(facts_under(APP, &p, 0), -ERR_MAC_DENIED);
+	p.disable_maccheck = 1;
+	assert_int_equal(facts_under(APP, &p, 0), -ERR_INSPECTION);
+	p.disable_inspection = 1;
+	assert_int_equal(facts_under(APP, &p, 0), -ERR_FIREWALL_REQUIRED);
+	p.disable_limited_firewall = 1;
+	assert_int_equal(facts_under(APP, &p, 0), LOGIN_WAITS);
+	p.enforce_inspection = 1;
+	assert_int_equal(facts_under(APP, &p, 0), -ERR_INSPECTION);
+	p.deny_clients_app = 1;
+	assert_int_equal(facts_under(APP, &p, 0), -ERR_APP_DENIED);
+	assert_int_equal(facts_under(APP, &p, -ERR_POLICY), -ERR_POLICY);
+	policy_fini(&p);
+}
+
+static void
+test_html5_exemptions(void **state)
+{
+	(void)state;
+	struct policy p;
+	policy_init(&p);
+	p.deny_clients_html5 = 0;
+	assert_int_equal(facts_under(HTML5, &p, 0), -ERR_HTML5_UNPROVED);
+	p.html5_without_inspection = p.html5_without_maccheck = 1;
+	assert_int_equal(facts_under(HTML5, &p, 0), -ERR_HTML5_UNPROVED);
+	p.html5_without_limited_firewall = 1;
+	assert_int_equal(facts_under(HTML5, &p, 0), LOGIN_WAITS);
+	assert_int_equal(facts_under(APP, &p, 0), -ERR_MAC_DENIED); /* an exemption of browsers only */
+	p.minimum_build = 2;
+	assert_int_equal(facts_under(HTML5, &p, 0), -ERR_CLIENT_OLD);
+	p.minimum_build = 1;
+	p.server_mac_list = strdup("https://10.0.0.1/list");
+	assert_int_equal(facts_under(HTML5, &p, 0), -ERR_SERVER_MAC_DENIED);
+	policy_fini(&p);
+}
+
+static void
+test_kinds(void **state)
+{
+	(void)state;
+	static const unsigned bad[] = { 0, 3, 31, 32, 64, 255 };
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		begin(stranger);
+		assert_int_equal(facts(bad[i]), -ERR_PROTOCOL);
+	}
+}
+
+static void
+test_otp_disabled(void **state)
+{
+	(void)state;
+	w.policy.disable_otp = 1;
+	begin(stranger);
+	assert_int_equal(facts(HTML5), LOGIN_WAITS);
+	assert_int_equal(w.prompt.kind, PASSWORD);
+	w.policy.enforce_otp = 1;
+	begin(stranger);
+	assert_int_equal(facts(HTML5), LOGIN_WAITS);
+	assert_int_equal(w.mails, 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+		T(test_whole),
+		T(test_attack_every_order),
+		T(test_attack_random_orders),
+		T(test_code_wrong),
+		T(test_code_tries_of_one_session),
+		T(test_code_forms),
+		T(test_code_late),
+		T(test_code_sends),
+		T(test_attack_code_of_other_session),
+		T(test_code_reused),
+		T(test_mail_fails),
+		T(test_password_wrong),
+		T(test_password_check_fails),
+		T(test_attack_race),
+		T(test_attack_stranger_locks_owner),
+		T(test_unset),
+		T(test_password_removed_meanwhile),
+		T(test_closed),
+		T(test_html5_exemptions),
+		T(test_kinds),
+		T(test_otp_disabled),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

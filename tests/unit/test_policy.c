@@ -1,0 +1,221 @@
+/* agent/policy and agent/settings: what a file may say, and that everything else closes. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "agent/policy.h"
+#include "agent/settings.h"
+#include "base/err.h"
+#include "crypto/orgfile.h"
+#include "crypto/sign.h"
+
+static struct evp_pkey_st *key;
+static uint8_t point[SIGN_POINT_BYTES];
+static const uint64_t now_s = 1800000000;
+
+static int
+setup(void **state)
+{
+	(void)state;
+	key = sign_key_generate();
+	return key ? sign_key_point(key, point) : -1;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	sign_key_free(key);
+	return 0;
+}
+
+/* Signs and reads; policy must be freed. */
+static int
+read_policy(struct policy *policy, const char *text)
+{
+	struct conf_error error;
+	char *signed_text;
+	assert_int_equal(orgfile_sign(text, strlen(text), POLICY_PURPOSE, key, &signed_text), 0);
+	policy_init(policy);
+	int r = policy_read(policy, signed_text, strlen(signed_text), point, now_s, &error);
+	free(signed_text);
+	return r;
+}
+
+static void
+assert_closed(const struct policy *p)
+{
+	assert_true(policy_wants_otp(p));
+	assert_true(policy_wants_inspection(p));
+	assert_true(policy_wants_maccheck(p));
+	assert_true(policy_wants_limited_firewall(p));
+	assert_true(policy_wants_watermark(p));
+	assert_true(p->deny_clients_html5);
+	assert_int_equal(p->revision, 0);
+	assert_true(p->lockout_count >= 1 && p->lockout_timeout_s >= 1 && p->idle_timeout_s >= 1);
+}
+
+static void
+test_defaults(void **state)
+{
+	(void)state;
+	struct policy p;
+	policy_init(&p);
+	assert_closed(&p);
+	policy_fini(&p);
+}
+
+static void
+test_read(void **state)
+{
+	(void)state;
+	struct policy p;
+	assert_int_equal(read_policy(&p, "REVISION 7\nNOT_AFTER 2099-12-31\nDENY_CLIENTS_HTML5 0\n"
+					 "HTML5_WITHOUT_INSPECTION yes\nDISABLE_MACCHECK 1\nENFORCE_MACCHECK 1\n"
+					 "DISABLE_OTP 1\nIDLE_TIMEOUT 300\nWATERMARK_MESSAGE 持ち出し 禁止\nSYSLOG_HOSTNAME x\n"
+					 "SYSLOG_PORT 514\n"),
+		0);
+	assert_int_equal(p.revision, 7);
+	assert_false(p.deny_clients_html5);
+	assert_true(p.html5_without_inspection);
+	assert_true(policy_wants_maccheck(&p)); /* ENFORCE wins */
+	assert_false(policy_wants_otp(&p));
+	assert_int_equal(p.idle_timeout_s, 300);
+	assert_string_equal(p.watermark_message, "持ち出し 禁止");
+	policy_fini(&p);
+}
+
+static void
+test_attack_bad_files_close(void **state)
+{
+	(void)state;
+#define HEAD "REVISION 7\nNOT_AFTER 2099-12-31\nDENY_CLIENTS_HTML5 0\nDISABLE_OTP 1\n"
+	static const char *const bad[] = {
+		HEAD "DISABLE_EVERYTHING 1\n",           /* unknown: might be a prohibition */
+		HEAD "DISABLE_OTP 1\n",                  /* twice */
+		HEAD "DISABLE_INSPECTION 2\n",           /* neither yes nor no */
+		HEAD "AUTH_LOCKOUT_COUNT 0\n",           /* no lock-out at all */
+		HEAD "AUTH_LOCKOUT_COUNT -1\n",
+		HEAD "IDLE_TIMEOUT 1e3\n",
+		HEAD "DISABLE_WATERMARK\n",              /* no value */
+		"REVISION 7\nNOT_AFTER 2020-12-31\nDISABLE_OTP 1\n", /* expired */
+		"NOT_AFTER 2099-12-31\nDISABLE_OTP 1\n", /* no revision */
+		"REVISION 7\nDISABLE_OTP 1\n",
+	};
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		struct policy p;
+		assert_true(read_policy(&p, bad[i]) < 0);
+		assert_closed(&p);
+		policy_fini(&p);
+	}
+}
+
+static void
+test_attack_unsigned(void **state)
+{
+	(void)state;
+	static const char text[] = HEAD;
+	struct evp_pkey_st *other = sign_key_generate();
+	struct conf_error error;
+	struct policy p;
+	char *signed_text;
+	policy_init(&p);
+	assert_int_equal(policy_read(&p, text, strlen(text), point, now_s, &error), -ERR_SIGNATURE);
+	assert_closed(&p);
+	assert_int_equal(orgfile_sign(text, strlen(text), POLICY_PURPOSE, other, &signed_text), 0);
+	assert_int_equal(policy_read(&p, signed_text, strlen(signed_text), point, now_s, &error), -ERR_SIGNATURE);
+	assert_closed(&p);
+	free(signed_text);
+	/* the right key, another purpose */
+	assert_int_equal(orgfile_sign(text, strlen(text), ORGFILE_PURPOSE, key, &signed_text), 0);
+	assert_int_equal(policy_read(&p, signed_text, strlen(signed_text), point, now_s, &error), -ERR_SIGNATURE);
+	assert_closed(&p);
+	free(signed_text);
+	policy_fini(&p);
+	sign_key_free(other);
+}
+
+static void
+test_mail_addresses(void **state)
+{
+	(void)state;
+	static const char *const good[] = { "a@b", "tanaka.taro+x@city.example.lg.jp", "o'neill@x-y.example" };
+	static const char *const bad[] = { "", "@", "a@", "@b", "a@b@c", "a b@c", "a@b c", "a@b\r\nBcc: x@y", "a,b@c", "\"a\"@b",
+		"<a@b>", "a@b>", "-x@b", "a@-b", "a@b.", "a@.b", "a@b..c", "a@[1.2.3.4]", "あ@b", "a;b@c", "a(x)@b", "a@b;c", "a:b@c",
+		"a@b\tc", "a%b@c" };
+	char masked[64];
+	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+		assert_true(settings_mail_fit(good[i]));
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		assert_false(settings_mail_fit(bad[i]));
+	settings_mail_mask(good[1], masked, sizeof masked);
+	assert_string_equal(masked, "t***@city.example.lg.jp");
+}
+
+static void
+test_passwords(void **state)
+{
+	(void)state;
+	char hash[SETTINGS_HASH_SIZE], again[SETTINGS_HASH_SIZE];
+	assert_int_equal(settings_password_fit("Abcdef12"), 0);
+	assert_int_equal(settings_password_fit("abcdefgh12345678"), 0);
+	assert_int_equal(settings_password_fit("abcdefghijklmnopqrstuvwx"), 0);
+	assert_int_equal(settings_password_fit("縁側Abcde"), -ERR_PASSWORD_WEAK);
+	assert_int_equal(settings_password_fit("縁側Abcdef"), 0);
+	assert_int_equal(settings_password_fit("Abcde12"), -ERR_PASSWORD_WEAK);
+	assert_int_equal(settings_password_fit("abcdefgh"), -ERR_PASSWORD_WEAK);
+	assert_int_equal(settings_password_fit("Abcdef12\n"), -ERR_PASSWORD_WEAK);
+	assert_int_equal(password_hash("Abcdef12", hash), 0);
+	assert_int_equal(password_hash("Abcdef12", again), 0);
+	assert_string_not_equal(hash, again);
+	assert_int_equal(strncmp(hash, "$argon2id$v=19$m=65536,t=3,p=1$", 31), 0);
+	assert_int_equal(password_check(hash, "Abcdef12"), 0);
+	assert_int_equal(password_check(hash, "Abcdef13"), -ERR_PASSWORD_WRONG);
+	assert_int_equal(password_check(hash, ""), -ERR_PASSWORD_WRONG);
+	assert_true(password_check("", "") < 0);
+	assert_true(password_check("$argon2id$", "") < 0);
+}
+
+static void
+test_settings_file(void **state)
+{
+	(void)state;
+	char path[] = "/tmp/engawa-test-settings.XXXXXX";
+	struct settings s = { "a@b", "$argon2id$x" }, back = { "x", "y" };
+	close(mkstemp(path));
+	assert_int_equal(settings_save(path, &s), 0);
+	assert_int_equal(settings_load(path, &back), 0);
+	assert_string_equal(back.mail, s.mail);
+	assert_string_equal(back.password, s.password);
+	FILE *f = fopen(path, "a");
+	fprintf(f, "PASSWORD plain\n");
+	fclose(f);
+	assert_int_equal(settings_load(path, &back), -ERR_SETTING);
+	assert_string_equal(back.mail, "a@b");
+	unlink(path);
+	assert_int_equal(settings_load(path, &back), 0);
+	assert_string_equal(back.password, "");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_read),
+		cmocka_unit_test(test_attack_bad_files_close),
+		cmocka_unit_test(test_attack_unsigned),
+		cmocka_unit_test(test_mail_addresses),
+		cmocka_unit_test(test_passwords),
+		cmocka_unit_test(test_settings_file),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
