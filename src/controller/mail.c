@@ -18,8 +18,9 @@ enum {
 	CODE_DIGITS_MAX = 10,
 	WORD_COUNT = 2,
 	DEVICE_BYTES_MAX = 64,
-	BASE64_LINE_BYTES = 57,  /* 76 characters, RFC 2045 6.8 */
-	ENCODED_WORD_BYTES = 45, /* "=?UTF-8?B?" + 60 + "?=" is below 75 characters, RFC 2047 2 */
+	BASE64_LINE_BYTES = 57, /* 76 characters, RFC 2045 6.8 */
+	ENCODED_WORD_BYTES =
+		39, /* "Subject: =?UTF-8?B?" + 52 + "?=" is below 76 characters, RFC 2047 2 */
 	JST_OFFSET_S = 9 * 3600,
 };
 

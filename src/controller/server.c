@@ -89,6 +89,7 @@ set_response(struct server_request *request, unsigned status, const char *type,
 	if (request->suspended) {
 		request->suspended = 0;
 		MHD_resume_connection(request->connection);
+		timer_start(request->server->timer, 0, 0); /* the library wants to be run once more */
 	}
 }
 

@@ -3,12 +3,15 @@
 #include <sqlite3.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "controller/store.h"
 
 struct store {
 	sqlite3 *db; /* NULL after a failure of the file itself: the next call opens it again */
 	char *path;
+	dev_t device; /* of the file that is open */
+	ino_t inode;
 	char error[256];
 };
 

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -94,6 +95,7 @@ migrate(struct store *store, int create)
 static int
 connect_file(struct store *store, int create)
 {
+	struct stat st = {0};
 	int flags = SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0) | SQLITE_OPEN_NOMUTEX;
 	int code = sqlite3_open_v2(store->path, &store->db, flags, NULL);
 	if (code != SQLITE_OK) {
@@ -109,6 +111,10 @@ connect_file(struct store *store, int create)
 		"PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA journal_size_limit=4194304");
 	if (r == 0)
 		r = migrate(store, create);
+	if (r == 0 && stat(store->path, &st) < 0)
+		r = sql_fail(store, SQLITE_CANTOPEN);
+	store->device = st.st_dev;
+	store->inode = st.st_ino;
 	if (r < 0 && store->db) {
 		sqlite3_close_v2(store->db);
 		store->db = NULL;
@@ -141,9 +147,22 @@ store_error(const struct store *store)
 	return store->error;
 }
 
+/* A file that was moved or removed can be written to for ever, and nobody would find it again. */
+static int
+is_moved(const struct store *store)
+{
+	struct stat st;
+	return stat(store->path, &st) < 0 || st.st_dev != store->device ||
+	       st.st_ino != store->inode;
+}
+
 int
 store_check(struct store *store)
 {
+	if (store->db && sqlite3_get_autocommit(store->db) && is_moved(store)) {
+		sqlite3_close_v2(store->db);
+		store->db = NULL;
+	}
 	return store->db ? 0 : connect_file(store, 0);
 }
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -349,6 +350,7 @@ start(struct web *web)
 	web->listen = watch_new(web->loop, FD_LISTEN, on_listen, web);
 	web->overdue = timer_new(web->loop, on_overdue, web);
 	timer_start(web->overdue, 1000, 1000);
+	json_object_seed(0); /* reads /dev/urandom, now or never */
 	r = sandbox_user(web->settings->user, NULL);
 	if (r == 0)
 		r = sandbox_no_files();

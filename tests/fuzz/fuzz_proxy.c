@@ -1,0 +1,18 @@
+/* The PROXY header in front of a browser's bytes. */
+#include <assert.h>
+#include <stdint.h>
+
+#include "controller/proxy.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct proxy proxy;
+	size_t need = 0;
+	int r = proxy_parse(data, size, &proxy, &need);
+	assert(r <= (int)size && (r != 0 || need > 0));
+	assert(r <= 0 || proxy.source_len <= sizeof proxy.source);
+	return 0;
+}
