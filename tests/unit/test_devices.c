@@ -1,4 +1,5 @@
-/* agent/devices: failures and mails are counted per device, survive a restart, and delays grow up to their cap. */
+/* agent/devices: failures and mails are counted per device, survive a restart, and delays grow up
+ * to their cap. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,8 +19,8 @@
 
 static char directory[] = "/tmp/engawa-test-devices.XXXXXX", path[64];
 static struct devices *d;
-static const uint8_t stranger[32] = { 1 }, owner[32] = { 3 };
-static const struct lockout_rule rule = { 3, 60 };
+static const uint8_t stranger[32] = {1}, owner[32] = {3};
+static const struct lockout_rule rule = {3, 60};
 static const uint64_t T0 = 1800000000;
 
 static int
@@ -174,9 +175,10 @@ static void
 test_damaged(void **state)
 {
 	(void)state;
-	static const char *const bad[] = { "STRANGERS 1 2 3 4\n", "STRANGERS 1 2 3 4 5 6\n", "STRANGERS a 2 3 4 5\n", "DEVICE 00 1 2\n",
-		"WHO 1\n", "STRANGERS -1 2 3 4 5\n", "STRANGERS 99999999999999999999999 2 3 4 5\n",
-		"DEVICE 0000000000000000000000000000000000000000000000000000000000000000 1 2 3 4 5 6 x y\n" };
+	static const char *const bad[] = {"STRANGERS 1 2 3 4\n", "STRANGERS 1 2 3 4 5 6\n",
+		"STRANGERS a 2 3 4 5\n", "DEVICE 00 1 2\n", "WHO 1\n", "STRANGERS -1 2 3 4 5\n",
+		"STRANGERS 99999999999999999999999 2 3 4 5\n",
+		"DEVICE 0000000000000000000000000000000000000000000000000000000000000000 1 2 3 4 5 6 x y\n"};
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		struct devices *other = NULL;
 		assert_int_equal(conf_write_file(path, bad[i], strlen(bad[i]), 0600), 0);
@@ -189,7 +191,7 @@ static void
 test_many(void **state)
 {
 	(void)state;
-	uint8_t hash[32] = { 9 };
+	uint8_t hash[32] = {9};
 	assert_int_equal(devices_login(d, owner, "owner", T0), 0);
 	for (unsigned i = 0; i < DEVICES_MAX; i++) {
 		hash[1] = (uint8_t)i;

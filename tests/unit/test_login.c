@@ -1,4 +1,5 @@
-/* agent/login: the order of steps, one-time codes, passwords, lock-outs and what a policy closes. */
+/* agent/login: the order of steps, one-time codes, passwords, lock-outs and what a policy closes.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,8 +17,14 @@
 #include "crypto/noise.h"
 #include "inner.pb.h"
 
-enum { CODE = engawa_PromptKind_PROMPT_MAIL_CODE, PASSWORD = engawa_PromptKind_PROMPT_PASSWORD };
-enum { APP = engawa_ClientKind_CLIENT_APP, HTML5 = engawa_ClientKind_CLIENT_HTML5 };
+enum {
+	CODE = engawa_PromptKind_PROMPT_MAIL_CODE,
+	PASSWORD = engawa_PromptKind_PROMPT_PASSWORD
+};
+enum {
+	APP = engawa_ClientKind_CLIENT_APP,
+	HTML5 = engawa_ClientKind_CLIENT_HTML5
+};
 
 /* The outside of a login, and its clocks. */
 static struct world {
@@ -67,7 +74,7 @@ static struct mono
 on_now(void *user)
 {
 	(void)user;
-	return (struct mono){ w.mono_ms * 1000000 };
+	return (struct mono){w.mono_ms * 1000000};
 }
 
 static uint64_t
@@ -77,8 +84,8 @@ on_wall(void *user)
 	return w.wall_s;
 }
 
-static const struct login_env env = { NULL, on_prompt, on_mail, on_check, on_now, on_wall };
-static const uint8_t stranger[32] = { 1 }, other[32] = { 2 }, owner[32] = { 3 };
+static const struct login_env env = {NULL, on_prompt, on_mail, on_check, on_now, on_wall};
+static const uint8_t stranger[32] = {1}, other[32] = {2}, owner[32] = {3};
 
 static int
 setup(void **state)
@@ -86,7 +93,8 @@ setup(void **state)
 	(void)state;
 	memset(&w, 0, sizeof w);
 	policy_init(&w.policy);
-	w.policy.disable_inspection = w.policy.disable_maccheck = w.policy.disable_limited_firewall = 1;
+	w.policy.disable_inspection = w.policy.disable_maccheck =
+		w.policy.disable_limited_firewall = 1;
 	w.policy.deny_clients_html5 = 0;
 	strcpy(w.settings.mail, "tanaka@city.example.lg.jp");
 	strcpy(w.settings.password, "$argon2id$");
@@ -119,14 +127,14 @@ begin_with(const uint8_t *device, const uint8_t *hash)
 static void
 begin(const uint8_t *device)
 {
-	static const uint8_t hash[32] = { 7, 9 };
+	static const uint8_t hash[32] = {7, 9};
 	begin_with(device, hash);
 }
 
 static int
 facts(unsigned kind)
 {
-	struct facts f = { .kind = (uint8_t)kind, .build = 1, .window_mib = 8 };
+	struct facts f = {.kind = (uint8_t)kind, .build = 1, .window_mib = 8};
 	strcpy(f.computer_name, "home");
 	return login_facts(&w.login, &f);
 }
@@ -134,7 +142,7 @@ facts(unsigned kind)
 static int
 reply(unsigned kind, const char *text)
 {
-	struct reply r = { .kind = (uint8_t)kind };
+	struct reply r = {.kind = (uint8_t)kind};
 	snprintf(r.text, sizeof r.text, "%s", text);
 	return login_reply(&w.login, &r);
 }
@@ -185,8 +193,11 @@ test_whole(void **state)
 	assert_int_equal(facts(HTML5), -ERR_PROTOCOL);
 }
 
-/* Every call out of its turn, at every point where a login can stand, ends it and nothing revives it. */
-enum { CALLS = 7 };
+/* Every call out of its turn, at every point where a login can stand, ends it and nothing revives
+ * it. */
+enum {
+	CALLS = 7
+};
 
 static int
 call(int which)
@@ -229,7 +240,7 @@ stand_at(int point)
 static void
 test_attack_every_order(void **state)
 {
-	static const int right[5] = { 0, 4, 1, 2, 5 };
+	static const int right[5] = {0, 4, 1, 2, 5};
 	for (int point = 0; point < 5; point++) {
 		for (int which = 0; which < CALLS; which++) {
 			if (which == right[point])
@@ -244,7 +255,8 @@ test_attack_every_order(void **state)
 	}
 }
 
-/* Any sequence of calls that never answers a check with "right" and never knows the code: no way through. */
+/* Any sequence of calls that never answers a check with "right" and never knows the code: no way
+ * through. */
 static void
 test_attack_random_orders(void **state)
 {
@@ -323,7 +335,8 @@ test_code_late(void **state)
 	assert_int_equal(reply(CODE, wrong_code()), LOGIN_WAITS);
 	assert_int_equal(w.prompt.expires_s, 1);
 	w.mono_ms += 1000;
-	assert_int_equal(reply(CODE, first), LOGIN_WAITS); /* right, a second too late: a new mail */
+	assert_int_equal(
+		reply(CODE, first), LOGIN_WAITS); /* right, a second too late: a new mail */
 	assert_int_equal(w.mails, 2);
 	assert_int_equal(login_mailed(&w.login, 0), LOGIN_WAITS);
 	assert_int_equal(w.prompt.wrong, ERR_CODE_EXPIRED);
@@ -354,7 +367,7 @@ static void
 test_attack_code_of_other_session(void **state)
 {
 	(void)state;
-	static const uint8_t hash1[32] = { 1 }, hash2[32] = { 2 };
+	static const uint8_t hash1[32] = {1}, hash2[32] = {2};
 	char first[16];
 	begin_with(stranger, hash1);
 	facts(HTML5);
@@ -437,7 +450,7 @@ test_attack_race(void **state)
 	struct login first = w.login;
 	to_password(other);
 	struct login second = w.login;
-	struct reply r = { .kind = PASSWORD, .text = "x" };
+	struct reply r = {.kind = PASSWORD, .text = "x"};
 	assert_int_equal(login_reply(&first, &r), LOGIN_WAITS);
 	assert_int_equal(login_reply(&second, &r), -ERR_LOCKED_OUT);
 	assert_int_equal(login_checked(&first, -ERR_PASSWORD_WRONG), -ERR_LOCKED_OUT);
@@ -500,7 +513,8 @@ facts_under(unsigned kind, const struct policy *policy, int code)
 	return facts(kind);
 }
 
-/* Without a policy nothing that is not built yet passes: every kind of client is refused, with its own code. */
+/* Without a policy nothing that is not built yet passes: every kind of client is refused, with its
+ * own code. */
 static void
 test_closed(void **state)
 {
@@ -535,7 +549,8 @@ test_html5_exemptions(void **state)
 	assert_int_equal(facts_under(HTML5, &p, 0), -ERR_HTML5_UNPROVED);
 	p.html5_without_limited_firewall = 1;
 	assert_int_equal(facts_under(HTML5, &p, 0), LOGIN_WAITS);
-	assert_int_equal(facts_under(APP, &p, 0), -ERR_MAC_DENIED); /* an exemption of browsers only */
+	assert_int_equal(
+		facts_under(APP, &p, 0), -ERR_MAC_DENIED); /* an exemption of browsers only */
 	p.minimum_build = 2;
 	assert_int_equal(facts_under(HTML5, &p, 0), -ERR_CLIENT_OLD);
 	p.minimum_build = 1;
@@ -548,7 +563,7 @@ static void
 test_kinds(void **state)
 {
 	(void)state;
-	static const unsigned bad[] = { 0, 3, 31, 32, 64, 255 };
+	static const unsigned bad[] = {0, 3, 31, 32, 64, 255};
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		begin(stranger);
 		assert_int_equal(facts(bad[i]), -ERR_PROTOCOL);

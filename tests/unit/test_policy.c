@@ -78,10 +78,12 @@ test_read(void **state)
 {
 	(void)state;
 	struct policy p;
-	assert_int_equal(read_policy(&p, "REVISION 7\nNOT_AFTER 2099-12-31\nDENY_CLIENTS_HTML5 0\n"
-					 "HTML5_WITHOUT_INSPECTION yes\nDISABLE_MACCHECK 1\nENFORCE_MACCHECK 1\n"
-					 "DISABLE_OTP 1\nIDLE_TIMEOUT 300\nWATERMARK_MESSAGE 持ち出し 禁止\nSYSLOG_HOSTNAME x\n"
-					 "SYSLOG_PORT 514\n"),
+	assert_int_equal(
+		read_policy(&p,
+			"REVISION 7\nNOT_AFTER 2099-12-31\nDENY_CLIENTS_HTML5 0\n"
+			"HTML5_WITHOUT_INSPECTION yes\nDISABLE_MACCHECK 1\nENFORCE_MACCHECK 1\n"
+			"DISABLE_OTP 1\nIDLE_TIMEOUT 300\nWATERMARK_MESSAGE 持ち出し 禁止\nSYSLOG_HOSTNAME x\n"
+			"SYSLOG_PORT 514\n"),
 		0);
 	assert_int_equal(p.revision, 7);
 	assert_false(p.deny_clients_html5);
@@ -99,15 +101,15 @@ test_attack_bad_files_close(void **state)
 	(void)state;
 #define HEAD "REVISION 7\nNOT_AFTER 2099-12-31\nDENY_CLIENTS_HTML5 0\nDISABLE_OTP 1\n"
 	static const char *const bad[] = {
-		HEAD "DISABLE_EVERYTHING 1\n",           /* unknown: might be a prohibition */
-		HEAD "DISABLE_OTP 1\n",                  /* twice */
-		HEAD "DISABLE_INSPECTION 2\n",           /* neither yes nor no */
-		HEAD "AUTH_LOCKOUT_COUNT 0\n",           /* no lock-out at all */
+		HEAD "DISABLE_EVERYTHING 1\n", /* unknown: might be a prohibition */
+		HEAD "DISABLE_OTP 1\n",        /* twice */
+		HEAD "DISABLE_INSPECTION 2\n", /* neither yes nor no */
+		HEAD "AUTH_LOCKOUT_COUNT 0\n", /* no lock-out at all */
 		HEAD "AUTH_LOCKOUT_COUNT -1\n",
 		HEAD "IDLE_TIMEOUT 1e3\n",
-		HEAD "DISABLE_WATERMARK\n",              /* no value */
+		HEAD "DISABLE_WATERMARK\n",                          /* no value */
 		"REVISION 7\nNOT_AFTER 2020-12-31\nDISABLE_OTP 1\n", /* expired */
-		"NOT_AFTER 2099-12-31\nDISABLE_OTP 1\n", /* no revision */
+		"NOT_AFTER 2099-12-31\nDISABLE_OTP 1\n",             /* no revision */
 		"REVISION 7\nDISABLE_OTP 1\n",
 	};
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -131,12 +133,14 @@ test_attack_unsigned(void **state)
 	assert_int_equal(policy_read(&p, text, strlen(text), point, now_s, &error), -ERR_SIGNATURE);
 	assert_closed(&p);
 	assert_int_equal(orgfile_sign(text, strlen(text), POLICY_PURPOSE, other, &signed_text), 0);
-	assert_int_equal(policy_read(&p, signed_text, strlen(signed_text), point, now_s, &error), -ERR_SIGNATURE);
+	assert_int_equal(policy_read(&p, signed_text, strlen(signed_text), point, now_s, &error),
+		-ERR_SIGNATURE);
 	assert_closed(&p);
 	free(signed_text);
 	/* the right key, another purpose */
 	assert_int_equal(orgfile_sign(text, strlen(text), ORGFILE_PURPOSE, key, &signed_text), 0);
-	assert_int_equal(policy_read(&p, signed_text, strlen(signed_text), point, now_s, &error), -ERR_SIGNATURE);
+	assert_int_equal(policy_read(&p, signed_text, strlen(signed_text), point, now_s, &error),
+		-ERR_SIGNATURE);
 	assert_closed(&p);
 	free(signed_text);
 	policy_fini(&p);
@@ -147,10 +151,12 @@ static void
 test_mail_addresses(void **state)
 {
 	(void)state;
-	static const char *const good[] = { "a@b", "tanaka.taro+x@city.example.lg.jp", "o'neill@x-y.example" };
-	static const char *const bad[] = { "", "@", "a@", "@b", "a@b@c", "a b@c", "a@b c", "a@b\r\nBcc: x@y", "a,b@c", "\"a\"@b",
-		"<a@b>", "a@b>", "-x@b", "a@-b", "a@b.", "a@.b", "a@b..c", "a@[1.2.3.4]", "あ@b", "a;b@c", "a(x)@b", "a@b;c", "a:b@c",
-		"a@b\tc", "a%b@c" };
+	static const char *const good[] = {
+		"a@b", "tanaka.taro+x@city.example.lg.jp", "o'neill@x-y.example"};
+	static const char *const bad[] = {"", "@", "a@", "@b", "a@b@c", "a b@c", "a@b c",
+		"a@b\r\nBcc: x@y", "a,b@c", "\"a\"@b", "<a@b>", "a@b>", "-x@b", "a@-b", "a@b.",
+		"a@.b", "a@b..c", "a@[1.2.3.4]", "あ@b", "a;b@c", "a(x)@b", "a@b;c", "a:b@c",
+		"a@b\tc", "a%b@c"};
 	char masked[64];
 	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
 		assert_true(settings_mail_fit(good[i]));
@@ -189,7 +195,7 @@ test_settings_file(void **state)
 {
 	(void)state;
 	char path[] = "/tmp/engawa-test-settings.XXXXXX";
-	struct settings s = { "a@b", "$argon2id$x" }, back = { "x", "y" };
+	struct settings s = {"a@b", "$argon2id$x"}, back = {"x", "y"};
 	close(mkstemp(path));
 	assert_int_equal(settings_save(path, &s), 0);
 	assert_int_equal(settings_load(path, &back), 0);
