@@ -11,6 +11,7 @@ import pwd
 import re
 import secrets
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -67,6 +68,7 @@ def accepts(port):
 
 class Part:
     """One program that keeps running; it dies with us, whatever happens to us."""
+    may_end = False  # by somebody at the desktop
 
     def __init__(self, name, argv, log, ready, env=None, user=None, pass_fds=()):
         self.name, self.argv, self.log, self.ready, self.env, self.user, self.pass_fds = name, argv, log, ready, env, user, pass_fds
@@ -77,7 +79,7 @@ class Part:
         start = out.tell()
         self.process = subprocess.Popen([*prefix, *map(str, self.argv)], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
             env=(self.env or os.environ) | (env or {}), pass_fds=self.pass_fds,
-            preexec_fn=self.become)
+            start_new_session=True, preexec_fn=self.become)
         out.close()
         try:
             wait_for(lambda: self.running() and self.ready(), f"{self.name} does not start", 20)
@@ -159,7 +161,7 @@ def reachable(path):
 
 def desktop_programs(name):
     return [["openbox"],
-        ["xterm", "-fa", "Noto Mono", "-fs", "11", "-geometry", "76x12+40+550", "-T", "端末"],
+        ["xterm", "-fa", "Noto Mono", "-fs", "11", "-geometry", "90x10+40+560", "-T", "端末"],
         ["mousepad", "--disable-server", name]]
 
 
@@ -171,6 +173,9 @@ class Engawa:
         self.dir.mkdir(parents=True, exist_ok=True)
         self.state_file = self.dir / "state.json"
         self.state = json.loads(self.state_file.read_text()) if self.state_file.exists() else {}
+        if not self.state:  # what an earlier start left unfinished
+            for name in "ca", "org", "agent", "controller":
+                shutil.rmtree(self.dir / name, ignore_errors=True)
         self.size = size
         self.port = self.state.get("port") or port or free_port()
         self.org_dir, self.agent_dir = self.dir / "org", self.dir / "agent"
@@ -271,10 +276,18 @@ class Engawa:
             self.sign_policy()
             self.enrol()
             self.state["port"] = self.port
-            self.state_file.write_text(json.dumps(self.state))
+            self.state_file.write_text(json.dumps(self.state) + "\n")  # last: a directory without it is made anew
         else:
             self.start_agent()
         return self
+
+    def start_or_stop(self):
+        """start, but nothing is left running when it fails."""
+        try:
+            return self.start()
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self):
         for part in reversed(self.parts):
@@ -335,7 +348,9 @@ class Engawa:
             "PATH": os.environ["PATH"], "GSETTINGS_BACKEND": "memory", "NO_AT_BRIDGE": "1", "DBUS_SESSION_BUS_ADDRESS": "disabled:",
             "XDG_RUNTIME_DIR": str(self.dir / "home")}
         for argv in desktop_programs(self.memo):
-            self.part(argv[0], argv, lambda: self.window(argv[0]), env=self.desktop_env, user=self.file_user).start()
+            self.part(argv[0], argv, lambda: self.window(argv[0]), env=self.desktop_env, user=self.file_user).start().may_end = True
+        self.xdotool("search", "--onlyvisible", "--class", "mousepad", "windowsize", "--sync", 860, 470, "windowmove", "--sync", 40, 30,
+            "windowactivate", "--sync")
 
     def xdotool(self, *argv):
         return subprocess.run(["xdotool", *map(str, argv)], env=self.desktop_env, capture_output=True, text=True, timeout=20).stdout.strip()
