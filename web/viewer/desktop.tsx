@@ -107,7 +107,7 @@ export function Desktop({ state, onInput, onStay, onCloseNotice, onEnd }: Deskto
 
 	return (
 		<div class="desktop">
-			<div class="toolbar" role="toolbar" aria-label={t.toolbar}>
+			<header class="toolbar" aria-label={t.toolbar}>
 				<button ref={firstButton} type="button" class="button button-small" onClick={() => setFit(!fit)}>
 					{fit ? t.actual : t.fit}
 				</button>
@@ -134,7 +134,7 @@ export function Desktop({ state, onInput, onStay, onCloseNotice, onEnd }: Deskto
 				<button type="button" class="button button-small button-end" onClick={onEnd}>
 					{t.end}
 				</button>
-			</div>
+			</header>
 			<main class={fit ? "stage stage-fit" : "stage"} ref={stage}>
 				<h1 class="unseen">{t.desktopTitle}</h1>
 				<div class="screen" ref={holder} style={{ width: `${display.width}px`, height: `${display.height}px` }}>

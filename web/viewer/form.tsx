@@ -37,7 +37,7 @@ export function Field({ id, label, support, error, input, inputRef, children }: 
 	const t = useTexts();
 	return (
 		<div class={error ? "field field-wrong" : "field"}>
-			<label for={id}>
+			<label class="field-label" for={id}>
 				{label} <span class="required">{t.required}</span>
 			</label>
 			<p id={`${id}-support`} class="support">

@@ -273,9 +273,11 @@ export function EndPage({ failure, reached, onAgain }: { failure: Failure; reach
 							<p>{failure.support}</p>
 						</>
 					)}
-					<p class="banner-code">
-						{t.code}: <strong>EW-{failure.code}</strong>
-					</p>
+					{!wanted && (
+						<p class="banner-code">
+							{t.code}: <strong>EW-{failure.code}</strong>
+						</p>
+					)}
 				</div>
 			</div>
 			<div class="actions">

@@ -1,0 +1,98 @@
+// Drives Chromium for tests in Python: a line of JSON in is one call, a line out is its result.
+// {"id", "on": "page" | "context" | "mouse" | "keyboard" | "own", "call", "args"} -> {"id", "value"} or {"id", "error"}
+// Started with: node driver.mjs '{"home": DIRECTORY}'. Chromium trusts what the NSS store in that home trusts.
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
+
+const require = createRequire(new URL("../../web/package.json", import.meta.url));
+const { chromium } = require("playwright-core");
+const axe = readFileSync(require.resolve("axe-core"), "utf8");
+const { home } = JSON.parse(process.argv[2]);
+
+const browser = await chromium.launch({
+	executablePath: "/usr/bin/chromium",
+	env: { ...process.env, HOME: home },
+	args: ["--no-sandbox", "--force-color-profile=srgb", "--disable-background-networking", "--disable-sync"],
+});
+let context, page;
+let consoleLines = [];
+
+const own = {
+	/** A new page in a new profile; the old one is closed. */
+	async open(options) {
+		await context?.close();
+		context = await browser.newContext({ locale: "ja-JP", ...options });
+		page = await context.newPage();
+		page.setDefaultTimeout(15_000);
+		consoleLines = [];
+		page.on("console", (line) => consoleLines.push(`${line.type()}: ${line.text()}`));
+		page.on("pageerror", (error) => consoleLines.push(`error: ${error.stack}`));
+	},
+	console: () => consoleLines,
+	/** Violations of WCAG 2.2 A and AA and of axe's best practices. */
+	async axe() {
+		// the page's policy forbids scripts that are not its own, but not the debugger
+		await page.evaluate(axe);
+		const { violations } = await page.evaluate(() =>
+			window.axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }),
+		);
+		return violations.map(({ id, help, nodes }) => ({ id, help, nodes: nodes.map((node) => node.html + " " + node.failureSummary) }));
+	},
+	/** The canvas as the person sees it: R G B A, base64. */
+	async pixels() {
+		return page.evaluate(() => {
+			const screen = document.querySelector("canvas");
+			const copy = document.createElement("canvas");
+			copy.width = screen.width;
+			copy.height = screen.height;
+			const context = copy.getContext("2d");
+			context.drawImage(screen, 0, 0);
+			const { data } = context.getImageData(0, 0, copy.width, copy.height);
+			let text = "";
+			for (let i = 0; i < data.length; i += 32768) {
+				text += String.fromCharCode(...data.subarray(i, i + 32768));
+			}
+			return { width: copy.width, height: copy.height, rgba: btoa(text) };
+		});
+	},
+	/** What an input method does: composed text, then the commit. */
+	async compose(text) {
+		const session = await context.newCDPSession(page);
+		for (let end = 1; end <= text.length; end++) {
+			await session.send("Input.imeSetComposition", { selectionStart: end, selectionEnd: end, text: text.slice(0, end) });
+		}
+		await session.send("Input.insertText", { text });
+		await session.detach();
+	},
+};
+
+const targets = {
+	own: () => own,
+	page: () => page,
+	context: () => context,
+	mouse: () => page.mouse,
+	keyboard: () => page.keyboard,
+};
+
+/** Bytes as base64; handles of Playwright have no form outside. */
+function portable(value) {
+	if (Buffer.isBuffer(value)) {
+		return value.toString("base64");
+	}
+	const plain = typeof value !== "object" || Array.isArray(value) || Object.getPrototypeOf(value ?? {}) === Object.prototype;
+	return plain ? (value ?? null) : null;
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+	const { id, on, call, args } = JSON.parse(line);
+	let answer;
+	try {
+		const target = targets[on]();
+		answer = { id, value: portable(await target[call](...args)) };
+	} catch (error) {
+		answer = { id, error: String(error.message ?? error) };
+	}
+	process.stdout.write(JSON.stringify(answer) + "\n");
+}
+await browser.close();
