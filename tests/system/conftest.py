@@ -1,0 +1,46 @@
+"""The whole system on this machine, for tests that need all of it: fixtures around tools/system.py."""
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+import system  # noqa: E402
+
+system.BUILD = pathlib.Path(os.environ.get("ENGAWA_BUILD", system.BUILD))
+
+
+def make(**options):
+    # not below pytest's own directory, which is closed to the user that our programs become
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="engawa-"))
+    directory.chmod(0o711)
+    return system.Engawa(directory, **options)
+
+
+def unmake(engawa):
+    engawa.stop()
+    shutil.rmtree(engawa.dir)
+
+
+@pytest.fixture(scope="session")
+def engawa():
+    """One system for all tests that leave it as they found it."""
+    whole = make()
+    try:
+        yield whole.start()
+    finally:
+        unmake(whole)
+
+
+@pytest.fixture(scope="module")
+def own_engawa():
+    """A system that a module may break."""
+    whole = make()
+    try:
+        yield whole.start()
+    finally:
+        unmake(whole)
