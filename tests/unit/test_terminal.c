@@ -143,8 +143,7 @@ test_not_typed(void **state)
 		"\xe3",
 		"\xc3",
 		"\xf0\x9f\x98\x80",
-		"\xc0\xb0"
-		"000000000000000",
+		"\xc0\xb0 00000000000000",
 		"あいうえおかきくけこさしすせそた",
 	};
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)

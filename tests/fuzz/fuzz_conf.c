@@ -1,0 +1,23 @@
+/* The line reader under settings, organisation files and policies. */
+#include <assert.h>
+
+#include "base/conf.h"
+#include "base/str.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static int
+on_line(void *user, const char *key, const char *value)
+{
+	(void)user;
+	assert(*key && *key != '#' && *value != ' ' && str_printable(key) && str_printable(value));
+	return 0;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	unsigned line;
+	conf_lines((const char *)data, size, on_line, NULL, &line);
+	return 0;
+}
