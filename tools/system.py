@@ -378,6 +378,12 @@ class Engawa:
 
     # --- used --------------------------------------------------------------------------------------------------------
 
+    def grab(self):
+        """The office PC's screen, as somebody in front of it sees it: a PIL image."""
+        from PIL import ImageGrab
+        os.environ["XAUTHORITY"] = self.desktop_env["XAUTHORITY"]
+        return ImageGrab.grab(xdisplay=self.display)
+
     @property
     def terminal_id(self):
         return self.state["terminal_id"]
