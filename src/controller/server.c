@@ -89,7 +89,8 @@ set_response(struct server_request *request, unsigned status, const char *type,
 	if (request->suspended) {
 		request->suspended = 0;
 		MHD_resume_connection(request->connection);
-		timer_start(request->server->timer, 0, 0); /* the library wants to be run once more */
+		timer_start(
+			request->server->timer, 0, 0); /* the library wants to be run once more */
 	}
 }
 
@@ -340,6 +341,18 @@ on_deadlines(void *user)
 				SHUT_RDWR); /* the library sees the end of file and closes it */
 }
 
+/* A NUL would end the path early: such a name is nobody's. */
+static size_t
+unescape(void *user, struct MHD_Connection *connection, char *s)
+{
+	(void)user;
+	(void)connection;
+	size_t len = MHD_http_unescape(s);
+	if (strlen(s) != len)
+		s[len = 0] = '\0';
+	return len;
+}
+
 static void
 ignore_log(void *user, const char *format, va_list ap)
 {
@@ -358,8 +371,9 @@ server_new(struct loop *loop, const struct server_limits *limits,
 	server->daemon = MHD_start_daemon(MHD_USE_NO_LISTEN_SOCKET | MHD_USE_EPOLL |
 						  MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
 		0, NULL, NULL, on_access, server, MHD_OPTION_EXTERNAL_LOGGER, ignore_log, NULL,
-		MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
-		on_connection, server, MHD_OPTION_CONNECTION_LIMIT, limits->connections_max,
+		MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_NOTIFY_COMPLETED,
+		on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
+		MHD_OPTION_CONNECTION_LIMIT, limits->connections_max,
 		MHD_OPTION_PER_IP_CONNECTION_LIMIT, limits->per_address_max,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 		(size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
