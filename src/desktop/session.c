@@ -56,6 +56,8 @@ struct session {
 	unsigned refusals;
 	struct mono asked;       /* the oldest request under way */
 	struct mono cursor_next; /* not before */
+	unsigned ping; /* sequence of a request that only tells that the display lives; 0 = none */
+	struct mono ping_sent;
 	struct capture_cursor cursor;
 	struct rect rects[PICTURE_RECTS_MAX];
 	engawa_Frame frame;
@@ -200,6 +202,29 @@ on_event(struct session *s, const xcb_generic_event_t *event)
 	}
 }
 
+/* A display that stands still says nothing; one that gets input must at least take it. */
+static void
+ping_display(struct session *s, struct mono now)
+{
+	if (s->ping)
+		return;
+	s->ping = xcb_get_input_focus(s->display->c).sequence;
+	s->ping_sent = now;
+}
+
+static int
+hangs(struct session *s, struct mono now)
+{
+	void *reply = NULL;
+	xcb_generic_error_t *error = NULL;
+	if (s->ping && xcb_poll_for_reply(s->display->c, s->ping, &reply, &error))
+		s->ping = 0;
+	free(reply);
+	free(error);
+	return (s->ping && mono_diff_ms(s->ping_sent, now) >= HANG_MS) ||
+	       (capture_busy(&s->capture) && mono_diff_ms(s->asked, now) >= HANG_MS);
+}
+
 static int
 read_display(struct session *s)
 {
@@ -236,12 +261,13 @@ take_layout(const uint8_t *payload, size_t len)
 }
 
 static int
-take_message(struct session *s, uint8_t type, const uint8_t *payload, size_t len)
+take_message(struct session *s, uint8_t type, const uint8_t *payload, size_t len, struct mono now)
 {
 	if (type == engawa_InnerType_INNER_ACK)
 		return take_ack(s, payload, len);
 	if (type == engawa_InnerType_INNER_WANT_LAYOUT)
 		return take_layout(payload, len);
+	ping_display(s, now);
 	return input_take(&s->input, type, payload, len);
 }
 
@@ -258,7 +284,7 @@ run_agent(struct session *s, struct mono now, int *ret_wait)
 			return 0;
 		int r = link_next(&s->link, &type, &payload, &len);
 		if (r == 1)
-			r = take_message(s, type, payload, len);
+			r = take_message(s, type, payload, len, now);
 		else if (r == 0)
 			return 0;
 		if (r < 0)
@@ -443,7 +469,7 @@ run_once(struct session *s, struct mono now, int *ret_wait)
 		r = run_picture(s, now, &picture_wait);
 	if (r == 0)
 		r = run_cursor(s, now, &cursor_wait);
-	if (r == 0 && capture_busy(&s->capture) && mono_diff_ms(s->asked, now) >= HANG_MS) {
+	if (r == 0 && hangs(s, now)) {
 		LOG(ERROR, "desktop.display_hangs");
 		r = -ERR_DESKTOP_FAILED;
 	}
@@ -451,7 +477,7 @@ run_once(struct session *s, struct mono now, int *ret_wait)
 		return r;
 	xcb_flush(s->display->c);
 	*ret_wait = sooner(sooner(input_wait, picture_wait), cursor_wait);
-	if (capture_busy(&s->capture))
+	if (s->ping || capture_busy(&s->capture))
 		*ret_wait = sooner(*ret_wait, HANG_MS);
 	return link_flush(&s->link);
 }

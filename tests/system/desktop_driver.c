@@ -12,7 +12,9 @@
  *   latency USAGE N GAP_MS  key press to whole picture, microseconds each
  *   read 0|1                whether descriptor 3 is read at all
  *   close, signal NUMBER, exit
+ *   keys                    what is held at the display
  *   stats
+ * DESKTOP_COOKIE: hex of the display's MIT-MAGIC-COOKIE-1, handed on in DesktopStart.
  */
 #include <errno.h>
 #include <poll.h>
@@ -347,6 +349,27 @@ stats(void)
 }
 
 static void
+print_keys(void)
+{
+	xcb_query_keymap_reply_t *k = xcb_query_keymap_reply(d.x, xcb_query_keymap(d.x), NULL);
+	xcb_window_t root = xcb_setup_roots_iterator(xcb_get_setup(d.x)).data->root;
+	xcb_query_pointer_reply_t *p =
+		xcb_query_pointer_reply(d.x, xcb_query_pointer(d.x, root), NULL);
+	if (!k || !p)
+		fail("keys");
+	const char *comma = "";
+	printf("{\"keys\": [");
+	for (int code = 0; code < 256; code++)
+		if (k->keys[code / 8] >> code % 8 & 1) {
+			printf("%s%d", comma, code);
+			comma = ", ";
+		}
+	printf("], \"mask\": %u, \"x\": %d, \"y\": %d}\n", p->mask, p->root_x, p->root_y);
+	free(k);
+	free(p);
+}
+
+static void
 send_raw(const char *hex)
 {
 	static uint8_t bytes[65536];
@@ -404,6 +427,8 @@ obey(char *line)
 		return latency(a, (int)b, c), 1;
 	else if (!strcmp(word, "stats"))
 		return stats(), 1;
+	else if (!strcmp(word, "keys"))
+		return print_keys(), 1;
 	else if (!strcmp(word, "ack")) {
 		d.acking = (int)a;
 		if (a && d.seq && d.open_pictures)
@@ -485,6 +510,13 @@ main(int argc, char **argv)
 	for (int i = 3; i < argc && i < 3 + 4; i++)
 		str_copy(begin.watermark[begin.watermark_count++], sizeof begin.watermark[0],
 			argv[i]);
+	const char *cookie = getenv("DESKTOP_COOKIE");
+	if (cookie) {
+		str_copy(begin.auth_name, sizeof begin.auth_name, "MIT-MAGIC-COOKIE-1");
+		begin.auth_data.size = 16;
+		if (str_unhex(cookie, begin.auth_data.bytes, 16) < 0)
+			fail("cookie");
+	}
 	if (decoder_new(begin.window_mib ? begin.window_mib : 8, DECODER_BGRX, &d.decoder) < 0)
 		fail("decoder");
 	if (mark_draw((const char *const *)argv + 3, (size_t)(argc - 3), &d.watermark) < 0)

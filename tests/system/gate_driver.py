@@ -1,0 +1,495 @@
+"""Drives a real gate: its keys, a peer on its controller sockets, and connections of every kind."""
+import base64
+import contextlib
+import datetime
+import hashlib
+import os
+import pathlib
+import random
+import re
+import signal
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BUILD = pathlib.Path(os.environ.get("ENGAWA_BUILD", ROOT / "build"))
+ORGANISATION = "test-city"
+
+
+def load_messages(directory):
+    """The messages of proto/, made for Python here and now."""
+    names = ["outer.proto", "link.proto", "signed.proto"]
+    subprocess.run(["protoc", f"--python_out={directory}", "-I", ROOT / "proto", *names], check=True)
+    sys.path.insert(0, str(directory))
+    import link_pb2, outer_pb2, signed_pb2
+    return outer_pb2, link_pb2, signed_pb2
+
+
+def load_codes():
+    text = (ROOT / "src/base/err.def").read_text()
+    return {name: int(number) for name, number in re.findall(r"^ERR\((\w+), (\d+),", text, re.M)}
+
+
+CODE = load_codes()
+
+
+def point_of(key):
+    return key.public_key().public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
+
+
+def load_key(path):
+    return serialization.load_pem_private_key(path.read_bytes(), None)
+
+
+class Keys:
+    """A relay's keys, as an operator makes them, and agents' certificates, as the controller issues them."""
+
+    def __init__(self, directory):
+        self.dir = directory
+        self.engawa("ca", "init", "--dir", directory)
+        self.engawa("ca", "page", "--dir", directory, "--host", "localhost")
+        self.engawa("gate", "add", "--dir", directory, "--name", "east", "--host", "localhost", "--host", "127.0.0.1")
+        self.ticket_key = load_key(directory / "ticket.key")
+        self.issuer_key = load_key(directory / "issuer.key")
+        self.issuer = x509.load_pem_x509_certificate((directory / "issuer.pem").read_bytes())
+
+    def engawa(self, *arguments):
+        subprocess.run([BUILD / "src/cli/engawa", *arguments], check=True, capture_output=True)
+
+    def agent(self, agent_id, issuer_key=None, days=(-1, 30), usage=x509.ExtendedKeyUsageOID.CLIENT_AUTH):
+        """Certificate and key of an agent in one PEM file."""
+        path = self.dir / f"agent-{agent_id.hex()}-{os.urandom(3).hex()}.pem"
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, agent_id.hex()),
+            x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, ORGANISATION)])
+        now = datetime.datetime.utcnow()
+        signer = issuer_key or self.issuer_key
+        cert = (x509.CertificateBuilder().subject_name(name).issuer_name(self.issuer.subject).public_key(key.public_key())
+            .serial_number(x509.random_serial_number()).not_valid_before(now + datetime.timedelta(days=days[0]))
+            .not_valid_after(now + datetime.timedelta(days=days[1]))
+            .add_extension(x509.BasicConstraints(False, None), True)
+            .add_extension(x509.ExtendedKeyUsage([usage]), False)
+            .add_extension(x509.KeyUsage(True, *[False] * 8), True)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.issuer_key.public_key()), False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+            .sign(signer, hashes.SHA256()))
+        path.write_bytes(cert.public_bytes(serialization.Encoding.PEM) + key.private_bytes(serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+        return path
+
+
+class Frames:
+    """Frames over anything with sendall and recv."""
+
+    def __init__(self, stream):
+        self.stream, self.buffer = stream, b""
+
+    def send(self, kind, message=b""):
+        payload = message if isinstance(message, bytes) else message.SerializeToString()
+        self.stream.sendall(bytes([kind]) + len(payload).to_bytes(3, "big") + payload)
+
+    def exactly(self, count):
+        while len(self.buffer) < count:
+            data = self.stream.recv(65536)
+            if not data:
+                raise EOFError(f"{len(self.buffer)} bytes left over")
+            self.buffer += data
+        data, self.buffer = self.buffer[:count], self.buffer[count:]
+        return data
+
+    def recv(self):
+        header = self.exactly(4)
+        return header[0], self.exactly(int.from_bytes(header[1:], "big"))
+
+    def expect(self, kind, message_type=None):
+        got, payload = self.recv()
+        assert got == kind, f"frame {got} where {kind} was expected: {payload.hex()}"
+        return message_type.FromString(payload) if message_type else payload
+
+
+class Controller:
+    """A peer on link.sock and http.sock. What gates say is kept in `heard`; `answers` are the reactions."""
+
+    def __init__(self, run, messages, keys):
+        self.run, self.keys = run, keys
+        self.outer, self.link, self.signed = messages
+        self.heard, self.changed = [], threading.Condition()
+        self.denied, self.answers, self.links, self.listeners, self.requests = [], {}, [], [], []
+        self.welcomed = 0
+
+    def start(self):
+        for name, serve in (("link.sock", self.serve_link), ("http.sock", self.serve_http)):
+            path = self.run / name
+            path.unlink(missing_ok=True)
+            listener = socket.socket(socket.AF_UNIX)
+            listener.bind(str(path))
+            listener.listen(64)
+            self.listeners.append(listener)
+            threading.Thread(target=self.accept, args=(listener, serve), daemon=True).start()
+
+    def stop(self):
+        """As if it had been killed."""
+        for one in self.listeners + self.links:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+        self.listeners, self.links = [], []
+        for name in "link.sock", "http.sock":
+            (self.run / name).unlink(missing_ok=True)
+
+    def accept(self, listener, serve):
+        while True:
+            try:
+                stream, _ = listener.accept()
+            except OSError:
+                return
+            self.links.append(stream)
+            threading.Thread(target=serve, args=(stream,), daemon=True).start()
+
+    def serve_link(self, stream):
+        link, frames = self.link, Frames(stream)
+        names = {value: name for name, value in link.LinkType.items()}
+        types = {"LINK_HELLO": link.LinkHello, "LINK_AGENT_UP": link.AgentUp, "LINK_AGENT_DOWN": link.AgentDown,
+            "LINK_ASK": link.LinkAsk, "LINK_ENROL": link.LinkEnrol, "LINK_SEND_CODE": link.LinkSendCode,
+            "LINK_SESSION_UP": link.SessionUp, "LINK_SESSION_DOWN": link.SessionDown, "LINK_PING": self.outer.Ping,
+            "LINK_PONG": self.outer.Pong}
+        try:
+            while True:
+                kind, payload = frames.recv()
+                name = names[kind]
+                message = types[name].FromString(payload)
+                if name == "LINK_HELLO":
+                    self.frames = frames
+                    point = point_of(self.keys.ticket_key)
+                    frames.send(link.LINK_WELCOME, link.LinkWelcome(denied=self.denied, ticket_keys=[
+                        link.TicketKey(key_id=hashlib.sha256(point).digest()[:8], public_key=point)]))
+                    self.welcomed += 1
+                if name == "LINK_PING":
+                    frames.send(link.LINK_PONG, self.outer.Pong(id=message.id))
+                if name in self.answers:
+                    self.answers[name](frames, message)
+                with self.changed:
+                    self.heard.append((name, message))
+                    self.changed.notify_all()
+        except (EOFError, OSError):
+            pass
+
+    def wait(self, name, count=1, timeout=10):
+        """The last of at least count messages of this name."""
+        def found():
+            return [message for kind, message in self.heard if kind == name]
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(found()) >= count, timeout), f"no {name}: {self.heard}"
+            return found()[-1]
+
+    def forget(self):
+        with self.changed:
+            self.heard.clear()
+
+    def send(self, kind, message):
+        self.frames.send(kind, message)
+
+    def serve_http(self, stream):
+        """Keeps everything up to the gate's end of the connection, then answers with its length."""
+        data = b""
+        try:
+            while b"\r\n\r\n" not in data[16:]:
+                data += stream.recv(65536)
+            stream.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+            with self.changed:
+                self.requests.append([data])
+                mine = self.requests[-1]
+                self.changed.notify_all()
+            while more := stream.recv(65536):
+                mine[0] += more
+        except OSError:
+            pass
+        stream.close()
+
+    def ticket(self, agent_id, session_id=None, gates=("east",), issued=0, life=60, key=None, purpose=b"engawa ticket v1",
+            organisation=ORGANISATION):
+        session_id = session_id or os.urandom(16)
+        now = int(time.time()) + issued
+        body = self.signed.TicketBody(session_id=session_id, agent_id=agent_id, agent_key=os.urandom(32),
+            device_hash=os.urandom(32), client_address="192.0.2.1", organisation=organisation, gates=gates, issued_s=now,
+            not_after_s=now + life).SerializeToString()
+        key = key or self.keys.ticket_key
+        signature = key.sign(purpose + b"\0" + body, ec.ECDSA(hashes.SHA256()))
+        key_id = hashlib.sha256(point_of(self.keys.ticket_key)).digest()[:8]
+        return session_id, self.signed.Signed(body=body, key_id=key_id, signature=signature).SerializeToString()
+
+
+class Gate:
+    """A gate process of its own with its controller."""
+
+    def __init__(self, keys, messages, run, **settings):
+        self.keys, self.run, self.messages = keys, run, messages
+        self.outer, self.link, self.signed = messages
+        self.log_path = run / "gate.log"
+        self.controller = Controller(run, messages, keys)
+        defaults = {"LISTEN": "127.0.0.1:0", "NAME": "east", "CERTIFICATE": keys.dir / "gates/east.pem",
+            "KEY": keys.dir / "gates/east.key", "ISSUER": keys.dir / "issuer.pem", "PAGE_CERTIFICATE": keys.dir / "page.pem",
+            "PAGE_KEY": keys.dir / "page.key", "RUN_DIRECTORY": run, "USER": "nobody"}
+        self.settings = defaults | settings
+        (run / "gate.conf").write_text("".join(f"{key} {value}\n" for key, value in self.settings.items() if value is not None))
+
+    def start(self, controller=True):
+        if controller:
+            self.controller.start()
+        self.log_file = open(self.log_path, "w")
+        self.process = subprocess.Popen([BUILD / "src/gate/engawa-gate", "--config", self.run / "gate.conf"],
+            stderr=self.log_file)
+        self.wait_log("gate.up")
+        self.port = int(re.search(r"gate.listen address=\S*:(\d+)", self.log())[1])
+        if controller:
+            self.wait_log("link.up")
+        return self
+
+    def stop(self):
+        self.process.kill()  # its children end with it; draining has tests of its own
+        self.process.wait()
+        self.controller.stop()
+        self.log_file.close()
+        for crash in signal.SIGSEGV, signal.SIGABRT, signal.SIGSYS, signal.SIGBUS:
+            assert f"signal={crash.value} " not in self.log(), self.log()[-4000:]
+
+    def log(self):
+        return self.log_path.read_text()
+
+    def wait_log(self, pattern, count=1, timeout=10):
+        end = time.monotonic() + timeout
+        while len(found := re.findall(pattern, self.log())) < count:
+            assert time.monotonic() < end, f"no {pattern} in the log:\n{self.log()[-4000:]}"
+            assert self.process.poll() is None or pattern in self.log(), f"the gate ended:\n{self.log()[-4000:]}"
+            time.sleep(0.02)
+        return found
+
+    def child(self, role):
+        pids = subprocess.run(["pgrep", "-P", str(self.process.pid), "-f", f"engawa-gate {role}"], capture_output=True,
+            text=True).stdout.split()
+        return int(pids[-1])
+
+    def memory_kib(self, role="worker"):
+        status = pathlib.Path(f"/proc/{self.child(role)}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1])
+
+    def tcp(self, rcvbuf=None, source=None):
+        stream = socket.socket()
+        if rcvbuf:
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+        if source:
+            stream.bind((source, 0))
+        stream.settimeout(20)
+        stream.connect(("127.0.0.1", self.port))
+        return stream
+
+    def tls(self, alpn=("engawa/1",), cert=None, stream=None, **options):
+        native = alpn and "engawa/1" in alpn
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(self.keys.dir / ("issuer.pem" if native else "page-ca.pem"))
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        if alpn:
+            context.set_alpn_protocols(list(alpn))
+        if cert:
+            context.load_cert_chain(cert)
+        return context.wrap_socket(stream or self.tcp(**options), server_hostname="localhost", suppress_ragged_eofs=False)
+
+    def native(self, cert=None, **options):
+        return Frames(self.tls(cert=cert, **options))
+
+    def hello(self, frames, role, **fields):
+        frames.send(self.outer.OUTER_HELLO, self.outer.Hello(**{"version": 1, "role": role, "build": 7} | fields))
+        answer = frames.expect(self.outer.OUTER_HELLO, self.outer.Hello)
+        assert answer.version == 1 and answer.role == self.outer.ROLE_GATE
+        return frames
+
+    def client(self, **options):
+        return self.hello(self.native(**options), self.outer.ROLE_CLIENT)
+
+    def agent(self, agent_id=None, cert=None, instance=None, **options):
+        """A waiting agent: its Frames, with .id and .cert."""
+        agent_id = agent_id or os.urandom(16)
+        cert = cert or self.keys.agent(agent_id)
+        frames = self.native(cert, **options)
+        self.hello(frames, self.outer.ROLE_AGENT, instance=instance or os.urandom(16))
+        frames.welcome = frames.expect(self.outer.OUTER_WELCOME, self.outer.Welcome)
+        frames.id, frames.cert = agent_id, cert
+        return frames
+
+    def answer(self, agent, session_id, cert=None, **options):
+        """The agent's second connection, for one session."""
+        frames = self.hello(self.native(cert or agent.cert, **options), self.outer.ROLE_AGENT_SESSION)
+        frames.send(self.outer.OUTER_ANSWER, self.outer.Answer(session_id=session_id))
+        return frames
+
+    def join(self, agent, client=None, **options):
+        """A session: the streams of client and agent."""
+        client = client or self.client(**options)
+        session_id, ticket = self.controller.ticket(agent.id)
+        client.send(self.outer.OUTER_JOIN, self.outer.Join(ticket=ticket))
+        knock = agent.expect(self.outer.OUTER_KNOCK, self.outer.Knock)
+        assert knock.ticket == ticket
+        session = self.answer(agent, session_id)
+        for side in client, session:
+            assert side.expect(self.outer.OUTER_JOINED, self.outer.Joined).session_id == session_id
+        client.session_id = session_id
+        return client, session
+
+    def refused(self, frames, code):
+        """A Bye with this code, then the end."""
+        kind, payload = frames.recv()
+        if kind == self.outer.OUTER_HELLO:
+            kind, payload = frames.recv()
+        assert kind == self.outer.OUTER_BYE, (kind, payload)
+        assert self.outer.Bye.FromString(payload).code == CODE[code], self.log()[-2000:]
+        assert frames.stream.recv(1) == b""
+
+    def web(self, **options):
+        return self.tls(("http/1.1",), **options)
+
+    def upgrade(self, stream=None, **headers):
+        """The response head and the stream of a WebSocket request."""
+        stream = stream or self.web()
+        key = base64.b64encode(os.urandom(16)).decode()
+        fields = {"Host": f"localhost:{self.port}", "Origin": f"https://localhost:{self.port}", "Upgrade": "websocket",
+            "Connection": "keep-alive, Upgrade", "Sec-WebSocket-Key": key, "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Protocol": "engawa.1"} | headers
+        head = "GET /v1/ws HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in fields.items() if v is not None) + "\r\n"
+        stream.sendall(head.encode())
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            answer += stream.recv(1)
+        return answer.decode(), stream, key
+
+    def websocket(self):
+        answer, stream, key = self.upgrade()
+        accept = base64.b64encode(hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()).decode()
+        assert answer.startswith("HTTP/1.1 101 ") and f"Sec-WebSocket-Accept: {accept}\r\n" in answer
+        assert "Sec-WebSocket-Protocol: engawa.1\r\n" in answer
+        return WebSocket(stream)
+
+
+class WebSocket:
+    """A client's end: masks, fragments, and gives what comes as a byte stream."""
+
+    def __init__(self, stream):
+        self.stream, self.pongs, self.closed = stream, [], None
+        self.frames, self.raw = Frames(self), Frames(stream)
+
+    def frame(self, data, op=2, fin=True, masked=True, rsv=0):
+        if len(data) < 126:
+            size = bytes([len(data)])
+        else:
+            size = b"\x7e" + struct.pack(">H", len(data)) if len(data) < 65536 else b"\x7f" + struct.pack(">Q", len(data))
+        head = bytes([fin << 7 | rsv | op, size[0] | masked << 7]) + size[1:]
+        if not masked:
+            return head + data
+        mask = os.urandom(4)
+        repeated = int.from_bytes(mask * (len(data) // 4 + 1), "big") >> (32 - len(data) % 4 * 8 if len(data) % 4 else 32)
+        return head + mask + (int.from_bytes(data, "big") ^ repeated).to_bytes(len(data), "big")
+
+    def send_frame(self, *args, **options):
+        self.stream.sendall(self.frame(*args, **options))
+
+    def sendall(self, data):
+        self.send_frame(data)
+
+    def recv_frame(self):
+        first, second = self.raw.exactly(2)
+        assert not second & 0x80, "a server does not mask"
+        size = second
+        if size >= 126:
+            size = int.from_bytes(self.raw.exactly(2 if size == 126 else 8), "big")
+        return first, self.raw.exactly(size)
+
+    def recv(self, _size=0):
+        """Payload of the next binary message, b"" after Close."""
+        while True:
+            first, data = self.recv_frame()
+            if first == 0x82:
+                return data
+            if first == 0x8a:
+                self.pongs.append(data)
+            if first == 0x88:
+                self.closed = int.from_bytes(data[:2], "big")
+                return b""
+
+
+def pump(stream, digest, total, chunks):
+    """Sends total random bytes in pieces of random sizes."""
+    block = os.urandom(1 << 20)
+    sent = 0
+    while sent < total:
+        start = chunks.randrange(len(block) // 2)
+        piece = block[start:start + min(chunks.choice([1, 7, 100, 1460, 4096, 16384, 65536, 300000]), total - sent)]
+        stream.sendall(piece)
+        digest.update(piece)
+        sent += len(piece)
+
+
+def drink(stream, digest, total):
+    got = 0
+    while got < total:
+        data = stream.recv(65536)
+        assert data, f"the end after {got} of {total} bytes"
+        digest.update(data)
+        got += len(data)
+
+
+def exchange(client, session, to_client, to_agent):
+    """Both directions at once; the hashes must be the same at both ends."""
+    sums = [hashlib.sha256() for _ in range(4)]
+    work = [(pump, session, sums[0], to_client, random.Random(1)), (drink, client, sums[1], to_client),
+        (pump, client, sums[2], to_agent, random.Random(2)), (drink, session, sums[3], to_agent)]
+    threads = [threading.Thread(target=f, args=args, daemon=True) for f, *args in work]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+        assert not thread.is_alive()
+    assert sums[0].digest() == sums[1].digest() and sums[2].digest() == sums[3].digest()
+
+
+def ignore(call):
+    try:
+        call()
+    except (OSError, ValueError):
+        pass
+
+
+@pytest.fixture(scope="session")
+def messages(tmp_path_factory):
+    return load_messages(tmp_path_factory.mktemp("pb"))
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory):
+    return Keys(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture
+def start_gate(messages, keys, tmp_path_factory):
+    gates = []
+
+    def start(controller=True, **settings):
+        gate = Gate(keys, messages, tmp_path_factory.mktemp("gate"), **settings)
+        gates.append(gate)
+        return gate.start(controller)
+    yield start
+    for gate in gates:
+        gate.stop()
+
+
+@pytest.fixture
+def gate(start_gate):
+    return start_gate(CLIENT_RATE_BYTES_S=0)

@@ -1,0 +1,365 @@
+"""engawa connect against the whole relay: what a person at home gets, and what nobody gets."""
+import json
+import os
+import pathlib
+import pty
+import re
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+import system  # noqa: E402
+
+system.BUILD = pathlib.Path(os.environ.get("ENGAWA_BUILD", system.BUILD))
+EDITOR = "300,300"  # a point in it
+CANARY = "canary-word-5291"
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory):
+    with system.Engawa(tmp_path_factory.mktemp("connect")) as engawa:
+        yield engawa.start()
+
+
+def save(office):
+    """Has the editor write its file, as a person would; returns what is in it."""
+    before = office.memo.stat().st_mtime_ns
+    window = office.window("mousepad").split()[0]
+    office.xdotool("windowfocus", window, "key", "ctrl+s")
+    system.wait_for(lambda: office.memo.stat().st_mtime_ns != before, "the editor does not save")
+    return office.memo.read_text()
+
+
+def start(office, *actions, **options):
+    return subprocess.Popen([str(a) for a in office.connect_argv(*actions, **options)], stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"LC_ALL": "C.UTF-8"})
+
+
+def wait_for_first_picture(office, process):
+    """The login is through two seconds after its mail."""
+    mails = office.mail.count()
+    system.wait_for(lambda: office.mail.count() > mails or process.poll() is not None, "no mail", 20)
+    time.sleep(2)
+    assert process.poll() is None
+
+
+def png_size(path):
+    head = path.read_bytes()[:24]
+    assert head[:8] == b"\x89PNG\r\n\x1a\n"
+    return struct.unpack(">II", head[16:24])
+
+
+def test_session(office, tmp_path):
+    picture = tmp_path / "out.png"
+    result = office.connect("--click", EDITOR, "--type", "Engawa: {x}~ ", "--type", "縁側で、お茶。\n", "--key", "Shift+a", "--wait", "200",
+        "--screenshot", picture)
+    assert (result["status"], result["code"], result["name"], result["stderr"]) == (0, 0, "OK", "")
+    assert "Engawa: {x}~ 縁側で、お茶。\nA" in save(office)
+    assert png_size(picture) == (1280, 800) == (result["screen"]["width"], result["screen"]["height"])
+    assert picture.stat().st_mode & 0o777 == 0o600
+    assert result["gate"] == "east-1" and re.fullmatch(r"[0-9A-Z]{4}-[0-9A-Z]{4}", result["session"])
+    assert all(isinstance(ms, int) and 0 <= ms < 20000 for ms in result["times_ms"].values())
+    assert set(result["times_ms"]) == {"dial", "ticket", "handshake", "login", "first_picture"}
+    assert result["pictures"] > 3 and result["bytes_in"] > 5000 and 3000 < result["bytes_out"] < 200000
+    assert result["latency_ms"] is None
+
+
+def test_latency(office):
+    result = office.connect("--click", EDITOR, "--latency", "20")
+    latency = result["latency_ms"]
+    assert latency["n"] + latency["lost"] == 20 and latency["lost"] <= 1
+    assert 0 < latency["median"] <= latency["p99"] < 2000
+
+
+def test_stays_as_long_as_asked(office):
+    begin = time.monotonic()
+    assert office.connect("--for", "3s")["status"] == 0
+    assert 3 <= time.monotonic() - begin < 20
+
+
+def test_words_are_those_of_the_mail(office, tmp_path):
+    seen = tmp_path / "seen"
+    command = f'printf "%s\\n" "$ENGAWA_WORD1" "$ENGAWA_WORD2" "$ENGAWA_ADDRESS" > {seen}; {office.code_command()}'
+    assert office.connect(code_command=command)["status"] == 0
+    word1, word2, address = seen.read_text().split()
+    mail = office.mail.messages()[-1].get_content()
+    assert word1 in mail and word2 in mail
+    assert address.endswith("@city.engawa.example") and address != system.ADDRESS and "*" in address
+
+
+def test_device_key(office, tmp_path):
+    env = {"XDG_CONFIG_HOME": str(tmp_path / "config")}
+    key = tmp_path / "config" / "engawa" / "device.key"
+    argv = [str(a) for a in office.connect_argv()]
+    at = argv.index("--device-key")
+
+    def run():
+        return subprocess.run(argv[:at] + argv[at + 2:] + ["--code-command", office.code_command()], stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=60, env=os.environ | {"LC_ALL": "C.UTF-8"} | env)
+
+    assert run().returncode == 0
+    made = key.read_bytes()
+    assert key.stat().st_mode & 0o777 == 0o600 and key.parent.stat().st_mode & 0o777 == 0o700
+    assert run().returncode == 0 and key.read_bytes() == made
+    key.chmod(0o640)
+    refused = run()
+    assert refused.returncode == 1 and str(key) in refused.stderr
+    assert key.read_bytes() == made
+
+
+@pytest.mark.parametrize("arguments", [["--type", "a\x01"], ["--key", "NoSuchKey"], ["--key", "Control+"], ["--click", "5"],
+    ["--click", "5,5,0"], ["--click", "5,5,10"], ["--wait", "x"], ["--for", "1h"], ["--latency", "0"], ["--sideways"], ["word"]])
+def test_usage(office, arguments):
+    mails = office.mail.count()
+    result = office.connect(*arguments)
+    assert result["status"] == 2 and "engawa connect --org" in result["stderr"]
+    assert office.mail.count() == mails
+
+
+def test_terminal_id_with_a_mistake(office):
+    wrong = office.terminal_id[:-1] + ("0" if office.terminal_id[-1] != "0" else "1")
+    result = office.connect(terminal_id=wrong)
+    assert result["status"] == 1 and "EW-212" in result["stderr"]
+
+
+def test_unknown_terminal(office):
+    result = office.connect(terminal_id="0000-0000-0000-0000", code_command="touch /nonexistent/never; false")
+    assert (result["status"], result["code"], result["name"]) == (1, 202, "UNREACHABLE")
+    assert "EW-202" in result["stderr"] and "内線 1234" in result["stderr"]
+    assert result["times_ms"]["ticket"] is None
+
+
+def test_changed_organisation_file(office, tmp_path):
+    changed = tmp_path / "changed.engawa"
+    changed.write_text(office.org_file.read_text().replace("内線 1234", "内線 6666"))
+    result = office.connect(org=changed)
+    assert result["status"] == 1 and "EW-1005" in result["stderr"]
+
+
+def test_organisation_that_trusts_others(office, tmp_path):
+    """A gate of somebody else's authority at the same place: the way is not trusted, and nothing is said on it."""
+    other = tmp_path / "ca"
+    office.tool("engawa", "ca", "init", "--dir", other)
+    office.tool("engawa", "gate", "add", "--dir", other, "--name", "east-1", "--host", "localhost")
+    office.gate.stop()
+    office.start_gate(CERTIFICATE=other / "gates" / "east-1.pem", KEY=other / "gates" / "east-1.key", ISSUER=other / "issuer.pem")
+    try:
+        result = office.connect()
+        assert (result["status"], result["code"]) == (1, 203)
+        assert result["times_ms"]["dial"] is None
+    finally:
+        office.gate.stop()
+        office.start_gate()
+        system.wait_for(office.agent_up, "the office PC does not come back", 90)
+
+
+def test_wrong_code_is_tried_once(office, tmp_path):
+    count = tmp_path / "count"
+    result = office.connect(code_command=f"echo x >> {count}; echo 00000000", device="other.key")
+    assert (result["status"], result["code"]) == (1, 324)
+    assert count.read_text() == "x\n"
+    assert result["session"] == "" and result["screen"] is None
+
+
+def test_wrong_password_is_tried_once(office, tmp_path):
+    wrong = tmp_path / "wrong"
+    wrong.write_text("wrong\n")
+    wrong.chmod(0o600)
+    result = office.connect(password_file=wrong, device="other.key")
+    assert (result["status"], result["code"]) == (1, 1013)
+
+
+def test_password_file_that_others_may_read(office, tmp_path):
+    loose = tmp_path / "loose"
+    loose.write_text(office.password + "\n")
+    loose.chmod(0o644)
+    result = office.connect(password_file=loose)
+    assert result["status"] == 1 and result["session"] == ""
+
+
+@pytest.mark.parametrize("command", ["exit 3", "true", "yes 1 | head -c 5000"])
+def test_code_command_that_fails(office, command):
+    result = office.connect(code_command=command)
+    assert (result["status"], result["code"]) == (1, 1042)
+
+
+def test_interrupt_ends_politely(office):
+    process = start(office, "--for", "60")
+    wait_for_first_picture(office, process)
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=10)
+    assert process.returncode == 0 and errors == ""
+    assert json.loads(out)["pictures"] >= 1
+
+
+def test_interrupt_while_a_code_is_awaited(office, tmp_path):
+    started = tmp_path / "started"
+    process = start(office, code_command=f"touch {started}; sleep 60")
+    system.wait_for(started.exists, "the code command does not run", 20)
+    process.send_signal(signal.SIGTERM)
+    out, errors = process.communicate(timeout=10)
+    assert process.returncode == 1 and json.loads(out)["name"] == "ENDED"
+
+
+def test_dead_path_is_noticed(office):
+    process = start(office, "--for", "60")
+    wait_for_first_picture(office, process)
+    workers = [int(pid) for pid in subprocess.run(["pgrep", "-P", str(office.gate.pid)], capture_output=True, text=True).stdout.split()]
+    for pid in workers:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        begin = time.monotonic()
+        out, errors = process.communicate(timeout=20)
+        assert 2 < time.monotonic() - begin < 8
+        assert process.returncode == 1 and json.loads(out)["name"] == "CLOSED"
+    finally:
+        for pid in workers:
+            os.kill(pid, signal.SIGCONT)
+        system.wait_for(office.agent_up, "the office PC does not come back", 90)
+
+
+def memory_holds(pid, needles):
+    found = set()
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for line in maps:
+            span, access = line.split()[:2]
+            if "w" not in access or "[v" in line:
+                continue
+            begin, end = (int(x, 16) for x in span.split("-"))
+            memory.seek(begin)
+            data = memory.read(end - begin)
+            found |= {needle for needle in needles if needle in data}
+    return found
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="reading another program's memory needs root")
+def test_secrets_are_wiped_after_the_login(office):
+    process = start(office, "--for", "60")
+    wait_for_first_picture(office, process)
+    code, password = office.mail.newest_pin().encode(), office.password.encode()
+    assert memory_holds(process.pid, [b"--password-file"])  # we look in the right place
+    assert memory_holds(process.pid, [code, password]) == set()
+    for name in "cmdline", "environ":
+        text = pathlib.Path(f"/proc/{process.pid}/{name}").read_bytes()
+        assert password not in text and code not in text
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=10)
+
+
+def test_person_at_a_terminal(office):
+    """No command and no file: questions on the terminal, the password without echo, the words of the mail."""
+    argv = [str(a) for a in office.connect_argv("--for", "1")]
+    for option in "--code-command", "--password-file":
+        at = argv.index(option)
+        del argv[at:at + 2]
+    mails = office.mail.count()
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(argv[0], argv, os.environ | {"LC_ALL": "C.UTF-8"})
+    shown = b""
+
+    def until(what):
+        nonlocal shown
+        end = time.monotonic() + 20
+        while what not in shown:
+            assert time.monotonic() < end, shown
+            if select.select([terminal], [], [], 0.2)[0]:
+                try:
+                    shown += os.read(terminal, 4096)
+                except OSError:
+                    break
+
+    try:
+        until(b"Code (8 digits): ")
+        code = office.mail.next_pin(mails)
+        words = re.search(r'words are "(.+) (.+)"', shown.decode())
+        mail = office.mail.messages()[-1].get_content()
+        assert words[1] in mail and words[2] in mail
+        os.write(terminal, code.encode() + b"\n")
+        until(b"Password: ")
+        os.write(terminal, office.password.encode() + b"\n")
+        until(b'"pictures"')
+        assert office.password.encode() not in shown
+    finally:
+        status = os.waitpid(pid, 0)[1]
+        os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+class Proxy(threading.Thread):
+    """An HTTP proxy that knows CONNECT, one connection at a time, with or without a password."""
+
+    def __init__(self, authorization=None):
+        super().__init__(daemon=True)
+        self.authorization, self.requests = authorization, []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+
+    def serve(self, client):
+        with client:
+            while True:
+                request = b""
+                while b"\r\n\r\n" not in request:
+                    more = client.recv(4096)
+                    if not more:
+                        return
+                    request += more
+                self.requests.append(request.decode())
+                if self.authorization and self.authorization not in request:
+                    client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"x\"\r\n"
+                        b"Content-Length: 0\r\n\r\n")
+                    continue
+                host, port = request.split()[1].decode().rsplit(":", 1)
+                with socket.create_connection((host, int(port))) as gate:
+                    client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                    self.splice(client, gate)
+                return
+
+    @staticmethod
+    def splice(a, b):
+        while True:
+            for s in select.select([a, b], [], [])[0]:
+                data = s.recv(65536)
+                if not data:
+                    return
+                (b if s is a else a).sendall(data)
+
+
+def test_through_a_proxy(office):
+    proxy = Proxy(b"Authorization: Basic dGFuYWthOnNha3VyYQ==")  # tanaka:sakura
+    result = office.connect("--proxy", f"http://tanaka:sakura@127.0.0.1:{proxy.port}")
+    assert result["status"] == 0
+    assert proxy.requests[0].startswith(f"CONNECT localhost:{office.port} HTTP/1.")
+    result = office.connect("--proxy", f"http://tanaka:momiji@127.0.0.1:{proxy.port}")
+    assert (result["status"], result["code"], result["name"]) == (1, 1041, "PROXY_LOGIN")
+    assert "momiji" not in result["stderr"]
+    proxy.listener.close()
+
+
+def test_no_gate(office):
+    office.gate.stop()
+    try:
+        result = office.connect()
+        assert (result["status"], result["code"]) == (1, 216)
+        assert "EW-216" in result["stderr"]
+    finally:
+        office.start_gate()
+        system.wait_for(office.agent_up, "the office PC does not come back", 90)

@@ -1,0 +1,600 @@
+"""engawa-desktop against real X servers, window managers and programs; desktop_driver plays the agent."""
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import struct
+import subprocess
+import time
+
+import pytest
+
+BUILD = pathlib.Path(os.environ.get("ENGAWA_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build"))
+DRIVER, DESKTOP = BUILD / "tests/system/desktop_driver", BUILD / "src/desktop/engawa-desktop"
+MARK = ["端末 ****-K7QM  総務課 山田太郎", "接続元 HOME-PC 203.0.113.7", "2026-11-22 13:08  4F2A-91C0", "複製・撮影を禁じます"]
+USAGE = {chr(97 + i): 4 + i for i in range(26)} | {c: 0x1E + i for i, c in enumerate("1234567890")} | {" ": 0x2C, "\n": 0x28}
+SHIFT, CTRL, ALT, F1, RETURN = 0xE1, 0xE0, 0xE2, 0x3A, 0x28
+DESKTOP_FAILED, PROTOCOL = 311, 1000
+# types of proto/inner.proto
+ACK, POINTER, KEY, TEXT, PING = 32, 33, 34, 35, 40
+
+
+def wait_for(condition, what, timeout_s=10):
+    end = time.monotonic() + timeout_s
+    while not (value := condition()):
+        assert time.monotonic() < end, what
+        time.sleep(0.05)
+    return value
+
+
+class Desk:
+    """An office PC: an X server, and what is started on it."""
+
+    def __init__(self, directory, size="1280x800x24", *options, cookie=None):
+        self.directory, self.children, self.home = directory, [], directory / "home"
+        self.home.mkdir()
+        ours, theirs = os.pipe()
+        self.server = subprocess.Popen(["Xvfb", "-displayfd", str(theirs), "-screen", "0", size, "-nolisten", "tcp",
+            "-noreset", *options],
+            pass_fds=[theirs], stdout=subprocess.DEVNULL, stderr=open(directory / "xvfb.log", "wb"))
+        os.close(theirs)
+        with open(ours) as number:
+            self.display = ":" + number.readline().strip()
+        assert self.display != ":", "Xvfb does not start"
+        # keyboards and settings of whoever runs the tests stay out
+        self.env = {"PATH": os.environ["PATH"], "DISPLAY": self.display, "HOME": str(self.home), "LANG": "C.UTF-8",
+            "XDG_RUNTIME_DIR": str(self.home), "NO_AT_BRIDGE": "1", "GSETTINGS_BACKEND": "memory"}
+
+    def start(self, *argv):
+        log = open(self.directory / f"{pathlib.Path(argv[0]).name}.log", "ab")
+        child = subprocess.Popen(argv, env=self.env, cwd=self.home, stdout=log, stderr=log, start_new_session=True)
+        self.children.append(child)
+        return child
+
+    def run(self, *argv):
+        return subprocess.run(argv, env=self.env, check=True, capture_output=True, text=True, timeout=20).stdout
+
+    def window(self, *options):
+        """The window in front, once it is there and has the keyboard."""
+        found = wait_for(lambda: subprocess.run(["xdotool", "search", "--onlyvisible", *options], env=self.env,
+            capture_output=True, text=True).stdout.split(), f"no window {options}", 20)[-1]
+        self.run("xdotool", "windowactivate", "--sync", found)
+        wait_for(lambda: self.run("xdotool", "getwindowfocus").strip() == found, f"{options} gets no keyboard")
+        return found
+
+    def manager(self):
+        """The window manager first: a window that appears while it starts may stay hidden."""
+        if any(c.args[0] == "openbox" for c in self.children):
+            return
+        self.start("openbox")
+        wait_for(lambda: "window id" in self.run("xprop", "-root", "_NET_SUPPORTING_WM_CHECK"), "no window manager", 20)
+
+    def terminal(self, command="cat", *options):
+        """xterm with a command that reads what is typed."""
+        self.manager()
+        self.start("xterm", "-fa", "Noto Sans Mono CJK JP", "-fs", "11", "-geometry", "80x24+40+40", *options, "-e", "sh", "-c", command)
+        return self.window("--class", "xterm")
+
+    def stop(self):
+        for child in reversed(self.children):
+            if child.poll() is None:
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        if self.server.poll() is None:
+            self.server.send_signal(signal.SIGCONT)
+            self.server.kill()
+        self.server.wait()
+
+
+class Driver:
+    def __init__(self, desk, mark=MARK, window_mib=32, env=None):
+        self.log_path = desk.directory / "desktop.log"
+        self.process = subprocess.Popen([DRIVER, DESKTOP, str(window_mib), *mark], env=desk.env | (env or {}), text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=open(self.log_path, "ab"), bufsize=1)
+        self.first = self.answer()
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        assert line, "the driver died"
+        answer = json.loads(line)
+        assert "error" not in answer, answer
+        return answer
+
+    def __call__(self, *words):
+        self.process.stdin.write(" ".join(map(str, words)) + "\n")
+        return self.answer()
+
+    def key(self, usage, keysym=0):
+        self("key", usage, keysym, 1)
+        self("key", usage, keysym, 0)
+
+    def type(self, text):
+        for c in text:
+            self.key(USAGE[c])
+            self("wait", 10)
+
+    def settled(self, quiet_ms=250, limit_ms=8000):
+        self("settle", quiet_ms, limit_ms)
+
+    def same(self):
+        """The client's picture is the display with the watermark, once both stand still."""
+        self.settled()
+        return self("compare")["differ"] == 0
+
+    def message(self, kind, payload):
+        self("raw", (bytes([kind]) + len(payload).to_bytes(3, "big") + payload).hex())
+
+    def gone(self, timeout_s=8):
+        return wait_for(lambda: (s := self("stats"))["exited"] and s, "engawa-desktop goes on", timeout_s)
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.stdin.close()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def start(tmp_path):
+    """start(Desk or Driver, arguments): stopped after the test, the last first."""
+    started = []
+
+    def start(kind, *args, **options):
+        started.append(kind(*([tmp_path] if kind is Desk else []), *args, **options))
+        return started[-1]
+
+    yield start
+    for one in reversed(started):
+        one.stop()
+
+
+@pytest.fixture
+def desk(start):
+    return start(Desk)
+
+
+# ---- pictures ----
+
+
+def test_picture_is_the_display_with_the_mark(start, desk):
+    desk.terminal("cat")
+    d = start(Driver, desk)
+    assert d.first["ready"] and d.same()
+    d.type("hello\nworld\n")
+    assert d.same()
+    desk.start("mousepad")
+    desk.window("--class", "mousepad")
+    assert d.same()
+    desk.start("xterm", "-e", "sh", "-c", "seq 1 3000; sleep 60")
+    d("wait", 1500)
+    assert d.same()
+    desk.run("xdotool", "search", "--class", "mousepad", "windowmove", "300", "200")
+    assert d.same()
+    assert not d("stats")["broken"]
+
+
+def test_mark_is_there_and_faint(start, desk, tmp_path):
+    from PIL import Image, ImageChops
+    desk.terminal("cat")
+    d = start(Driver, desk)
+    bare = start(Driver, desk, mark=[])
+    d.settled(), bare.settled()
+    d("save", tmp_path / "marked.ppm"), bare("save", tmp_path / "bare.ppm")
+    marked, plain = Image.open(tmp_path / "marked.ppm"), Image.open(tmp_path / "bare.ppm")
+    difference = ImageChops.difference(marked, plain).convert("L").point(lambda v: 255 if v else 0)
+    share = difference.histogram()[255] / (marked.width * marked.height)
+    assert 0.01 < share <= 0.021
+    # wherever one photographs, some of it is seen
+    for x in range(0, marked.width - 400, 100):
+        for y in range(0, marked.height - 250, 100):
+            assert difference.crop((x, y, x + 400, y + 250)).getbbox()
+
+
+def test_nothing_moves_nothing_is_sent(start, desk):
+    desk.terminal("sleep 60")
+    d = start(Driver, desk)
+    d.settled(500)
+    before = d("stats")
+    d("wait", 4000)
+    after = d("stats")
+    assert after["bytes"] == before["bytes"]
+    assert after["cpu_ms"] - before["cpu_ms"] <= 10
+
+
+def test_without_shared_memory(start):
+    desk = start(Desk, "1024x768x24", "-extension", "MIT-SHM")
+    desk.terminal("cat")
+    d = start(Driver, desk)
+    d.type("abc\n")
+    assert d.same() and "shm=0" in d.log()
+
+
+def test_two_pictures_unacknowledged(start, desk):
+    desk.terminal("while :; do date +%N; sleep 0.02; done")
+    d = start(Driver, desk)
+    d.settled(100, 1000)
+    d("ack", 0)
+    d("wait", 300)
+    before = d("stats")
+    d("wait", 1000)
+    after = d("stats")
+    assert after["pictures"] - before["pictures"] == 0 and after["open"] == 2
+    assert after["cpu_ms"] - before["cpu_ms"] < 300
+    d("ack", 1)
+    d("wait", 500)
+    assert d("stats")["pictures"] > after["pictures"] + 5
+
+
+def test_slow_agent_gets_newest_picture(start, desk):
+    desk.terminal("i=0; while [ $i -lt 200 ]; do seq $i $((i+50)); i=$((i+1)); sleep 0.01; done; sleep 60")
+    d = start(Driver, desk)
+    d("read", 0)
+    d("wait", 4000)
+    held = d("stats")["peak_kib"]
+    d("read", 1)
+    assert d.same() and not d("stats")["broken"]
+    assert d("stats")["peak_kib"] - held < 8000
+
+
+def test_memory(start):
+    desk = start(Desk, "1920x1080x24")
+    desk.terminal("while :; do head -c 3000 /dev/urandom | base64; done")
+    d = start(Driver, desk)
+    d("wait", 8000)
+    stats = d("stats")
+    assert stats["bytes"] > 5_000_000 and stats["peak_kib"] < 80 * 1024
+
+
+def test_cursor(start, desk):
+    desk.terminal("cat")
+    d = start(Driver, desk)
+    d("pointer", 300, 200, 0)
+    d("wait", 300)
+    in_text = d("stats")["cursor"]
+    d("pointer", 1200, 700, 0)
+    d("wait", 300)
+    outside = d("stats")["cursor"]
+    assert in_text != outside and 0 < in_text[0] <= 96 and 0 < outside[0] <= 96
+
+
+# ---- layouts ----
+
+
+def mode(desk, width, height):
+    name = f"{width}x{height}"
+    desk.run("xrandr", "--newmode", name, "60", str(width), *[str(width + i) for i in (8, 16, 24)], str(height),
+        *[str(height + i) for i in (1, 2, 3)])
+    desk.run("xrandr", "--addmode", "screen", name)
+    return lambda: desk.run("xrandr", "--output", "screen", "--mode", name)
+
+
+def test_resize(start, desk):
+    small, odd = mode(desk, 1024, 768), mode(desk, 801, 603)
+    desk.terminal("while :; do date; sleep 0.03; done")
+    d = start(Driver, desk)
+    d("wait", 300)
+    for change in small, odd, lambda: desk.run("xrandr", "--output", "screen", "--mode", "1280x800"), small:
+        change()
+        d("wait", 300)
+    stats = d("stats")
+    assert stats["layouts"] == 5 and not stats["broken"] and not stats["end"]
+    desk.children[-1].kill()
+    assert d.same() and d("compare")["width"] == 1024
+
+
+def test_pointer_stays_inside(start, desk):
+    d = start(Driver, desk)
+    d("pointer", 70000, 4000000000, 0)
+    d("wait", 100)
+    keys = d("keys")
+    assert (keys["x"], keys["y"]) == (1279, 799)
+
+
+# ---- input ----
+
+
+def typed(desk, name="typed"):
+    return (desk.home / name).read_text() if (desk.home / name).exists() else ""
+
+
+def test_keys_arrive(start, desk):
+    desk.terminal("cat >typed")
+    d = start(Driver, desk)
+    d.type("the quick brown fox 0123456789\n")
+    d("key", SHIFT, 0, 1)
+    d.type("abc1")
+    d("key", SHIFT, 0, 0)
+    d.key(RETURN)
+    wait_for(lambda: typed(desk) == "the quick brown fox 0123456789\nABC!\n", typed(desk))
+
+
+def test_keys_by_keysym(start, desk):
+    """Keyboards on a glass tell no physical key."""
+    desk.terminal("cat >typed")
+    d = start(Driver, desk)
+    for c in "aZ?9é漢":
+        d.key(0, ord(c) if ord(c) < 256 else 0x1000000 | ord(c))
+        d("wait", 60)
+    d.key(0, 0xFF0D)
+    wait_for(lambda: typed(desk) == "aZ?9é漢\n", typed(desk))
+
+
+def test_japanese_keyboard(start, desk):
+    """Keys that only a JIS keyboard has, at their places."""
+    desk.run("setxkbmap", "-layout", "jp", "-model", "jp106")
+    desk.terminal("cat")
+    d = start(Driver, desk)
+    for usage, name in (0x87, "backslash"), (0x88, "Hiragana_Katakana"), (0x89, "yen|backslash"), (0x8A, "Henkan_Mode|Henkan"), \
+            (0x8B, "Muhenkan"), (0x35, "Zenkaku_Hankaku"):
+        d("key", usage, 0, 1)
+        d("wait", 30)
+        [code] = d("keys")["keys"]
+        d("key", usage, 0, 0)
+        d("wait", 30)
+        table = desk.run("xmodmap", "-pke")
+        assert re.search(rf"^keycode +{code} = ({name})\b", table, re.M), (hex(usage), code)
+
+
+def test_japanese_text(start, desk):
+    desk.terminal("cat >typed")
+    d = start(Driver, desk)
+    lines = ["縁側で漢字かな交じり", "市役所の総務課です。", "Straße, naïve ¥100", "(A+b)*{C}~\\|\"'"]
+    for line in lines:
+        d("text", line)
+        d.key(RETURN)
+    want = "".join(line + "\n" for line in lines)
+    wait_for(lambda: typed(desk) == want or len(typed(desk)) > len(want), typed(desk), 20)
+    assert typed(desk) == want
+
+
+def test_japanese_text_into_gtk(start, desk):
+    desk.manager()
+    (desk.home / "note.txt").write_text("")
+    desk.start("mousepad", "note.txt")
+    desk.window("--class", "mousepad")
+    d = start(Driver, desk)
+    d("text", "議事録:縁側を試す。")
+    d("text", "了解 ok")
+    d("wait", 4000)
+    d("key", CTRL, 0, 1)
+    d.key(USAGE["s"])
+    d("key", CTRL, 0, 0)
+    wait_for(lambda: typed(desk, "note.txt").strip(), "not saved")
+    assert typed(desk, "note.txt").strip() == "議事録:縁側を試す。了解 ok"
+
+
+def test_buttons_and_wheel(start, desk):
+    desk.manager()
+    desk.start("xev", "-geometry", "600x400+100+100", "-event", "button")
+    desk.window("--name", "Event Tester")
+    d = start(Driver, desk)
+    d("pointer", 300, 300, 0)
+    for button in range(1, 10):
+        d("pointer", 300, 300, 1 << (button - 1))
+        d("pointer", 300, 300, 0)
+        d("wait", 30)
+    seen = lambda: re.findall(r"button (\d)", (desk.directory / "xev.log").read_text())
+    wait_for(lambda: len(seen()) >= 18, "buttons")
+    assert seen() == [str(b) for b in range(1, 10) for _ in (0, 1)]
+
+
+def test_human_rates(start, desk):
+    """A thousand keys at once are slowed down, not lost, and order stays."""
+    desk.terminal("cat >typed")
+    d = start(Driver, desk)
+    d("wait", 300)
+    begin = time.monotonic()
+    text = "abcdefghij" * 10
+    for c in text:
+        d.key(USAGE[c])
+    d.key(RETURN)
+    wait_for(lambda: typed(desk) == text + "\n", "typed", 15)
+    # 40 at once, then 30 a second
+    assert time.monotonic() - begin > (len(text) - 40) / 30 - 0.3
+    assert "desktop.input_limited" in d.log()
+
+
+def test_flood_of_input(start, desk):
+    desk.terminal("cat")
+    d = start(Driver, desk)
+    d("wait", 300)
+    many = b"".join(bytes([POINTER, 0, 0, 4, 8, i % 100, 16, i % 90]) for i in range(1000))
+    for _ in range(20):
+        d("raw", many.hex())
+        d("wait", 5)
+    stats = d("stats")
+    assert not stats["exited"] and not stats["end"]
+
+
+# ---- nothing stays held ----
+
+
+def hold(d):
+    for usage in SHIFT, USAGE["a"], USAGE["q"]:
+        d("key", usage, 0, 1)
+    d("pointer", 600, 400, 0b10000001)
+    d("wait", 200)
+    held = d("keys")
+    assert len(held["keys"]) == 3 and held["mask"] & 0x1F00
+
+
+def released(d):
+    keys = d("keys")
+    return keys["keys"] == [] and keys["mask"] & 0x1FFF == 0
+
+
+def test_released_when_the_agent_goes(start, desk):
+    desk.terminal("cat")
+    d = start(Driver, desk)
+    hold(d)
+    d("close")
+    assert d.gone()["status"] == 0
+    assert released(d)
+
+
+def test_released_on_sigterm(start, desk):
+    desk.terminal("cat")
+    d = start(Driver, desk)
+    hold(d)
+    d("signal", signal.SIGTERM)
+    assert d.gone()["status"] == 0
+    assert released(d)
+
+
+def test_released_by_the_next_one_after_a_kill(start, desk):
+    desk.terminal("cat")
+    d = start(Driver, desk)
+    hold(d)
+    d("signal", signal.SIGKILL)
+    d.gone()
+    assert not released(d)
+    assert start(Driver, desk).first["ready"]
+    assert released(d)
+
+
+def test_spare_keys_are_given_back(start, desk):
+    before = desk.run("xmodmap", "-pke")
+    desk.terminal("cat")
+    d = start(Driver, desk)
+    d("text", "漢字縁側")
+    d("wait", 1500)
+    assert desk.run("xmodmap", "-pke") != before
+    d("close")
+    d.gone()
+    assert desk.run("xmodmap", "-pke") == before
+
+
+def test_no_way_to_another_console(start, desk):
+    d = start(Driver, desk)
+    for modifier in CTRL, ALT:
+        d("key", modifier, 0, 1)
+    d("key", F1, 0, 1)
+    d("wait", 100)
+    assert len(d("keys")["keys"]) == 2
+
+
+# ---- refusals ----
+
+
+@pytest.mark.parametrize("options", [("1024x768x16",), ("1024x768x24", "-extension", "DAMAGE"), ("1024x768x24", "-extension", "XTEST"),
+    ("1024x768x24", "-extension", "RANDR"), ("1024x768x24", "-extension", "XFIXES"), ("1024x768x8",)])
+def test_display_that_cannot(start, options):
+    d = start(Driver, start(Desk, *options))
+    assert d.first["failed"] == DESKTOP_FAILED and not d.first["ready"]
+    assert d.gone()["status"] != 0 and "desktop.display_refused" in d.log()
+
+
+def test_no_display(start, desk):
+    desk.env["DISPLAY"] = ":987"
+    d = start(Driver, desk)
+    assert d.first["failed"] == DESKTOP_FAILED
+
+
+def test_authorization(start, tmp_path):
+    cookie = bytes(range(16))
+    entry = lambda *parts: b"".join(struct.pack(">H", len(p)) + p for p in parts)
+    (tmp_path / "auth").write_bytes(struct.pack(">H", 0xFFFF) + entry(b"", b"", b"MIT-MAGIC-COOKIE-1", cookie))
+    desk = start(Desk, "640x480x24", "-auth", str(tmp_path / "auth"))
+    desk.env["XAUTHORITY"] = str(tmp_path / "auth")
+    assert start(Driver, desk).first["failed"] == DESKTOP_FAILED
+    assert start(Driver, desk, env={"DESKTOP_COOKIE": bytes(16).hex()}).first["failed"] == DESKTOP_FAILED
+    d = start(Driver, desk, env={"DESKTOP_COOKIE": cookie.hex()})
+    assert d.first["ready"] and d.same()
+    assert cookie.hex() not in d.log()
+
+
+def test_window_not_offered(start, desk):
+    assert start(Driver, desk, window_mib=0).first["failed"]
+
+
+@pytest.mark.parametrize("kind,payload", [(0, b""), (16, b""), (PING, b""), (128, b""), (255, b"x" * 100), (KEY, b"\xff"),
+    (KEY, bytes([8, 0xFF, 0xFF, 0xFF, 0xFF, 15])), (KEY, bytes([16, 0xFF, 0xFF, 0xFF, 0xFF, 15])), (POINTER, bytes([24, 0x80, 4])),
+    (TEXT, b"\n\x04\xff\xfeab"), (TEXT, b"\n\x31" + b"a" * 49), (ACK, bytes([8, 100])), (ACK, b""), (ACK, b"\x08\x01\x08")])
+def test_bad_messages_end_it(start, desk, kind, payload):
+    d = start(Driver, desk)
+    d.settled(100, 2000)
+    d.message(kind, payload)
+    d("wait", 300)
+    stats = d.gone()
+    assert stats["end"] == PROTOCOL and os.WIFEXITED(stats["status"])
+
+
+def test_bad_start(start, desk):
+    """No rights are needed, and none are held, when the first message is wrong."""
+    for first in b"\x80\xff\xff\xff", b"\x00\x00\x00\x00", b"\x80\x00\x00\x01\xff", b"\x80\x00\x00\x10abc":
+        ours, theirs = socket.socketpair()
+        ours.sendall(first)
+        ours.shutdown(socket.SHUT_WR)
+        run = subprocess.Popen([DESKTOP], stderr=subprocess.DEVNULL, close_fds=False,
+            preexec_fn=lambda: (os.dup2(theirs.fileno(), 3), os.close(4) if theirs.fileno() != 4 else None))
+        theirs.close()
+        assert run.wait(10) == 1
+        ours.close()
+
+
+def test_sandbox(start, desk):
+    d = start(Driver, desk)
+    status = pathlib.Path(f"/proc/{d.first['pid']}/status").read_text()
+    assert re.search(r"^NoNewPrivs:\s1$", status, re.M) and re.search(r"^Seccomp:\s2$", status, re.M)
+    assert re.search(r"^Threads:\s1$", status, re.M)
+    if os.geteuid() == 0:
+        assert not re.search(r"^Uid:\s0", status, re.M)
+    descriptors = {os.readlink(f.path) for f in os.scandir(f"/proc/{d.first['pid']}/fd")}
+    assert all(t.startswith(("socket:", "pipe:", "/dev/null")) or t.endswith("desktop.log") for t in descriptors), descriptors
+
+
+# ---- displays that die and hang ----
+
+
+def test_display_dies(start, desk):
+    desk.terminal("cat")
+    d = start(Driver, desk)
+    d.settled()
+    desk.server.kill()
+    d("wait", 500)
+    stats = d.gone()
+    assert stats["end"] == DESKTOP_FAILED and os.WIFEXITED(stats["status"])
+
+
+def test_display_hangs_and_the_agent_goes(start, desk):
+    desk.terminal("while :; do date +%N; sleep 0.02; done")
+    d = start(Driver, desk)
+    d("wait", 500)
+    desk.server.send_signal(signal.SIGSTOP)
+    d("wait", 300)
+    begin = time.monotonic()
+    d("close")
+    d.gone()
+    assert time.monotonic() - begin < 5
+
+
+def test_display_hangs(start, desk):
+    desk.terminal("while :; do date +%N; sleep 0.02; done")
+    d = start(Driver, desk)
+    d("wait", 500)
+    desk.server.send_signal(signal.SIGSTOP)
+    d("pointer", 10, 10, 0)
+    d("wait", 17000)
+    stats = d.gone()
+    assert stats["end"] == DESKTOP_FAILED
+
+
+def test_display_pauses(start, desk):
+    desk.terminal("while :; do date +%N; sleep 0.02; done")
+    d = start(Driver, desk)
+    d("wait", 500)
+    desk.server.send_signal(signal.SIGSTOP)
+    d("wait", 2000)
+    desk.server.send_signal(signal.SIGCONT)
+    before = d("stats")["pictures"]
+    d("wait", 800)
+    assert d("stats")["pictures"] > before + 10
