@@ -83,7 +83,7 @@ class Chromium(Program):
             raise Failed(f"{on}.{call}{args}: {answer['error']}")
         return answer["value"]
 
-    def wait(self, selector, timeout_ms=15000):
+    def wait(self, selector, timeout_ms=30000):
         """Until it is on the page."""
         try:
             self.page.waitForSelector(selector, {"timeout": timeout_ms})

@@ -24,7 +24,7 @@ const own = {
 		await context?.close();
 		context = await browser.newContext({ locale: "ja-JP", ...options });
 		page = await context.newPage();
-		page.setDefaultTimeout(15_000);
+		page.setDefaultTimeout(30_000);
 		consoleLines = [];
 		page.on("console", (line) => consoleLines.push(`${line.type()}: ${line.text()}`));
 		page.on("pageerror", (error) => consoleLines.push(`error: ${error.stack}`));
