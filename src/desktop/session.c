@@ -383,10 +383,9 @@ send_pieces(struct session *s)
 	return 0;
 }
 
-/* Advances by what has arrived. *ret_wait: milliseconds until time alone allows more, or
- * PACE_NEVER. */
+/* Advances by what has arrived. */
 static int
-run_picture(struct session *s, struct mono now, int *ret_wait)
+continue_picture(struct session *s)
 {
 	int r = capture_collect(&s->capture);
 	if (r == 1) {
@@ -396,19 +395,26 @@ run_picture(struct session *s, struct mono now, int *ret_wait)
 	} else if (r == -EAGAIN) {
 		r = refused(s);
 	}
-	if (r == 0)
-		r = send_pieces(s);
-	if (r == 0 && s->state == IDLE && s->resized && !capture_busy(&s->capture))
+	return r < 0 ? r : send_pieces(s);
+}
+
+/* *ret_wait: milliseconds until time alone allows the next picture. Everything else that it waits
+ * for wakes the loop. */
+static int
+start_picture(struct session *s, struct mono now, int *ret_wait)
+{
+	int r = 0;
+	if (s->state != IDLE || capture_busy(&s->capture))
+		return 0;
+	if (s->resized)
 		r = tell_resize(s);
-	*ret_wait = PACE_NEVER;
-	if (r < 0 || s->state != IDLE || s->damage.dirty_count == 0 || link_queued(&s->link) > 0 ||
-		capture_busy(&s->capture))
+	if (r < 0 || s->damage.dirty_count == 0 || link_queued(&s->link) > 0)
 		return r;
-	*ret_wait = pace_wait_ms(&s->pace, now);
-	if (*ret_wait == 0) {
+	int wait = pace_wait_ms(&s->pace, now);
+	if (wait == 0)
 		start_capture(s, now);
-		*ret_wait = PACE_NEVER;
-	}
+	else
+		*ret_wait = wait;
 	return 0;
 }
 
@@ -427,25 +433,25 @@ send_cursor(struct session *s)
 }
 
 static int
-run_cursor(struct session *s, struct mono now, int *ret_wait)
+continue_cursor(struct session *s)
 {
 	int r = capture_cursor_collect(&s->capture, &s->cursor);
-	if (r == 1)
-		r = send_cursor(s);
-	if (r < 0 && r != -EAGAIN)
-		return r;
-	*ret_wait = -1;
+	return r == 1 ? send_cursor(s) : 0;
+}
+
+static void
+start_cursor(struct session *s, struct mono now, int *ret_wait)
+{
 	if (!s->cursor_stale || capture_busy(&s->capture) || link_queued(&s->link) > 0)
-		return 0;
+		return;
 	if (mono_before(now, s->cursor_next)) {
 		*ret_wait = (int)mono_diff_ms(now, s->cursor_next) + 1;
-		return 0;
+		return;
 	}
 	capture_cursor_start(&s->capture);
 	s->cursor_stale = 0;
 	s->cursor_next = mono_add_ms(now, CURSOR_INTERVAL_MS);
 	s->asked = now;
-	return 0;
 }
 
 /* ---- the loop ---- */
@@ -464,11 +470,17 @@ run_once(struct session *s, struct mono now, int *ret_wait)
 	int r = read_display(s);
 	if (r == 0)
 		r = run_agent(s, now, &input_wait);
+	/* first collect everything that has come, then ask anew: the rule of one question at a time
+	 * lets nothing be forgotten. The cursor, which is rarer, goes first. */
 	capture_arrived(&s->capture);
 	if (r == 0)
-		r = run_picture(s, now, &picture_wait);
+		r = continue_cursor(s);
 	if (r == 0)
-		r = run_cursor(s, now, &cursor_wait);
+		r = continue_picture(s);
+	if (r == 0) {
+		start_cursor(s, now, &cursor_wait);
+		r = start_picture(s, now, &picture_wait);
+	}
 	if (r == 0 && hangs(s, now)) {
 		LOG(ERROR, "desktop.display_hangs");
 		r = -ERR_DESKTOP_FAILED;
