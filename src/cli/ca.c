@@ -89,35 +89,73 @@ prepare(const struct settings *s, const char *const *files)
 	return file ? fail(-EEXIST, s, file) : 0;
 }
 
+/* What one command makes: all of it, or nothing. */
+struct batch {
+	const struct settings *settings;
+	const char *made[6];
+	size_t count;
+	const char *at; /* the file that is being made */
+	int r;          /* first failure; after it every step does nothing */
+};
+
+/* Path of the next file; 0 when there was a failure or the object to save could not be made. */
 static int
-save_key(const struct settings *s, const char *file, struct evp_pkey_st *key)
+begin(struct batch *b, const char *file, const void *object, char path[static PATH_BYTES])
 {
-	char path[PATH_BYTES];
-	int r = key ? path_of(path, s, file) : -ERR_CRYPTO;
-	return r < 0 ? r : sign_key_save(key, path);
+	if (b->r < 0)
+		return 0;
+	b->at = file;
+	b->r = object ? path_of(path, b->settings, file) : -ERR_CRYPTO;
+	return b->r == 0;
 }
 
-static int
-save_cert(const struct settings *s, const char *file, struct x509_st *cert)
+static void
+end(struct batch *b, int r)
 {
-	char path[PATH_BYTES];
-	int r = cert ? path_of(path, s, file) : -ERR_CRYPTO;
-	return r < 0 ? r : cert_save(cert, path);
+	b->r = r;
+	if (r == 0)
+		b->made[b->count++] = b->at;
 }
 
-static int
-save_mail_key(const struct settings *s)
+static void
+save_key(struct batch *b, const char *file, struct evp_pkey_st *key)
+{
+	char path[PATH_BYTES];
+	if (begin(b, file, key, path))
+		end(b, sign_key_save(key, path));
+}
+
+static void
+save_cert(struct batch *b, const char *file, struct x509_st *cert)
+{
+	char path[PATH_BYTES];
+	if (begin(b, file, cert, path))
+		end(b, cert_save(cert, path));
+}
+
+static void
+save_mail_key(struct batch *b, const char *file)
 {
 	struct noise_keypair pair;
 	char path[PATH_BYTES];
-	int r = path_of(path, s, "mail.key");
-	if (r == 0)
-		r = noise_keypair_generate(&pair);
-	if (r < 0)
-		return r;
-	r = seal_key_save(pair.secret, path);
+	int r = noise_keypair_generate(&pair);
+	if (begin(b, file, r == 0 ? &pair : NULL, path))
+		end(b, seal_key_save(pair.secret, path));
 	mem_wipe(&pair, sizeof pair);
-	return r;
+}
+
+/* After a failure the files of this run go away again, so that the next one does not stumble over
+ * them. */
+static int
+finish(struct batch *b)
+{
+	char path[PATH_BYTES];
+	if (b->r == 0)
+		return 0;
+	while (b->count > 0)
+		if (path_of(path, b->settings, b->made[--b->count]) == 0)
+			unlink(path);
+	return fail(b->r, b->settings, b->at);
 }
 
 static int
@@ -125,7 +163,8 @@ init(const struct settings *s)
 {
 	static const char *const files[] = {
 		"root.key", "root.pem", "issuer.key", "issuer.pem", "ticket.key", "mail.key", NULL};
-	if (!*s->name || strlen(s->name) > NAME_MAX_BYTES || !str_printable(s->name))
+	struct batch batch = {.settings = s};
+	if (!*s->name || strlen(s->name) > NAME_MAX_BYTES)
 		return command_fail(ERR_SETTING, "--name");
 	if (prepare(s, files) != 0)
 		return 1;
@@ -135,26 +174,18 @@ init(const struct settings *s)
 	struct x509_st *root = root_key ? cert_root(root_key, s->name) : NULL;
 	struct x509_st *issuer =
 		root && issuer_key ? cert_issuer(root_key, root, issuer_key, ISSUER_DAYS) : NULL;
-	const char *at = files[0];
-	int r = save_key(s, at, root_key);
-	if (r == 0)
-		r = save_cert(s, at = files[1], root);
-	if (r == 0)
-		r = save_key(s, at = files[2], issuer_key);
-	if (r == 0)
-		r = save_cert(s, at = files[3], issuer);
-	if (r == 0)
-		r = save_key(s, at = files[4], ticket_key);
-	if (r == 0) {
-		at = files[5];
-		r = save_mail_key(s);
-	}
+	save_key(&batch, files[0], root_key);
+	save_cert(&batch, files[1], root);
+	save_key(&batch, files[2], issuer_key);
+	save_cert(&batch, files[3], issuer);
+	save_key(&batch, files[4], ticket_key);
+	save_mail_key(&batch, files[5]);
 	cert_free(issuer);
 	cert_free(root);
 	sign_key_free(ticket_key);
 	sign_key_free(issuer_key);
 	sign_key_free(root_key);
-	return r < 0 ? fail(r, s, at) : 0;
+	return finish(&batch);
 }
 
 static int
@@ -162,6 +193,7 @@ page(const struct settings *s)
 {
 	static const char *const files[] = {"page-ca.pem", "page.pem", "page.key", NULL};
 	const char *hosts[17] = {NULL};
+	struct batch batch = {.settings = s};
 	if (s->hosts.count == 0 || s->hosts.count >= sizeof hosts / sizeof hosts[0])
 		return command_fail(ERR_SETTING, "--host");
 	for (size_t i = 0; i < s->hosts.count; i++)
@@ -174,17 +206,14 @@ page(const struct settings *s)
 	struct evp_pkey_st *key = sign_key_generate();
 	struct x509_st *ca = ca_key ? cert_root(ca_key, "Engawa page (local)") : NULL;
 	struct x509_st *cert = ca && key ? cert_issue(ca_key, ca, key, &request) : NULL;
-	const char *at = files[0];
-	int r = save_cert(s, at, ca);
-	if (r == 0)
-		r = save_key(s, at = files[2], key);
-	if (r == 0)
-		r = save_cert(s, at = files[1], cert);
+	save_cert(&batch, files[0], ca);
+	save_cert(&batch, files[1], cert);
+	save_key(&batch, files[2], key);
 	cert_free(cert);
 	cert_free(ca);
 	sign_key_free(key);
 	sign_key_free(ca_key);
-	return r < 0 ? fail(r, s, at) : 0;
+	return finish(&batch);
 }
 
 static void
