@@ -9,17 +9,11 @@
 #include "gate/worker.h"
 #include "link.pb.h"
 
-/* Asked: the controller answers, or request_refuse does. */
-static int
-asked(struct worker *w, struct leg *l, enum request_kind kind, int r)
+static void
+wait_for_controller(struct worker *w, struct leg *l)
 {
-	if (l->state >= LEG_CLOSING)
-		return 0;
 	l->state = LEG_ASKING;
 	leg_deadline(w, l, w->settings.controller_s + LINGER_S);
-	if (r < 0)
-		request_refuse(w, l, kind, NULL, r);
-	return 0;
 }
 
 int
@@ -33,12 +27,15 @@ client_on_ask(struct worker *w, struct leg *l, const uint8_t *payload, size_t le
 		limit_bite(&w->limits, LIMIT_ASKS, &l->address);
 		return -ERR_LIMIT;
 	}
+	wait_for_controller(w, l);
 	address_text(&l->address, msg.address);
-	r = link_up(w) ? request_new(w, l, REQUEST_ASK, NULL, &msg.request) : -ERR_NO_CONTROLLER;
-	if (r == 0)
-		r = link_send(w, engawa_LinkType_LINK_ASK, engawa_LinkAsk_fields, &msg);
+	r = request_new(w, l, REQUEST_ASK, NULL, &msg.request);
+	if (r < 0)
+		request_refuse(w, l, REQUEST_ASK, NULL, r);
+	else
+		link_send(w, engawa_LinkType_LINK_ASK, engawa_LinkAsk_fields, &msg);
 	mem_wipe(&msg, sizeof msg); /* the terminal ID */
-	return asked(w, l, REQUEST_ASK, r);
+	return 0;
 }
 
 int
@@ -48,12 +45,15 @@ client_on_enrol(struct worker *w, struct leg *l, const uint8_t *payload, size_t 
 	int r = frame_decode(engawa_Enrol_fields, &msg.enrol, payload, len);
 	if (r < 0)
 		return r;
+	wait_for_controller(w, l);
 	address_text(&l->address, msg.address);
-	r = link_up(w) ? request_new(w, l, REQUEST_ENROL, NULL, &msg.request) : -ERR_NO_CONTROLLER;
-	if (r == 0)
-		r = link_send(w, engawa_LinkType_LINK_ENROL, engawa_LinkEnrol_fields, &msg);
+	r = request_new(w, l, REQUEST_ENROL, NULL, &msg.request);
+	if (r < 0)
+		request_refuse(w, l, REQUEST_ENROL, NULL, r);
+	else
+		link_send(w, engawa_LinkType_LINK_ENROL, engawa_LinkEnrol_fields, &msg);
 	mem_wipe(&msg, sizeof msg); /* the enrolment code */
-	return asked(w, l, REQUEST_ENROL, r);
+	return 0;
 }
 
 static int

@@ -85,7 +85,8 @@ struct leg {
 	uint32_t build;  /* as the peer's Hello says */
 	wheel_tick opened, heard, pinged;
 	uint8_t kind, state, role; /* enum leg_kind, enum leg_state, engawa_Role or ORDER_LINK */
-	uint8_t asks;
+	uint8_t asks;              /* tickets asked for, ever */
+	uint8_t waiting;           /* requests that are open at the controller */
 	uint8_t can_read : 1, can_write : 1, in_run : 1, is_half_open : 1, is_ws : 1;
 	uint8_t greeted : 1;   /* our Hello is out */
 	uint8_t announced : 1; /* the controller knows of this agent */

@@ -247,11 +247,10 @@ presence_on_send_code(struct worker *w, struct leg *l, const uint8_t *payload, s
 		return -ERR_PROTOCOL;
 	const uint8_t *id = msg.send_code.session_id.bytes;
 	memcpy(msg.agent_id.bytes, l->agent.id, 16);
-	r = link_up(w) ? request_new(w, l, REQUEST_SEND_CODE, id, &msg.request)
-		       : -ERR_NO_CONTROLLER;
-	if (r == 0)
-		r = link_send(w, engawa_LinkType_LINK_SEND_CODE, engawa_LinkSendCode_fields, &msg);
-	if (r < 0 && l->state == LEG_READY)
+	r = request_new(w, l, REQUEST_SEND_CODE, id, &msg.request);
+	if (r < 0)
 		request_refuse(w, l, REQUEST_SEND_CODE, id, r);
+	else
+		link_send(w, engawa_LinkType_LINK_SEND_CODE, engawa_LinkSendCode_fields, &msg);
 	return 0;
 }

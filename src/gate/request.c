@@ -24,7 +24,9 @@ request_new(struct worker *w, struct leg *l, enum request_kind kind, const uint8
 	uint64_t *ret_number)
 {
 	struct requests *q = &w->requests;
-	if (q->next - q->first >= LIMIT_REQUESTS_MAX) {
+	if (!link_up(w))
+		return -ERR_NO_CONTROLLER;
+	if (l->waiting >= REQUESTS_OF_ONE || q->next - q->first >= LIMIT_REQUESTS_MAX) {
 		limit_bite(&w->limits, LIMIT_REQUESTS, &l->address);
 		return -ERR_LIMIT;
 	}
@@ -36,6 +38,7 @@ request_new(struct worker *w, struct leg *l, enum request_kind kind, const uint8
 		.open = 1};
 	if (session_id)
 		memcpy(r->session_id, session_id, sizeof r->session_id);
+	l->waiting++;
 	*ret_number = q->next++;
 	return 0;
 }
@@ -47,6 +50,17 @@ skip_closed(struct requests *q)
 		q->first++;
 }
 
+/* No longer open. Who asked, NULL when it is gone. */
+static struct leg *
+finish(struct worker *w, struct request *r)
+{
+	struct leg *l = leg_find(w, r->fd, r->serial);
+	r->open = 0;
+	if (l)
+		l->waiting--;
+	return l;
+}
+
 struct leg *
 request_take(struct worker *w, uint64_t number, enum request_kind kind)
 {
@@ -56,8 +70,7 @@ request_take(struct worker *w, uint64_t number, enum request_kind kind)
 	struct request *r = at(q, number);
 	if (!r->open || r->kind != kind)
 		return NULL;
-	r->open = 0;
-	struct leg *l = leg_find(w, r->fd, r->serial);
+	struct leg *l = finish(w, r);
 	skip_closed(q);
 	return l;
 }
@@ -91,9 +104,8 @@ refuse_first(struct worker *w, int code)
 {
 	struct requests *q = &w->requests;
 	struct request r = *at(q, q->first);
-	at(q, q->first)->open = 0;
+	struct leg *l = r.open ? finish(w, at(q, q->first)) : NULL;
 	skip_closed(q);
-	struct leg *l = r.open ? leg_find(w, r.fd, r.serial) : NULL;
 	if (l)
 		request_refuse(w, l, r.kind, r.session_id, code);
 }

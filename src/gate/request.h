@@ -9,6 +9,11 @@
 #include "gate/leg.h"
 #include "gate/limit.h"
 
+enum {
+	REQUESTS_OF_ONE =
+		8 /* open at a time for one connection: an agent logs in few people at once */
+};
+
 enum request_kind {
 	REQUEST_ASK,
 	REQUEST_ENROL,
@@ -29,7 +34,8 @@ struct requests {
 };
 
 void requests_init(struct requests *requests);
-/* *ret_number for the wire. 0 or -ERR_LIMIT. session_id NULL unless SEND_CODE. */
+/* *ret_number for the wire: to be sent next; when the link breaks at that, link_gone refuses it
+ * like all others. 0, -ERR_NO_CONTROLLER, -ERR_LIMIT. session_id NULL unless SEND_CODE. */
 int request_new(struct worker *w, struct leg *l, enum request_kind kind, const uint8_t *session_id,
 	uint64_t *ret_number);
 /* The answer came: who asked, NULL when nobody waits for it any more. */
