@@ -51,7 +51,15 @@ verify(X509_STORE_CTX *store, void *unused)
 		X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
 		return 0;
 	}
-	return X509_verify_cert(store);
+	if (X509_verify_cert(store) != 1)
+		return 0;
+	/* OpenSSL takes a certificate that names no use for any use; the organisation's authority
+	 * makes none like that */
+	if (X509_get_extended_key_usage(X509_STORE_CTX_get0_cert(store)) == UINT32_MAX) {
+		X509_STORE_CTX_set_error(store, X509_V_ERR_INVALID_PURPOSE);
+		return 0;
+	}
+	return 1;
 }
 
 /* 1 when the ClientHello offers engawa/1. The extension: u16 length of the list, then names with a
@@ -168,6 +176,8 @@ trust(SSL_CTX *ctx, X509 *const *anchors, size_t count)
 	SSL_CTX_set_cert_store(ctx, store);
 	X509_VERIFY_PARAM_set_flags(
 		SSL_CTX_get0_param(ctx), X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_X509_STRICT);
+	/* a host is in the subject alternative names or nowhere (RFC 9525) */
+	X509_VERIFY_PARAM_set_hostflags(SSL_CTX_get0_param(ctx), X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
 	SSL_CTX_set_cert_verify_callback(ctx, verify, NULL);
 	return 1;
 }
