@@ -139,7 +139,8 @@ sign_bytes(EVP_PKEY *key, const char *purpose, const void *body, size_t len,
 		 EVP_DigestSignUpdate(md, body, len) == 1 &&
 		 EVP_DigestSignFinal(md, der, &der_len) == 1;
 	EVP_MD_CTX_free(md);
-	if (!ok)
+	/* out of memory while it encodes, OpenSSL reports success and a length of (size_t)-1 */
+	if (!ok || der_len > sizeof der)
 		return -ERR_CRYPTO;
 	memcpy(ret_der, der, der_len);
 	*ret_len = der_len;
