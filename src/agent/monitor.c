@@ -340,7 +340,7 @@ on_signal(void *user, int number)
 	(void)number;
 	for (size_t i = 0; i < SESSIONS_MAX; i++)
 		if (agent->sessions[i]) {
-			session_end(agent->sessions[i], ERR_ENDED);
+			session_end(agent->sessions[i], ERR_ENDED_BY_ADMIN);
 			waiting = 1;
 		}
 	timer_start(agent->control_retry, waiting ? 1000 : 1, 0);

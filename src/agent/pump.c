@@ -70,6 +70,10 @@ end(struct pump *p, int code)
 	note.code = (uint32_t)-code;
 	note.rest = counts;
 	note.rest_len = w.len;
+	/* the client's last words, as far as they go at once */
+	if (p->side >= 0 && buf_len(&p->to_side))
+		send(p->side, buf_data(&p->to_side), buf_len(&p->to_side),
+			MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (p->conn && conn_error(p->conn)[0])
 		LOG(INFO, "pump.error", F_STR("detail", conn_error(p->conn)));
 	role_send(MSG_PUMP_ENDED, out, note_put(&note, out, sizeof out), -1);

@@ -244,6 +244,21 @@ on_ended(struct session *s, const uint8_t *payload, size_t len)
 		ending(s, code ? -(int)code : -ERR_ENDED);
 }
 
+/* The path is gone. What the client said last (that it leaves) may still be on its way to the work
+ * process, which ends now. */
+static void
+path_gone(struct session *s, int code)
+{
+	process_free(s->pump);
+	s->pump = NULL;
+	if (s->state != SESSION_WORK || !s->work) {
+		finish(s, code);
+		return;
+	}
+	s->path_code = code;
+	ending(s, 0);
+}
+
 static void
 on_pump_ended(struct session *s, const uint8_t *payload, size_t len)
 {
@@ -255,7 +270,22 @@ on_pump_ended(struct session *s, const uint8_t *payload, size_t len)
 	struct rd counts = rd_init(note.rest, note.rest_len);
 	uint64_t in = rd_u64(&counts), out = rd_u64(&counts);
 	LOG(INFO, "session.bytes", F_STR("session", s->code), F_INT("in", in), F_INT("out", out));
-	finish(s, note.code ? -(int)note.code : -ERR_CLOSED);
+	path_gone(s, note.code && note.code < 100000 ? -(int)note.code : -ERR_CLOSED);
+}
+
+/* While the last words are said all that counts is that they are out; what else was on its way no
+ * longer matters. */
+static void
+ending_message(struct session *s, enum role role, uint16_t type, const uint8_t *payload, size_t len)
+{
+	uint32_t code;
+	if (role == ROLE_PUMP && type == MSG_PUMP_ENDED)
+		on_pump_ended(s, payload, len);
+	else if (role == ROLE_WORK && type == MSG_ENDED && !s->end_code &&
+		 code_get(payload, len, &code) == 0)
+		s->end_code = code && code != ERR_CLOSED ? -(int)code
+			      : code                     ? s->path_code
+							 : -ERR_ENDED;
 }
 
 #define IN(state) (1u << SESSION_##state)
@@ -278,15 +308,16 @@ static const struct rule {
 	{ROLE_LOGIN, MSG_REPLY, IN(LOGIN), 0, MESSAGE_MAX_BYTES, on_reply},
 	{ROLE_DESKTOP, MSG_DISPLAY, IN(DESKTOP), 0, MESSAGE_MAX_BYTES, on_display},
 	{ROLE_WORK, MSG_READY, IN(DESKTOP), 0, MESSAGE_MAX_BYTES, on_ready},
-	{ROLE_WORK, MSG_ENDED, IN(DESKTOP) | IN(START) | IN(WORK) | IN(ENDING), 4, 4, on_ended},
+	{ROLE_WORK, MSG_ENDED, IN(DESKTOP) | IN(START) | IN(WORK), 4, 4, on_ended},
 };
 
 void
 session_message(
 	struct session *s, enum role role, uint16_t type, const uint8_t *payload, size_t len)
 {
-	/* what was on its way when the last words were said no longer matters, whatever it is */
-	if (s->state == SESSION_GONE || (s->state == SESSION_ENDING && type != MSG_PUMP_ENDED))
+	if (s->state == SESSION_ENDING)
+		ending_message(s, role, type, payload, len);
+	if (s->state >= SESSION_ENDING)
 		return;
 	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
 		const struct rule *rule = &rules[i];
@@ -311,7 +342,9 @@ session_process_gone(struct session *s, enum role role)
 	process_free(*slot);
 	*slot = NULL;
 	if (role == ROLE_PUMP)
-		finish(s, -ERR_CLOSED);
+		path_gone(s, -ERR_CLOSED);
+	else if (role == ROLE_WORK && s->state == SESSION_ENDING && !s->pump)
+		finish(s, s->path_code);
 	else if (role == ROLE_LOGIN && s->state != SESSION_START && s->state != SESSION_WORK &&
 		 s->state != SESSION_ENDING)
 		finish(s, -ERR_CLOSED);

@@ -63,6 +63,7 @@ struct session {
 	char code[SESSION_CODE_SIZE]; /* in the watermark, in Start and in logs: names the session
 					 for administrators */
 	int end_code;                 /* the first reason for the end */
+	int path_code; /* how the path ended, when the work process has the last word */
 };
 
 /* The ticket has been checked. Asks control for a socket. agent_session_gone comes once, from a

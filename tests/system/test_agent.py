@@ -1,0 +1,370 @@
+"""engawa-agent against the whole relay: what it lets in, what it refuses and why, and what becomes of its processes."""
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+import system
+
+
+@pytest.fixture(scope="module")
+def office(own_engawa):
+    return own_engawa
+
+
+@pytest.fixture(autouse=True)
+def clean(request):
+    """Every test begins and ends with one agent that is up, the demo's policy and no lock-out."""
+    office = request.getfixturevalue("office")
+    yield
+    if not office.agent.alive:
+        start_agent(office)
+    tool(office, "unlock")
+    tool(office, "mail", system.ADDRESS)
+    tool(office, "password", input=office.password + "\n")
+    office.sign_policy()
+    system.wait_for(office.agent_up, "the agent does not come back", 90)
+    system.wait_for(lambda: office.agent_status()["sessions"] == 0, "a session is left")
+    assert roles(office) == ["control"]
+
+
+def tool(office, *argv, **options):
+    return office.tool("engawa", "agent", *argv, "--state-directory", office.agent_dir, **options)
+
+
+def processes(office):
+    """The agent's children: role and process id."""
+    found = []
+    for status in pathlib.Path("/proc").glob("[0-9]*/status"):
+        try:
+            text = status.read_text()
+        except OSError:
+            continue
+        if f"PPid:\t{office.agent.pid}\n" in text:
+            name = re.search(r"Name:\t(.*)", text)[1]
+            found.append((name.removeprefix("engawa-"), int(status.parent.name)))
+    return found
+
+
+def roles(office):
+    return sorted(role for role, _ in processes(office))
+
+
+def pid(office, role):
+    return dict(processes(office))[role]
+
+
+def log(office, start=0):
+    return (office.log_dir / "agent.log").read_text(errors="replace")[start:]
+
+
+def log_size(office):
+    return len(log(office))
+
+
+def start(office, *actions, **options):
+    return subprocess.Popen([str(a) for a in office.connect_argv(*actions, **options)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, env=os.environ | {"LC_ALL": "C.UTF-8"})
+
+
+def start_session(office, **options):
+    """A session that is at work, for 20 seconds if nothing happens to it."""
+    mark = log_size(office)
+    client = start(office, "--for", "20s", **options)
+    system.wait_for(lambda: "session.start" in log(office, mark) or client.poll() is not None, "no session", 20)
+    assert client.poll() is None, client.communicate()
+    return client
+
+
+def result_of(client):
+    out, _ = client.communicate(timeout=20)
+    return json.loads(out)
+
+
+def start_agent(office, **options):
+    (office.agent_dir / "agent.sock").unlink(missing_ok=True)  # of one that was killed
+    office.agent.start(**options)
+    system.wait_for(office.agent_up, "the agent does not reach the gate", 90)
+
+
+def restart(office, **options):
+    office.agent.stop()
+    start_agent(office, **options)
+
+
+@pytest.fixture
+def wrong_password(office, tmp_path):
+    path = tmp_path / "wrong"
+    path.write_text("not-the-password-1\n")
+    path.chmod(0o600)
+    return path
+
+
+def test_session_is_logged_and_secrets_are_not(office):
+    mark = log_size(office)
+    seen = office.mail.count()
+    result = office.connect("--for", "1s")
+    assert result["code"] == 0, result
+    code = office.mail.next_pin(seen)
+    system.wait_for(lambda: "session.end" in log(office, mark), "no end in the log")
+    text = log(office, mark)
+    assert f"session.start session={result['session']} address=127.0.0.1" in text
+    assert re.search(rf"session.end session={result['session']} code=ENDED ", text)
+    for secret in code, f"{code[:4]} {code[4:]}", office.password, office.terminal_id, office.terminal_id.replace("-", ""):
+        assert secret not in log(office)
+
+
+def test_processes_have_no_rights(office):
+    client = start_session(office)
+    found = dict(processes(office))
+    assert sorted(found) == ["control", "desktop", "pump", "work"]  # the login process is gone
+    for role in "control", "pump", "work":
+        status = pathlib.Path(f"/proc/{found[role]}/status").read_text()
+        assert re.search(r"NoNewPrivs:\t1", status) and re.search(r"Seccomp:\t2", status)
+        if os.geteuid() == 0:
+            assert not re.search(r"Uid:\t0", status) and re.search(r"CapEff:\t0+\n", status)
+    # the work process has pipes of ours and nothing that leads to the network
+    inet = {line.split()[9] for name in ("tcp", "tcp6", "udp", "udp6") for line in pathlib.Path(f"/proc/net/{name}").read_text().splitlines()[1:]}
+    sockets = [os.readlink(fd) for fd in pathlib.Path(f"/proc/{found['work']}/fd").iterdir()]
+    assert sockets and not any(re.fullmatch(r"socket:\[(\d+)\]", s) and s[8:-1] in inet for s in sockets)
+    client.terminate()
+    assert result_of(client)["code"] == 0
+
+
+def test_no_port_is_open(office):
+    mine = {office.agent.pid, *(p for _, p in processes(office))}
+    listening = subprocess.run(["ss", "-Hlnptu"], capture_output=True, text=True, check=True).stdout
+    assert not any(f"pid={p}," in listening for p in mine)
+
+
+def test_agent_killed(office):
+    client = start_session(office)
+    children = [p for _, p in processes(office)]
+    office.agent.kill(signal.SIGKILL)
+    system.wait_for(lambda: not any(pathlib.Path(f"/proc/{p}/exe").exists() for p in children), "processes are left", 5)
+    assert result_of(client)["code"] != 0
+    start_agent(office)
+    assert office.connect("--for", "100ms")["code"] == 0
+
+
+def test_agent_stopped_says_so(office):
+    client = start_session(office)
+    office.agent.stop()
+    assert result_of(client)["name"] == "ENDED_BY_ADMIN"
+
+
+@pytest.mark.parametrize("role, name", [("desktop", "DESKTOP_FAILED"), ("work", "CLOSED"), ("pump", "CLOSED")])
+def test_process_killed(office, role, name):
+    client = start_session(office)
+    os.kill(pid(office, role), signal.SIGKILL)
+    assert result_of(client)["name"] == name
+    assert office.connect("--for", "100ms")["code"] == 0
+
+
+def test_control_killed(office):
+    client = start_session(office)
+    os.kill(pid(office, "control"), signal.SIGKILL)
+    system.wait_for(lambda: "control" in roles(office) and office.agent_up(), "control does not come back")
+    client.terminate()
+    assert result_of(client)["code"] == 0  # the session never noticed
+
+
+@pytest.mark.parametrize("role", ["work", "desktop", "pump"])
+def test_process_hangs(office, role):
+    client = start_session(office)
+    os.kill(pid(office, role), signal.SIGSTOP)
+    client.send_signal(signal.SIGTERM)
+    client.communicate(timeout=20)
+    system.wait_for(lambda: office.agent_status()["sessions"] == 0, "the session stays")
+    assert roles(office) == ["control"]
+
+
+def test_desktop_cannot_start(office):
+    conf = office.dir / "agent.conf"
+    good = conf.read_text()
+    conf.write_text(re.sub(r"DISPLAY :.*", "DISPLAY :77", good))
+    try:
+        restart(office)
+        result = office.connect("--for", "1s")
+        assert (result["code"], result["name"]) == (311, "DESKTOP_FAILED")
+    finally:
+        conf.write_text(good)
+        restart(office)
+
+
+def test_take_over(office):
+    first = start_session(office)
+    second = office.connect("--for", "1s", device="second.key")
+    assert second["code"] == 0
+    assert result_of(first)["name"] == "TAKEN_OVER"
+
+
+def test_idle(office):
+    office.sign_policy(IDLE_TIMEOUT=2)
+    begin = time.monotonic()
+    result = office.connect("--for", "15s")
+    assert result["name"] == "IDLE" and time.monotonic() - begin < 12
+    # input starts the clock again
+    assert office.connect("--wait", "1500", "--key", "a", "--wait", "1500", "--key", "b", "--wait", "500")["code"] == 0
+
+
+def test_unset(office):
+    tool(office, "mail", "--remove")
+    assert office.connect("--for", "1s")["code"] == 325
+    tool(office, "mail", "tanaka@elsewhere.example")  # not the organisation's
+    assert office.connect("--for", "1s")["code"] == 325
+    tool(office, "mail", system.ADDRESS)
+    tool(office, "password", "--remove")
+    seen = office.mail.count()
+    assert office.connect("--for", "1s")["code"] == 323
+    assert office.mail.count() == seen
+
+
+def test_policy_closes(office):
+    for change, code in [({"DISABLE_MACCHECK": None}, 328), ({"DISABLE_INSPECTION": "no"}, 326), ({"DISABLE_LIMITED_FIREWALL": None}, 1050),
+            ({"DENY_CLIENTS_APP": "yes"}, 335), ({"REQUIRE_MINIMUM_CLIENT_BUILD": 4000000}, 309),
+            ({"SERVER_ALLOWED_MAC_LIST_URL": "https://10.0.0.1/"}, 329), ({"FUTURE_PROHIBITION": "yes"}, 1015)]:
+        try:
+            office.sign_policy(**change)
+        except system.Failed:  # `engawa org policy sign` may know better than to sign this
+            continue
+        assert office.connect("--for", "1s")["code"] == code, change
+
+
+def test_attack_policy_forged_old_and_removed(office):
+    good = office.policy_file.read_text()
+    newer = re.sub(r"REVISION \d+", "REVISION 9999", good)
+    office.policy_file.write_text(newer)
+    assert office.connect("--for", "1s")["code"] == 1015
+    office.policy_file.write_text(good)
+    assert office.connect("--for", "100ms")["code"] == 0
+    office.sign_policy()
+    assert office.connect("--for", "100ms")["code"] == 0
+    office.policy_file.write_text(good)  # the one before
+    assert office.connect("--for", "1s")["code"] == 1015
+    restart(office)
+    assert office.connect("--for", "1s")["code"] == 1015
+    office.policy_file.unlink()
+    assert office.connect("--for", "1s")["code"] == 1015
+
+
+def test_attack_lockout_outlives_a_restart(office, wrong_password):
+    assert office.connect("--for", "100ms")["code"] == 0  # the owner's device is known from here on
+    office.sign_policy(AUTH_LOCKOUT_COUNT=2, AUTH_LOCKOUT_TIMEOUT=300)
+    for _ in range(3):
+        result = office.connect("--for", "1s", device="stranger.key", password_file=wrong_password)
+    assert result["code"] == 330, result
+    office.agent.kill(signal.SIGKILL)
+    start_agent(office)
+    seen = office.mail.count()
+    assert office.connect("--for", "1s", device="another.key")["code"] == 330  # all strangers
+    assert office.mail.count() == seen
+    assert office.agent_status()["strangers_locked_s"] > 200
+    assert office.connect("--for", "100ms")["code"] == 0  # and never the owner
+    tool(office, "unlock")
+    assert office.connect("--for", "100ms", device="another.key")["code"] == 0
+
+
+def test_attack_wrong_code(office):
+    result = office.connect("--for", "1s", device="stranger.key", code_command="echo 00000000")
+    assert result["code"] in (324, 330)
+
+
+def test_disk_full(office, tmp_path):
+    """Counters that cannot be written: nothing is judged."""
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "none", tmp_path]).returncode != 0:
+        pytest.skip("no mount here")
+    kept = office.agent_dir.with_name("agent-kept")
+    try:
+        office.agent.stop()
+        shutil.copytree(office.agent_dir, tmp_path / "state")
+        office.agent_dir.rename(kept)
+        office.agent_dir.symlink_to(tmp_path / "state")
+        start_agent(office)
+        (tmp_path / "full").write_bytes(b"")
+        with open(tmp_path / "full", "wb", buffering=0) as full:
+            try:
+                while True:
+                    full.write(b"x" * 4096)
+            except OSError:
+                pass
+        assert office.connect("--for", "1s")["code"] == 1027
+        (tmp_path / "full").unlink()
+        assert office.connect("--for", "100ms")["code"] == 0
+    finally:
+        office.agent.stop()
+        if kept.exists():
+            office.agent_dir.unlink(missing_ok=True)
+            kept.rename(office.agent_dir)
+        subprocess.run(["umount", tmp_path])
+    start_agent(office)
+
+
+def test_clock_before_the_certificate(office):
+    office.agent.stop()
+    with pytest.raises(system.Failed, match="outside its period of validity"):
+        start_agent(office, prefix=["faketime", "-f", "-2d"])
+
+
+@pytest.mark.parametrize("shift, code", [("+2h", 1008), ("-2m", 1009)])
+def test_clock_wrong(office, shift, code):
+    restart(office, prefix=["faketime", "-f", shift])
+    try:
+        assert office.connect("--for", "1s")["code"] in (code, 202)
+        assert {1008: "TICKET_EXPIRED", 1009: "CLOCK"}[code] in log(office)
+    finally:
+        restart(office)
+
+
+def test_gate_comes_and_goes(office):
+    client = start_session(office)
+    office.gate.stop()
+    assert result_of(client)["code"] != 0
+    system.wait_for(lambda: not office.agent_up(), "the agent does not notice")
+    assert office.agent_status()["gates"][0]["code"] != 0
+    office.start_gate()
+    system.wait_for(office.agent_up, "the agent does not come back", 90)
+    system.wait_for(lambda: office.connect("--for", "100ms")["code"] == 0, "no session any more", 60)
+
+
+def test_settings(office):
+    def fails(*argv, code, **options):
+        with pytest.raises(system.Failed, match=f"EW-{code}"):
+            tool(office, *argv, **options)
+    fails("password", input="short1A\n", code=1051)
+    fails("mail", "not an address", code=1028)
+    fails("mail", "a@b,c@d", code=1028)
+    assert office.agent_status()["password"] is True
+    if os.geteuid() == 0:
+        fails("mail", "a@b", code=1026, user="daemon")
+    for path in office.agent_dir.iterdir():
+        if path.name != "agent.sock" and path.is_file():
+            assert path.stat().st_mode & 0o077 == 0 or path.name in ("certificate", "policy"), path
+    office.agent.stop()
+    fails("status", code=1052)
+
+
+def test_enrol(office, tmp_path):
+    state = tmp_path / "state"
+
+    def enrol(code):
+        return office.tool("engawa", "agent", "enrol", "--org", office.org_file, "--code", code, "--state-directory", state)
+    with pytest.raises(system.Failed, match="EW-256"):
+        enrol("WRONG-CODE")
+    key = (state / "identity.key").read_bytes()
+    code = office.tool("engawa", "code", "new", "--org", system.ORGANISATION)
+    identifier = enrol(code)
+    assert re.fullmatch(r"([0-9A-Z]{4}-){3}[0-9A-Z]{4}", identifier) and identifier != office.terminal_id
+    assert (state / "identity.key").read_bytes() == key  # the interrupted enrolment went on
+    with pytest.raises(system.Failed, match="EW-1025"):
+        enrol(code)
+    assert state.stat().st_mode & 0o777 == 0o700
+    for path in state.iterdir():
+        assert path.stat().st_mode & 0o077 == 0 or path.name == "certificate"
+    # not approved yet: nobody gets in, and nobody is told why
+    assert office.connect("--for", "1s", terminal_id=identifier)["code"] == 202
