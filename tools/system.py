@@ -186,6 +186,7 @@ class Engawa:
         self.page_ca = self.ca / "page-ca.pem"
         for name in "run", "log", "home", "agent", "controller", "smtp":
             (self.dir / name).mkdir(exist_ok=True)
+        self.smtp_port = free_port()
         self.mail = Mail(self.dir / "mail")
         self.parts = []
         self.display = self.smtp = self.controller = self.gate = self.agent = None
@@ -250,7 +251,7 @@ class Engawa:
         self.state["terminal_id"] = self.tool("engawa-agent", "enrol", "--org", self.org_file, "--code", code,
             "--state-directory", self.agent_dir)
         self.start_agent(ready=lambda: (self.agent_dir / "agent.sock").exists())
-        [agent] = json.loads(self.tool("engawa", "agent", "list", "--json"))
+        [agent] = self.agents()
         self.state["agent_id"] = agent["id"]
         self.tool("engawa", "agent", "approve", agent["id"])
         password = "-".join(secrets.choice(["sakura", "momiji", "tsubaki", "fuji", "ume", "kiku", "botan", "yuri"]) for _ in range(3))
@@ -301,7 +302,7 @@ class Engawa:
         self.stop()
 
     def start_smtp(self):
-        port, tls = free_port(), self.dir / "smtp"
+        tls, port = self.dir / "smtp", self.smtp_port
         self.smtp_url = f"smtp://localhost:{port}"
         self.smtp = self.part("smtp", ["/usr/bin/python3", "-m", "aiosmtpd", "-n", "-u", "-l", f"localhost:{port}", "--tlscert",
             tls / "cert.pem", "--tlskey", tls / "key.pem", "-c", "aiosmtpd.handlers.Mailbox", self.mail.path], lambda: accepts(port)).start()
@@ -366,6 +367,10 @@ class Engawa:
             DESKTOP_PROGRAM=BUILD / "src/desktop/engawa-desktop", DESKTOP_USER=self.file_user, DISPLAY=self.display,
             XAUTHORITY=self.desktop_env["XAUTHORITY"], LOG_LEVEL="debug")
         self.agent = self.part("agent", [BUILD / "src/agent/engawa-agent", "--config", conf, "run"], ready or self.agent_up).start()
+
+    def agents(self):
+        """Office PCs as the relay knows them."""
+        return json.loads(self.tool("engawa", "agent", "list", "--json"))
 
     def agent_status(self):
         return json.loads(self.tool("engawa", "agent", "status", "--state-directory", self.agent_dir))
