@@ -96,6 +96,14 @@ static const struct rule io_rules[] = {CALL(read), CALL(readv), CALL(write), CAL
 static const struct rule no_code_rules[] = {
 	CALL_IF(mmap, 2, PROT_EXEC, 0), CALL_IF(mprotect, 2, PROT_EXEC, 0)};
 
+/* What SQLite does with its files, and threads for long computations. Which files: the user's
+ * rights decide. */
+static const struct rule store_rules[] = {CALL(open), CALL(openat), CALL(stat), CALL(lstat),
+	CALL(statx), CALL(access), CALL(readlink), CALL(unlink), CALL(mkdir), CALL(rmdir),
+	CALL(pwrite64), CALL(ftruncate), CALL(fallocate), CALL(fsync), CALL(fdatasync),
+	CALL(fchmod), CALL(fchown), CALL(set_robust_list), CALL(membarrier),
+	CALL(sched_setaffinity), CALL(prctl), CALL_IF(clone, 0, CLONE_THREAD, CLONE_THREAD)};
+
 /* libuv resolves names on its thread pool; the resolver reads files and asks by UDP. */
 static const struct rule network_rules[] = {CALL(mmap), CALL(mprotect), CALL(connect), CALL(bind),
 	CALL(stat), CALL(access), CALL(readlink), CALL(set_robust_list), CALL(statx),
@@ -145,12 +153,14 @@ sandbox_calls(enum sandbox_profile profile)
 		r = allow(filter, RULES(io_rules));
 	if (r == 0)
 		r = allow_raise(filter);
-	if (r == 0 && profile == SANDBOX_IO)
+	if (r == 0 && profile != SANDBOX_NETWORK)
 		r = allow(filter, RULES(no_code_rules));
+	if (r == 0 && profile == SANDBOX_STORE)
+		r = allow(filter, RULES(store_rules));
 	if (r == 0 && profile == SANDBOX_NETWORK)
 		r = allow(filter, RULES(network_rules));
 	/* its flags are behind a pointer, where a filter cannot look: glibc falls back to clone */
-	if (r == 0 && profile == SANDBOX_NETWORK)
+	if (r == 0 && profile != SANDBOX_IO)
 		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	if (r == 0)
 		r = seccomp_load(filter);

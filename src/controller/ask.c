@@ -16,7 +16,8 @@
 
 enum {
 	PENDING_MAX = 8192,
-	HASH_BYTES = 32
+	HASH_BYTES = 32,
+	NS_PER_MS = 1000000
 };
 
 struct ask {
@@ -157,6 +158,17 @@ refuse_now(struct core *core, uint64_t origin, const engawa_LinkAsk *ask, int co
 	core_grant(core, origin, &grant);
 }
 
+/* The first free point of the grid that began with the question. Both ends are whole milliseconds
+ * of the one clock that timers count by, so what the work took leaves no trace, not even in a
+ * fraction. */
+static uint64_t
+until_due_ms(struct mono start)
+{
+	uint64_t start_ms = start.ns / NS_PER_MS, now_ms = mono_now().ns / NS_PER_MS;
+	uint64_t points = (now_ms - start_ms) / ASK_QUANTUM_MS + 1;
+	return start_ms + points * ASK_QUANTUM_MS + 1 - now_ms;
+}
+
 void
 ask_start(struct core *core, uint64_t origin, const engawa_LinkAsk *ask)
 {
@@ -187,8 +199,6 @@ ask_start(struct core *core, uint64_t origin, const engawa_LinkAsk *ask)
 		pending->next->link = &pending->next;
 	core->pending = pending;
 	core->pending_count++;
-	/* the next point of the grid: also when this one took long */
-	uint64_t spent_ms = mono_diff_ms(start, mono_now());
 	pending->timer = timer_new(core->loop, on_due, pending);
-	timer_start(pending->timer, ASK_QUANTUM_MS - spent_ms % ASK_QUANTUM_MS, 0);
+	timer_start(pending->timer, until_due_ms(start), 0);
 }

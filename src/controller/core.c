@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,7 +172,14 @@ start(struct core *core)
 		LIMIT_BUCKETS, (unsigned)s->ask_burst, (unsigned)s->ask_per_minute, MINUTE_MS);
 	core->enrolments = limit_new(
 		LIMIT_BUCKETS, (unsigned)s->enrol_burst, (unsigned)s->enrol_per_minute, MINUTE_MS);
-	return admin_start(core);
+	r = admin_start(core);
+	if (r == 0)
+		json_object_seed(0); /* reads /dev/urandom once */
+	if (r == 0)
+		r = sandbox_calls(SANDBOX_STORE);
+	if (r < 0)
+		LOG(ERROR, "sandbox", F_ERR("code", r));
+	return r;
 }
 
 static void

@@ -305,12 +305,12 @@ def mail_public(controller):
 class Mailbox:
     """aiosmtpd on the loopback, with what it took."""
 
-    def __init__(self):
+    def __init__(self, **options):
         from aiosmtpd.controller import Controller as Server
         self.mails, self.envelopes = [], []
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
-        self.server = Server(self, hostname="127.0.0.1", port=self.port)
+        self.server = Server(self, hostname="localhost", port=self.port, **options)
         self.server.start()
 
     async def handle_DATA(self, server, session, envelope):

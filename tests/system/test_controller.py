@@ -4,10 +4,12 @@ import hashlib
 import http.client
 import json
 import os
+import random
 import re
 import shutil
 import signal
 import socket
+import ssl
 import statistics
 import subprocess
 import threading
@@ -41,7 +43,7 @@ def mailbox():
 @pytest.fixture(scope="module")
 def shared(mailbox):
     """One controller for the tests that leave it as it was."""
-    controller = Controller(SMTP_URL=f"smtp://127.0.0.1:{mailbox.port}", SMTP_FROM="engawa@relay.example", SMTP_STARTTLS="no",
+    controller = Controller(SMTP_URL=f"smtp://localhost:{mailbox.port}", SMTP_FROM="engawa@relay.example", SMTP_STARTTLS="no",
         ASK_BURST=100000, ENROL_BURST=100000)
     with open(f"{controller.web}/index.html", "w") as file:
         file.write("<!doctype html><title>縁側</title>")
@@ -248,43 +250,60 @@ def make_terminal(shared, link, org, state):
     return pc.terminal_id
 
 
+def spread_ms(times):
+    """How far apart the kinds are. The lower quartile: what else the machine does only ever adds."""
+    quartiles = [statistics.quantiles(values, n=4)[0] for values in times.values()]
+    return max(quartiles) - min(quartiles)
+
+
+def measure(kinds, ask, rounds, limit_ms):
+    """Asks in random order, up to three times: a difference that is there stays, the machine's other work does not."""
+    spreads = []
+    for _ in range(3):
+        times = {kind: [] for kind in kinds}
+        for _ in range(rounds):
+            for kind in random.sample(list(kinds), len(kinds)):
+                times[kind].append(ask(kinds[kind]) * 1000)
+        assert min(min(values) for values in times.values()) >= 59
+        spreads.append(spread_ms(times))
+        if spreads[-1] < limit_ms:
+            return
+    pytest.fail(f"apart by {spreads} ms")
+
+
 def test_same_answer_same_time(shared, link):
     org = shared.org()
     terminals = {state: make_terminal(shared, link, org, state) for state in ("offline", "pending", "suspended", "retired")}
     terminals["unknown"] = UNKNOWN
-    times = {state: [] for state in terminals}
     replies = set()
-    for _ in range(40):
-        for state, terminal in terminals.items():
-            grant, took = link.ask(terminal)
-            replies.add(grant.SerializeToString())
-            times[state].append(took * 1000)
+
+    def ask(terminal):
+        grant, took = link.ask(terminal)
+        replies.add(grant.SerializeToString())
+        return took
+
+    measure(terminals, ask, 30, 0.7)
     assert replies == {link.outer.Grant(code=CODE["UNREACHABLE"]).SerializeToString()}
-    medians = {state: statistics.median(values) for state, values in times.items()}
-    assert min(min(values) for values in times.values()) >= 59
-    assert max(medians.values()) - min(medians.values()) < 1.5, medians
 
 
 def test_same_answer_same_time_in_a_browser(shared, link, pc):
     terminals = {"unknown": UNKNOWN, "offline": make_terminal(shared, link, shared.org(), "offline")}
-    times = {state: [] for state in terminals}
-    answers = set()
-    connection = browser(shared)
-    for _ in range(25):
-        for state, terminal in terminals.items():
-            start = time.perf_counter()
-            status, headers, body = post_connect(connection, terminal)
-            times[state].append((time.perf_counter() - start) * 1000)
-            answers.add((status, body, tuple(key for key, _ in headers)))
+    answers, connection = set(), browser(shared)
+
+    def ask(terminal):
+        start = time.perf_counter()
+        status, headers, body = post_connect(connection, terminal)
+        answers.add((status, body, tuple(key for key, _ in headers)))
+        return time.perf_counter() - start
+
+    measure(terminals, ask, 25, 1)
     assert len(answers) == 1
-    medians = [statistics.median(values) for values in times.values()]
-    assert max(medians) - min(medians) < 2 and min(medians) >= 59
 
 
 def test_a_ticket_takes_as_long(shared, link, pc):
     for _ in range(5):
         grant, took = link.ask(pc.terminal_id)
-        assert grant.code == 0 and 0.059 <= took < 0.2
+        assert grant.code == 0 and 0.059 <= took < 1
 
 
 def test_mistyped_id_is_told(shared, link):
@@ -513,6 +532,28 @@ def test_mail_server_down_or_without_tls(mail_controller, mailbox, messages):
     assert len(mailbox.mails) == before
 
 
+def test_mail_over_tls(mail_controller, messages, tmp_path):
+    """The server's certificate is checked, against the given file and by name."""
+    for directory in [tmp_path, *tmp_path.parents][:-2]:
+        os.chmod(directory, 0o755)
+    for name in "good", "bad":
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+            "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", tmp_path / f"{name}.key", "-out",
+            tmp_path / f"{name}.pem"], check=True, capture_output=True)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "good.pem", tmp_path / "good.key")
+    box = Mailbox(tls_context=context, require_starttls=True)
+    try:
+        for name, host, code in ("good", "localhost", 0), ("bad", "localhost", CODE["MAIL_FAILED"]), ("good", "127.0.0.1", CODE["MAIL_FAILED"]):
+            controller, link, pc = mail_controller(SMTP_URL=f"smtp://{host}:{box.port}", SMTP_FROM="a@b.jp",
+                SMTP_CA_FILE=tmp_path / f"{name}.pem")
+            session = open_session(link, pc, messages)
+            assert link.send_code(pc, session, seal(mail_public(controller), session, mail_code(messages))) == code
+        assert len(box.mails) == 1
+    finally:
+        box.close()
+
+
 def test_mail_server_that_hangs(mail_controller, messages):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         controller, link, pc = mail_controller(SMTP_URL=f"smtp://127.0.0.1:{silent.getsockname()[1]}", SMTP_FROM="a@b.jp")
@@ -727,7 +768,7 @@ def status_of(pid):
 
 def test_roles_have_little(shared):
     web, mailer, core = (shared.role(name) for name in ("web", "mailer", "core"))
-    assert status_of(web)["Seccomp"].strip() == "2" and status_of(mailer)["Seccomp"].strip() == "2"
+    assert all(status_of(pid)["Seccomp"].strip() == "2" for pid in (web, mailer, core))
     assert all(status_of(pid)["NoNewPrivs"].strip() == "1" for pid in (web, mailer, core))
     if os.geteuid() == 0:
         assert all(status_of(pid)["Uid"].split()[1] != "0" for pid in (web, mailer, core))

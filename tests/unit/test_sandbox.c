@@ -171,6 +171,29 @@ test_io(void **state)
 }
 
 static void
+write_file(void)
+{
+	char path[] = "/tmp/engawa-sandbox.XXXXXX";
+	int fd = mkstemp(path);
+	if (fd < 0 || pwrite(fd, "x", 1, 0) != 1 || fsync(fd) < 0 || unlink(path) < 0)
+		_exit(1);
+}
+
+static void
+test_store(void **state)
+{
+	(void)state;
+	static action_fn *const harmless[] = {ordinary_work, open_file, write_file, make_thread};
+	static action_fn *const deadly[] = {make_socket, make_packet_socket, run_program,
+		make_process, kill_parent, kill_parent_thread, type_into_terminal, make_code,
+		make_code_later, limit_parent};
+	for (size_t i = 0; i < sizeof harmless / sizeof harmless[0]; i++)
+		assert_int_equal(run(SANDBOX_STORE, harmless[i]), 0);
+	for (size_t i = 0; i < sizeof deadly / sizeof deadly[0]; i++)
+		assert_int_equal(run(SANDBOX_STORE, deadly[i]), -SIGSYS);
+}
+
+static void
 test_network(void **state)
 {
 	(void)state;
@@ -246,6 +269,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_io),
+		cmocka_unit_test(test_store),
 		cmocka_unit_test(test_network),
 		cmocka_unit_test(test_no_files),
 		cmocka_unit_test(test_user),
