@@ -66,6 +66,17 @@ def accepts(port):
         return s.connect_ex(("127.0.0.1", port)) == 0
 
 
+def family(pid):
+    """A process and all its descendants."""
+    found, parents = {pid}, {}
+    for line in subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True).stdout.splitlines():
+        child, parent = map(int, line.split())
+        parents[child] = parent
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return sorted(found)
+
+
 class Part:
     """One program that keeps running; it dies with us, whatever happens to us."""
     may_end = False  # by somebody at the desktop

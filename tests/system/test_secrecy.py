@@ -15,17 +15,6 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="reading the memory of
 EDITOR = "400,300"
 
 
-def family(part):
-    """A program and all its processes."""
-    pids, parents = {part.pid}, {}
-    for line in subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True).stdout.splitlines():
-        pid, parent = map(int, line.split())
-        parents[pid] = parent
-    while more := {pid for pid, parent in parents.items() if parent in pids} - pids:
-        pids |= more
-    return sorted(pids)
-
-
 def memory(pid):
     """Everything a process has in memory and could write to a core dump, mapping by mapping."""
     with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
@@ -42,7 +31,7 @@ def memory(pid):
 
 def found(part, needles):
     """Names of the needles that are in the memory of a program."""
-    return {name for pid in family(part) for block in memory(pid) for name, needle in needles.items() if needle in block}
+    return {name for pid in system.family(part.pid) for block in memory(pid) for name, needle in needles.items() if needle in block}
 
 
 def forms(name, text):

@@ -4,6 +4,8 @@ import subprocess
 
 import pytest
 
+import system
+
 
 def s_client(port, *options):
     return subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-brief", *options], input="",
@@ -12,13 +14,7 @@ def s_client(port, *options):
 
 def listening_ports(pids):
     """TCP ports that these processes and their descendants listen on."""
-    parents = {}
-    for line in subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True).stdout.splitlines():
-        pid, parent = map(int, line.split())
-        parents[pid] = parent
-    ours = set(pids)
-    while more := {pid for pid, parent in parents.items() if parent in ours} - ours:
-        ours |= more
+    ours = {one for pid in pids for one in system.family(pid)}
     ports = set()
     for line in subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True).stdout.splitlines():
         if ours & {int(pid) for pid in re.findall(r"pid=(\d+)", line)}:
