@@ -1,7 +1,7 @@
 /*
  * The objects and the names are those of the specification (revision 34): SymmetricState is struct
- * symmetric with ck, h, k and n; a message pattern is a list of tokens, each of which is one
- * function or one case below.
+ * symmetric with ck, h and a CipherState (noise_cipher.c); a message pattern is a list of tokens,
+ * each of which is one function below.
  *
  *   IK:       <- s  ...  -> e, es, s, ss    <- e, ee, se
  *   IKpsk2:   <- s  ...  -> e, es, s, ss    <- e, ee, se, psk
@@ -21,15 +21,9 @@
 #define NAME_IK "Noise_IK_25519_AESGCM_SHA256"
 #define NAME_IKPSK2 "Noise_IKpsk2_25519_AESGCM_SHA256"
 
-enum {
-	REKEY_MESSAGES = 1 << 20, /* docs/protocol.md 5 */
-	NONCE_BYTES = 12,
-};
-
 struct symmetric {
-	uint8_t ck[NOISE_HASH_BYTES], h[NOISE_HASH_BYTES], k[NOISE_KEY_BYTES];
-	uint64_t n;
-	int has_key;
+	uint8_t ck[NOISE_HASH_BYTES], h[NOISE_HASH_BYTES];
+	struct noise_cipher cipher; /* CipherState: k and n */
 };
 
 enum state {
@@ -111,122 +105,6 @@ noise_dh(const uint8_t secret[static NOISE_KEY_BYTES], const uint8_t remote[stat
 	return ok ? 0 : -ERR_CRYPTO;
 }
 
-/* ---- 4.2 cipher functions ---- */
-
-static EVP_CIPHER_CTX *
-aead_new(const uint8_t k[static NOISE_KEY_BYTES])
-{
-	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-	if (ctx && EVP_CipherInit_ex(ctx, EVP_aes_256_gcm(), NULL, k, NULL, 1) == 1)
-		return ctx;
-	EVP_CIPHER_CTX_free(ctx);
-	return NULL;
-}
-
-/* One message: the nonce is 32 zero bits and n, big endian (12.4). The key stays in the context. */
-static int
-aead_run(EVP_CIPHER_CTX *ctx, int encrypt, uint64_t n, const void *ad, size_t ad_len,
-	const uint8_t *in, size_t len, uint8_t *out, uint8_t tag[static NOISE_TAG_BYTES])
-{
-	uint8_t nonce[NONCE_BYTES];
-	int got = 0, end = 0;
-	struct wr w = wr_init(nonce, sizeof nonce);
-	wr_zero(&w, 4);
-	wr_u64(&w, n);
-	if (len > NOISE_MESSAGE_MAX_BYTES || ad_len > NOISE_MESSAGE_MAX_BYTES)
-		return -ERR_CRYPTO;
-	if (EVP_CipherInit_ex(ctx, NULL, NULL, NULL, nonce, encrypt) != 1 ||
-		(ad_len && EVP_CipherUpdate(ctx, NULL, &got, ad, (int)ad_len) != 1) ||
-		(len && EVP_CipherUpdate(ctx, out, &got, in, (int)len) != 1))
-		return -ERR_CRYPTO;
-	if (!encrypt && EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, NOISE_TAG_BYTES, tag) != 1)
-		return -ERR_CRYPTO;
-	uint8_t none[16]; /* GCM writes nothing at the end, but wants an address */
-	if (EVP_CipherFinal_ex(ctx, none, &end) != 1)
-		return -ERR_CRYPTO;
-	if (encrypt && EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, NOISE_TAG_BYTES, tag) != 1)
-		return -ERR_CRYPTO;
-	return 0;
-}
-
-int
-noise_cipher_init(struct noise_cipher *cipher, const uint8_t key[static NOISE_KEY_BYTES])
-{
-	*cipher = (struct noise_cipher){.context = aead_new(key)};
-	if (!cipher->context)
-		return -ERR_CRYPTO;
-	memcpy(cipher->key, key, NOISE_KEY_BYTES);
-	return 0;
-}
-
-void
-noise_cipher_fini(struct noise_cipher *cipher)
-{
-	if (!cipher)
-		return;
-	EVP_CIPHER_CTX_free(cipher->context);
-	mem_wipe(cipher, sizeof *cipher);
-}
-
-/* REKEY(k): the first 32 bytes of ENCRYPT(k, 2^64 - 1, zerolen, 32 zero bytes). n goes on counting
- * (4.2, 5.1). */
-static int
-rekey(struct noise_cipher *cipher)
-{
-	static const uint8_t zero[NOISE_KEY_BYTES];
-	uint8_t key[NOISE_KEY_BYTES], tag[NOISE_TAG_BYTES];
-	int r = aead_run(cipher->context, 1, UINT64_MAX, NULL, 0, zero, sizeof zero, key, tag);
-	if (r == 0 && EVP_CipherInit_ex(cipher->context, NULL, NULL, key, NULL, 1) != 1)
-		r = -ERR_CRYPTO;
-	if (r == 0)
-		memcpy(cipher->key, key, sizeof key);
-	mem_wipe(key, sizeof key);
-	return r;
-}
-
-static int
-next(struct noise_cipher *cipher)
-{
-	cipher->nonce++;
-	return cipher->nonce % REKEY_MESSAGES == 0 ? rekey(cipher) : 0;
-}
-
-int
-noise_seal(struct noise_cipher *cipher, const void *ad, size_t ad_len, const uint8_t *in,
-	size_t len, uint8_t *out)
-{
-	int r = -ERR_CRYPTO;
-	if (cipher->context && len <= NOISE_MESSAGE_MAX_BYTES - NOISE_TAG_BYTES)
-		r = aead_run(
-			cipher->context, 1, cipher->nonce, ad, ad_len, in, len, out, out + len);
-	if (r == 0)
-		r = next(cipher);
-	if (r < 0)
-		noise_cipher_fini(cipher);
-	return r;
-}
-
-int
-noise_open(struct noise_cipher *cipher, const void *ad, size_t ad_len, const uint8_t *in,
-	size_t len, uint8_t *out)
-{
-	uint8_t tag[NOISE_TAG_BYTES];
-	int r = -ERR_CRYPTO;
-	size_t plain_len = len < NOISE_TAG_BYTES ? 0 : len - NOISE_TAG_BYTES;
-	if (cipher->context && len >= NOISE_TAG_BYTES) {
-		memcpy(tag, in + plain_len, sizeof tag);
-		r = aead_run(
-			cipher->context, 0, cipher->nonce, ad, ad_len, in, plain_len, out, tag);
-		if (r < 0)
-			mem_wipe(out, plain_len); /* GCM has written what nobody vouches for */
-	}
-	if (r == 0)
-		r = next(cipher);
-	if (r < 0)
-		noise_cipher_fini(cipher);
-	return r;
-}
-
 /* ---- 4.3 hash functions ---- */
 
 static int
@@ -267,34 +145,45 @@ mix_hash(struct symmetric *s, const void *data, size_t len)
 	return ok ? 0 : -ERR_CRYPTO;
 }
 
-static int
+static void
 initialize(struct symmetric *s, const char *name)
 {
 	/* both names fit, so h is the name padded with zeros and not its hash */
-	*s = (struct symmetric){.n = 0};
+	*s = (struct symmetric){.h = {0}};
 	memcpy(s->h, name, strlen(name));
 	memcpy(s->ck, s->h, sizeof s->ck);
-	return 0;
+}
+
+/* InitializeKey */
+static int
+set_key(struct symmetric *s, const uint8_t k[static NOISE_KEY_BYTES])
+{
+	noise_cipher_fini(&s->cipher);
+	return noise_cipher_init(&s->cipher, k);
 }
 
 static int
 mix_key(struct symmetric *s, const void *ikm, size_t len)
 {
-	s->n = 0;
-	s->has_key = 1;
-	return hkdf(s->ck, ikm, len, 2, (uint8_t *const[]){s->ck, s->k});
+	uint8_t k[NOISE_KEY_BYTES];
+	int r = hkdf(s->ck, ikm, len, 2, (uint8_t *const[]){s->ck, k});
+	if (r == 0)
+		r = set_key(s, k);
+	mem_wipe(k, sizeof k);
+	return r;
 }
 
 static int
 mix_key_and_hash(struct symmetric *s, const uint8_t psk[static NOISE_KEY_BYTES])
 {
-	uint8_t temp[NOISE_HASH_BYTES];
-	int r = hkdf(s->ck, psk, NOISE_KEY_BYTES, 3, (uint8_t *const[]){s->ck, temp, s->k});
+	uint8_t temp[NOISE_HASH_BYTES], k[NOISE_KEY_BYTES];
+	int r = hkdf(s->ck, psk, NOISE_KEY_BYTES, 3, (uint8_t *const[]){s->ck, temp, k});
 	if (r == 0)
 		r = mix_hash(s, temp, sizeof temp);
-	s->n = 0;
-	s->has_key = 1;
+	if (r == 0)
+		r = set_key(s, k);
 	mem_wipe(temp, sizeof temp);
+	mem_wipe(k, sizeof k);
 	return r;
 }
 
@@ -302,10 +191,7 @@ mix_key_and_hash(struct symmetric *s, const uint8_t psk[static NOISE_KEY_BYTES])
 static int
 encrypt_and_hash(struct symmetric *s, const void *in, size_t len, uint8_t *out)
 {
-	EVP_CIPHER_CTX *ctx = s->has_key ? aead_new(s->k) : NULL;
-	int r = ctx ? aead_run(ctx, 1, s->n++, s->h, sizeof s->h, in, len, out, out + len)
-		    : -ERR_CRYPTO;
-	EVP_CIPHER_CTX_free(ctx);
+	int r = noise_seal(&s->cipher, s->h, sizeof s->h, in, len, out);
 	return r == 0 ? mix_hash(s, out, len + NOISE_TAG_BYTES) : r;
 }
 
@@ -313,15 +199,7 @@ encrypt_and_hash(struct symmetric *s, const void *in, size_t len, uint8_t *out)
 static int
 decrypt_and_hash(struct symmetric *s, const uint8_t *in, size_t len, uint8_t *out)
 {
-	uint8_t tag[NOISE_TAG_BYTES];
-	size_t plain_len = len - NOISE_TAG_BYTES;
-	EVP_CIPHER_CTX *ctx = s->has_key ? aead_new(s->k) : NULL;
-	memcpy(tag, in + plain_len, sizeof tag);
-	int r = ctx ? aead_run(ctx, 0, s->n++, s->h, sizeof s->h, in, plain_len, out, tag)
-		    : -ERR_CRYPTO;
-	EVP_CIPHER_CTX_free(ctx);
-	if (r < 0)
-		mem_wipe(out, plain_len);
+	int r = noise_open(&s->cipher, s->h, sizeof s->h, in, len, out);
 	return r == 0 ? mix_hash(s, in, len) : r;
 }
 
@@ -456,6 +334,7 @@ head_bytes(enum state state)
 static int
 fail(struct noise_handshake *hs, int r)
 {
+	noise_cipher_fini(&hs->symmetric.cipher);
 	mem_wipe(hs, sizeof *hs);
 	hs->state = FAILED;
 	return r;
@@ -479,9 +358,8 @@ noise_handshake_new(int initiator, const struct noise_keypair *local, const uint
 		memcpy(hs->psk, psk, NOISE_KEY_BYTES);
 	if ((hs->fixed_e = ephemeral != NULL))
 		hs->e = *ephemeral;
-	int r = initialize(&hs->symmetric, psk ? NAME_IKPSK2 : NAME_IK);
-	if (r == 0)
-		r = mix_hash(&hs->symmetric, prologue, prologue_len);
+	initialize(&hs->symmetric, psk ? NAME_IKPSK2 : NAME_IK);
+	int r = mix_hash(&hs->symmetric, prologue, prologue_len);
 	if (r == 0) /* the pre-message "<- s" */
 		r = mix_hash(&hs->symmetric, initiator ? hs->rs : hs->s.public, NOISE_KEY_BYTES);
 	if (r < 0) {
@@ -494,8 +372,10 @@ noise_handshake_new(int initiator, const struct noise_keypair *local, const uint
 void
 noise_handshake_free(struct noise_handshake *hs)
 {
-	if (hs)
-		mem_wipe_free(hs, sizeof *hs);
+	if (!hs)
+		return;
+	noise_cipher_fini(&hs->symmetric.cipher);
+	mem_wipe_free(hs, sizeof *hs);
 }
 
 int

@@ -177,7 +177,8 @@ trust(SSL_CTX *ctx, X509 *const *anchors, size_t count)
 	X509_VERIFY_PARAM_set_flags(
 		SSL_CTX_get0_param(ctx), X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_X509_STRICT);
 	/* a host is in the subject alternative names or nowhere (RFC 9525) */
-	X509_VERIFY_PARAM_set_hostflags(SSL_CTX_get0_param(ctx), X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+	X509_VERIFY_PARAM_set_hostflags(
+		SSL_CTX_get0_param(ctx), X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
 	SSL_CTX_set_cert_verify_callback(ctx, verify, NULL);
 	return 1;
 }
@@ -232,20 +233,6 @@ tls_incoming(X509 *cert, EVP_PKEY *key, X509 *const *issuers, size_t issuer_coun
 	SSL_CTX_set_alpn_select_cb(ctx, select_alpn, (void *)(uintptr_t)alpn_native);
 	/* clients have no certificate; whoever has one must have a good one */
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
-	return ctx;
-}
-
-SSL_CTX *
-tls_incoming_page(const char *chain_path, const char *key_path)
-{
-	SSL_CTX *ctx = context(TLS_server_method(), SIGALGS_PAGE);
-	if (!ctx || SSL_CTX_use_certificate_chain_file(ctx, chain_path) != 1 ||
-		SSL_CTX_use_PrivateKey_file(ctx, key_path, SSL_FILETYPE_PEM) != 1 ||
-		SSL_CTX_check_private_key(ctx) != 1) {
-		SSL_CTX_free(ctx);
-		return NULL;
-	}
-	SSL_CTX_set_alpn_select_cb(ctx, select_alpn, (void *)(uintptr_t)alpn_http);
 	return ctx;
 }
 

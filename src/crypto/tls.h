@@ -21,9 +21,7 @@ struct ssl_ctx_st *tls_outgoing(const struct orgfile *org, struct x509_st *cert,
 /* Incoming native: presents cert and its issuer, requests a client certificate issued by issuers. */
 struct ssl_ctx_st *tls_incoming(struct x509_st *cert, struct evp_pkey_st *key, struct x509_st *const *issuers,
 	size_t issuer_count);
-/* Incoming browser: PEM chain file and key. */
-struct ssl_ctx_st *tls_incoming_page(const char *chain_path, const char *key_path);
-/* The same from memory: the leaf and what goes with it; the key may be one that is somewhere else. */
+/* Incoming browser: the leaf and what goes with it; the key may be one that is somewhere else. */
 struct ssl_ctx_st *tls_incoming_page_chain(struct x509_st *const *chain, size_t count, struct evp_pkey_st *key);
 /* One port for both: connections are made from page; one whose ClientHello offers engawa/1 goes on with native, which must
  * outlive page. */

@@ -22,7 +22,7 @@
 static struct pki pki, rogue;
 static EVP_PKEY *gate_key, *agent_key;
 static X509 *gate_cert, *agent_cert;
-static char page_pem[64], page_key_path[64], directory[] = "/tmp/engawa-tls-XXXXXX";
+static char directory[] = "/tmp/engawa-tls-XXXXXX";
 
 static X509 *
 agent_of(struct pki *p)
@@ -43,17 +43,13 @@ setup(void **state)
 	gate_cert = pki_gate(&pki, HOST, gate_key, 0);
 	agent_cert = agent_of(&pki);
 	pki_must(mkdtemp(directory) != NULL);
-	snprintf(page_pem, sizeof page_pem, "%s/page.pem", directory);
-	snprintf(page_key_path, sizeof page_key_path, "%s/page.key", directory);
-	return cert_save(gate_cert, page_pem) || sign_key_save(gate_key, page_key_path);
+	return 0;
 }
 
 static int
 teardown(void **state)
 {
 	(void)state;
-	unlink(page_pem);
-	unlink(page_key_path);
 	rmdir(directory);
 	cert_free(gate_cert);
 	cert_free(agent_cert);
@@ -321,7 +317,8 @@ test_old_versions(void **state)
 	(void)state;
 	SSL_CTX *old = stranger(TLS_ALPN_NATIVE), *client = tls_outgoing(&pki.org, NULL, NULL);
 	SSL_CTX *old_server = strange_server(gate_cert, gate_key, 1);
-	SSL_CTX *servers[] = {incoming(gate_cert), tls_incoming_page(page_pem, page_key_path)};
+	SSL_CTX *servers[] = {
+		incoming(gate_cert), tls_incoming_page_chain(&gate_cert, 1, gate_key)};
 	SSL_CTX_set_security_level(old, 0);
 	SSL_CTX_set_min_proto_version(old, 0);
 	SSL_CTX_set_max_proto_version(old, TLS1_2_VERSION);
@@ -344,7 +341,8 @@ test_alpn(void **state)
 	(void)state;
 	static const char *const wrong[] = {
 		NULL, "http/1.1", "h2", "engawa/2", "engawa/", "engawa/10"};
-	SSL_CTX *native = incoming(gate_cert), *page = tls_incoming_page(page_pem, page_key_path);
+	SSL_CTX *native = incoming(gate_cert),
+		*page = tls_incoming_page_chain(&gate_cert, 1, gate_key);
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
 		SSL_CTX *client = stranger(wrong[i]);
 		struct result r = shake(client, native, NULL);
@@ -369,7 +367,8 @@ static void
 test_shared_port(void **state)
 {
 	(void)state;
-	SSL_CTX *native = incoming(gate_cert), *page = tls_incoming_page(page_pem, page_key_path);
+	SSL_CTX *native = incoming(gate_cert),
+		*page = tls_incoming_page_chain(&gate_cert, 1, gate_key);
 	SSL_CTX *agent = tls_outgoing(&pki.org, agent_cert, agent_key),
 		*browser = stranger(TLS_ALPN_HTTP);
 	SSL_CTX *plain = stranger(NULL), *thief = stranger(TLS_ALPN_NATIVE);
@@ -442,17 +441,12 @@ static void
 test_weak_page_key(void **state)
 {
 	(void)state;
-	char path[64], key_path[64];
 	EVP_PKEY *rsa = EVP_RSA_gen(2048);
 	X509 *cert = pki_gate(&pki, HOST, rsa, 0);
-	snprintf(path, sizeof path, "%s/rsa.pem", directory);
-	snprintf(key_path, sizeof key_path, "%s/rsa.key", directory);
-	pki_must(cert_save(cert, path) == 0 && sign_key_save(rsa, key_path) == 0);
-	assert_null(tls_incoming_page(path, key_path));
-	assert_null(tls_incoming_page(page_pem, key_path)); /* not a pair */
-	assert_null(tls_incoming_page("/nonexistent", page_key_path));
-	unlink(path);
-	unlink(key_path);
+	assert_null(tls_incoming_page_chain(&cert, 1, rsa));
+	assert_null(tls_incoming_page_chain((X509 *const[]){gate_cert, cert}, 2, gate_key));
+	assert_null(tls_incoming_page_chain(&gate_cert, 1, agent_key)); /* not a pair */
+	assert_null(tls_incoming_page_chain(NULL, 0, gate_key));
 	cert_free(cert);
 	EVP_PKEY_free(rsa);
 }
