@@ -998,3 +998,8 @@ def test_settings(tmp_path):
     conf.write_text("DATABASE x\nNONSENSE 1\n")
     run = subprocess.run([PROGRAM, "--config", conf, "--check-config"], capture_output=True, text=True)
     assert run.returncode == 2 and "conf:2" in run.stderr
+
+
+def test_manual_has_every_setting():
+    options = subprocess.run([PROGRAM, "--man-options"], capture_output=True, text=True, check=True).stdout
+    assert options in (gate_driver.ROOT / "docs/man/engawa-controller.8.scd").read_text()
