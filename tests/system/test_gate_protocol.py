@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from gate_driver import BUILD, CODE, exchange, gate, load_key, keys, messages, start_gate  # noqa: F401 (fixtures)
+from gate_driver import BUILD, CODE, ROOT, exchange, gate, load_key, keys, messages, start_gate  # noqa: F401 (fixtures)
 
 
 def serves(gate):
@@ -400,6 +400,13 @@ def test_dump_config_is_a_config(gate, tmp_path):
     (tmp_path / "dumped.conf").write_text(dumped.stdout)
     assert run_gate("--config", tmp_path / "dumped.conf", "--dump-config").stdout == dumped.stdout
     assert run_gate("--config", tmp_path / "dumped.conf", "--check-config").returncode == 0
+
+
+def test_manual_has_every_setting():
+    manual = " ".join((ROOT / "docs/man/engawa-gate.8.scd").read_text().replace("_link.sock_", "link.sock").replace("_http.sock_",
+        "http.sock").split())
+    for entry in run_gate("--man-options").stdout.strip().split("\n\n"):
+        assert " ".join(entry.split()) in manual
 
 
 @pytest.mark.parametrize("settings,words", [
