@@ -85,7 +85,7 @@ def minutes(engawa, seconds):
     for i in range(seconds + 6):  # a word of n keys and a pause: five keys a second
         word = words[i % len(words)]
         typing += ["--type", word + ("\n" if i % 12 == 11 else " "), "--wait", f"{150 * (len(word) + 1)}ms"]
-    scrolling = ["--key", "Page_Down", "--wait", "450ms"] * (2 * seconds + 6)
+    scrolling = ["--key", "PageDown", "--wait", "450ms"] * (2 * seconds + 6)
     system.wait_for(lambda: engawa.agent_status()["sessions"] == 0, "a session is left", 30)
     yield from minute(engawa, "idle", ["--wait", f"{seconds}s"], seconds)
     yield from minute(engawa, "typing", typing[:240], seconds)
