@@ -17,6 +17,7 @@ const browser = await chromium.launch({
 });
 let context, page;
 let consoleLines = [];
+let requests = [];
 
 const own = {
 	/** A new page in a new profile; the old one is closed. */
@@ -26,10 +27,15 @@ const own = {
 		page = await context.newPage();
 		page.setDefaultTimeout(30_000);
 		consoleLines = [];
+		requests = [];
+		page.on("request", (request) => requests.push(request.url()));
+		page.on("websocket", (socket) => requests.push(socket.url()));
 		page.on("console", (line) => consoleLines.push(`${line.type()}: ${line.text()}`));
 		page.on("pageerror", (error) => consoleLines.push(`error: ${error.stack}`));
 	},
 	console: () => consoleLines,
+	/** Everything that the page asked for, with its WebSockets. */
+	requests: () => requests,
 	/** Violations of WCAG 2.2 A and AA and of axe's best practices. */
 	async axe() {
 		// the page's policy forbids scripts that are not its own, but not the debugger

@@ -3,7 +3,7 @@
 const BROWSERS: [RegExp, string][] = [
 	[/ Edg\/(\d+)/, "Edge"],
 	[/ Firefox\/(\d+)/, "Firefox"],
-	[/ Chrome\/(\d+)/, "Chrome"],
+	[/Chrome\/(\d+)/, "Chrome"],
 	[/ Version\/(\d+).* Safari\//, "Safari"],
 ];
 const SYSTEMS: [RegExp, string][] = [

@@ -1,0 +1,184 @@
+"""A person with a browser, through the real relay, at the real desktop."""
+import datetime
+import json
+import re
+import subprocess
+import time
+
+import pytest
+
+import system
+from chromium import Failed
+
+EDITOR = (300, 300)  # a point in it
+
+
+@pytest.fixture(autouse=True)
+def leaves_no_session(engawa, home_pc):
+    yield
+    home_pc.own.open({})
+    system.wait_for(lambda: engawa.tool("engawa", "session", "list", "--json") == "[]", "a session goes on", 20)
+
+
+def open_page(home_pc, engawa, language="ja"):
+    home_pc.own.open({"viewport": {"width": 1400, "height": 1000}})
+    home_pc.page.goto(engawa.url)
+    if language != "ja":
+        home_pc.page.click(f"button[lang={language}]")
+
+
+def submit(home_pc, field, text):
+    home_pc.wait(field)
+    home_pc.page.fill(field, text)
+    home_pc.page.click(".button-main")
+
+
+def ask(home_pc, engawa):
+    """Up to the code; the mail that has it."""
+    mails = engawa.mail.count()
+    submit(home_pc, "#terminal-id", engawa.terminal_id)
+    home_pc.wait("#code")
+    system.wait_for(lambda: engawa.mail.count() > mails, "no mail")
+    return engawa.mail.messages()[-1]
+
+
+def pin(mail):
+    return re.search(r"(?<!\d)(\d{4}) ?(\d{4})(?!\d)", mail.get_content()).expand(r"\1\2")
+
+
+def log_in(home_pc, engawa, language="ja"):
+    open_page(home_pc, engawa, language)
+    submit_all(home_pc, engawa)
+
+
+def submit_all(home_pc, engawa):
+    submit(home_pc, "#code", pin(ask(home_pc, engawa)))
+    submit(home_pc, "#password", engawa.password)
+    home_pc.wait("canvas")
+
+
+def click(home_pc, x, y):
+    left, top, width, height = home_pc.page.evaluate(
+        "(() => { const r = document.querySelector('canvas').getBoundingClientRect(); return [r.left, r.top, r.width, r.height]; })()")
+    home_pc.mouse.click(left + (x + .5) * width / 1280, top + (y + .5) * height / 800)
+
+
+def arrives(engawa, text):
+    """Until the file has it that the editor writes, told by somebody at the office PC."""
+    def saved():
+        engawa.xdotool("windowfocus", engawa.window("mousepad").split()[0], "key", "ctrl+s")
+        time.sleep(0.5)
+        return text in engawa.memo.read_text()
+    system.wait_for(saved, "the text does not arrive", 20)
+
+
+def marked(engawa, lines):
+    """R G B A of the office PC's screen now, with this watermark, computed at the office PC's side."""
+    screen = engawa.grab().convert("RGB")
+    width, height = screen.size
+    out = subprocess.run([system.BUILD / "tests/browser/mark_screen", str(width), str(height), *lines],
+        input=screen.tobytes("raw", "BGRX"), capture_output=True, check=True).stdout
+    rgba = bytearray(b"\xff") * len(out)
+    rgba[0::4], rgba[1::4], rgba[2::4] = out[2::4], out[1::4], out[0::4]
+    return bytes(rgba)
+
+
+def watermark_lines(engawa, home_pc, seconds):
+    """The lines of the session whose page is open, if it started then."""
+    shown = home_pc.page.evaluate("navigator.userAgent")
+    version = re.search(r"Chrome/(\d+)", shown)[1]
+    code = home_pc.text(".toolbar-code").split()[-1]
+    when = datetime.datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+    return [system.POLICY["WATERMARK_MESSAGE"], f"{engawa.terminal_id}  {code}", f"Chrome {version}   127.0.0.1", when]
+
+
+def test_whole_login_keys_and_picture(engawa, home_pc):
+    open_page(home_pc, engawa)
+    mail = ask(home_pc, engawa)
+    words = home_pc.text(".words dd").split()
+    assert len(words) == 2 and all(word in mail.get_content() for word in words)
+    began = int(time.time())
+    submit(home_pc, "#code", pin(mail))
+    submit(home_pc, "#password", engawa.password)
+    home_pc.wait("canvas")
+    ended = int(time.time())
+    click(home_pc, *EDITOR)
+    home_pc.keyboard.press("Control+End")
+    home_pc.keyboard.press("Shift+KeyE")
+    home_pc.keyboard.type("ngawa from a browser; 1")
+    home_pc.keyboard.press("Shift+Digit1")
+    arrives(engawa, "Engawa from a browser; 1!")
+
+    # The picture is that of the office PC, bit for bit, watermark included.
+    candidates = [watermark_lines(engawa, home_pc, second) for second in range(began, ended + 1)]
+
+    def same():
+        shown = home_pc.pixels()
+        assert (shown.width, shown.height) == (1280, 800)
+        return any(marked(engawa, lines) == shown.rgba for lines in candidates)
+    system.wait_for(same, "the pictures differ", 60, 0.2)
+    unmarked = engawa.grab().convert("RGBA").tobytes()
+    assert unmarked != home_pc.pixels().rgba
+
+    home_pc.page.click(".button-end")
+    home_pc.see("接続を終了しました")
+    assert home_pc.own.console() == []
+    assert [url for url in home_pc.own.requests() if not re.match(f"(https|wss)://localhost:{engawa.port}/|data:|blob:", url)] == []
+
+
+def test_composed_text(engawa, home_pc):
+    log_in(home_pc, engawa)
+    click(home_pc, *EDITOR)
+    home_pc.keyboard.press("Control+End")
+    home_pc.page.click("text=この端末の日本語入力を使う")
+    home_pc.own.compose("縁側で、お茶。")
+    arrives(engawa, "縁側で、お茶。")
+
+
+def test_wrong_code_then_wrong_password(engawa, home_pc):
+    open_page(home_pc, engawa)
+    mail = ask(home_pc, engawa)
+    submit(home_pc, "#code", "00000000" if pin(mail) != "00000000" else "00000001")
+    home_pc.see("確認コードが違います。")
+    assert "EW-324" in home_pc.text()
+    submit(home_pc, "#code", pin(engawa.mail.messages()[-1]))
+    submit(home_pc, "#password", "not the password")
+    home_pc.see("パスワードが違います。")
+    assert "EW-1013" in home_pc.text()
+    submit(home_pc, "#password", engawa.password)
+    home_pc.wait("canvas")
+
+
+def test_unknown_terminal_in_english(engawa, home_pc):
+    open_page(home_pc, engawa, "en")
+    submit(home_pc, "#terminal-id", "0000-0000-0000-0000")
+    home_pc.wait(".banner-error")
+    text = home_pc.text("main")
+    assert "EW-202" in text and "The terminal ID is not right, or the office PC cannot be reached." in text
+
+
+def test_accessible_with_the_real_relay(engawa, home_pc):
+    log_in(home_pc, engawa, "en")
+    assert home_pc.own.axe() == []
+
+
+def test_ended_by_the_administrator(engawa, home_pc):
+    log_in(home_pc, engawa)
+    [session] = json.loads(engawa.tool("engawa", "session", "list", "--json"))
+    engawa.tool("engawa", "session", "end", session.get("id") or session["session_id"])
+    home_pc.wait(".banner")
+    assert re.search(r"EW-(1017|1003)", home_pc.text("main"))
+
+
+def test_two_sessions_one_after_another_without_a_reload(engawa, home_pc):
+    log_in(home_pc, engawa)
+    home_pc.page.click(".button-end")
+    home_pc.wait(".banner")
+    home_pc.page.click(".button-main")
+    submit_all(home_pc, engawa)
+
+
+def test_a_page_of_an_unknown_authority_is_refused(engawa, chromium):
+    chromium.own.open({})
+    with pytest.raises(Failed, match="ERR_CERT_AUTHORITY_INVALID"):
+        chromium.page.goto(engawa.url)
