@@ -142,6 +142,15 @@ cert_issuer(EVP_PKEY *root_key, X509 *root, EVP_PKEY *issuer_key, unsigned days)
 }
 
 static int
+is_dns_name(const char *host)
+{
+	size_t len = strlen(host);
+	return len > 0 && len <= 253 &&
+	       strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") ==
+		       len;
+}
+
+static int
 add_host(GENERAL_NAMES *names, const char *host)
 {
 	uint8_t address[16];
@@ -150,7 +159,7 @@ add_host(GENERAL_NAMES *names, const char *host)
 		  : inet_pton(AF_INET6, host, address) == 1 ? 16
 							    : 0;
 	ASN1_STRING *value = len ? ASN1_OCTET_STRING_new() : ASN1_IA5STRING_new();
-	if (!name || !value ||
+	if (!name || !value || (len == 0 && !is_dns_name(host)) ||
 		!ASN1_STRING_set(value, len ? (const void *)address : host, len ? len : -1)) {
 		GENERAL_NAME_free(name);
 		ASN1_STRING_free(value);

@@ -88,6 +88,19 @@ test_chain(void **state)
 	cert_free(late);
 }
 
+static void
+test_hosts(void **state)
+{
+	(void)state;
+	static const char *const bad[] = {
+		"", "a b", "a,DNS:b", "*.example", "a_b", "縁側.example", "a\n"};
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		const char *const list[] = {"good.example", bad[i], NULL};
+		struct cert_request request = {CERT_GATE, "gate-1", NULL, list, 30};
+		assert_null(cert_issue(pki.issuer_key, pki.issuer, key, &request));
+	}
+}
+
 /* Same names, same serial, other key. */
 static void
 test_rogue_authority(void **state)
@@ -224,6 +237,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_chain),
+		cmocka_unit_test(test_hosts),
 		cmocka_unit_test(test_rogue_authority),
 		cmocka_unit_test(test_agent),
 		cmocka_unit_test(test_agent_ambiguous),
