@@ -175,6 +175,18 @@ str_utf8(const char *s, size_t len)
 	return 1;
 }
 
+size_t
+str_utf8_next(const char *s, uint32_t *ret_codepoint)
+{
+	uint8_t first = (uint8_t)s[0];
+	size_t len = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+	uint32_t v = len == 1 ? first : first & (0x7fu >> len);
+	for (size_t i = 1; i < len; i++)
+		v = v << 6 | ((uint8_t)s[i] & 0x3f);
+	*ret_codepoint = v;
+	return len;
+}
+
 int
 str_printable(const char *s)
 {

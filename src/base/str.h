@@ -26,5 +26,8 @@ int str_int(const char *s, int64_t min, int64_t max, int64_t *ret);
 /* 1 when well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms) without NUL. */
 int str_utf8(const char *s, size_t len);
 
+/* First character of well-formed UTF-8 that is not empty. Returns its length in bytes. */
+size_t str_utf8_next(const char *s, uint32_t *ret_codepoint);
+
 /* 1 when it is UTF-8 without control characters (C0, DEL, C1): fit for one line of a file or a mail header. */
 int str_printable(const char *s);

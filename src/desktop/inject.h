@@ -42,6 +42,3 @@ void inject_text_prepare(struct inject *inject, const char *text, struct mono no
 /* Types one character. 0, milliseconds to wait, or -ERR_NOT_FOUND. Keys that the person holds are
  * released for it. */
 int inject_character(struct inject *inject, uint32_t codepoint, struct mono now);
-
-/* First character of well-formed UTF-8 that is not empty; returns its length. */
-size_t inject_utf8(const char *text, uint32_t *ret_codepoint);

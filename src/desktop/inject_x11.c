@@ -3,6 +3,7 @@
 #include <xcb/xtest.h>
 
 #include "base/err.h"
+#include "base/str.h"
 #include "desktop/inject.h"
 #include "desktop/usage.h"
 
@@ -187,7 +188,7 @@ inject_text_prepare(struct inject *in, const char *text, struct mono now)
 	uint32_t codepoint;
 	/* the first that must wait for a spare key to rest ends it: later ones would take its place
 	 */
-	for (size_t n; *text && (n = inject_utf8(text, &codepoint)) > 0; text += n)
+	for (size_t n; *text && (n = str_utf8_next(text, &codepoint)) > 0; text += n)
 		if (keymap_find(&in->keymap, keymap_sym(codepoint), now, &ignored) >
 			KEYMAP_SETTLE_MS + 1)
 			return;
@@ -231,16 +232,4 @@ inject_character(struct inject *in, uint32_t codepoint, struct mono now)
 		key(in, shift, 0);
 	keymap_used(&in->keymap, k.code, now);
 	return 0;
-}
-
-size_t
-inject_utf8(const char *text, uint32_t *ret_codepoint)
-{
-	const uint8_t *s = (const uint8_t *)text;
-	size_t n = s[0] < 0x80 ? 1 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-	uint32_t v = n == 1 ? s[0] : s[0] & (0x7fu >> n);
-	for (size_t i = 1; i < n; i++)
-		v = v << 6 | (s[i] & 0x3fu);
-	*ret_codepoint = v;
-	return n;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/str.h"
 #include "inner.pb.h"
 #include "net/frame.h"
 
@@ -187,7 +188,7 @@ run_text(struct input *input, struct input_event *e, struct mono now)
 		inject_text_prepare(input->inject, e->text, now);
 	while (e->text[e->a]) {
 		uint32_t codepoint;
-		size_t n = inject_utf8(e->text + e->a, &codepoint);
+		size_t n = str_utf8_next(e->text + e->a, &codepoint);
 		int wait = limit(input, INPUT_TEXT, now);
 		if (wait == 0)
 			wait = inject_character(input->inject, codepoint, now);

@@ -11,6 +11,11 @@
 
 enum {
 	LEVEL = 5, /* design/screen.md: the best bytes per millisecond of those measured */
+	/* Rows that were on the screen some pictures ago: the ordinary tables of this level
+	 * remember less than one full screen. On recordings of scrolling these halve the bytes, for
+	 * 2 MiB of memory. */
+	LONG_MATCH_BYTES = 96,
+	LONG_RATE_LOG = 5,
 	STAGE_BYTES = 128 * 1024, /* plain bytes waiting for zstd: one block */
 	STAGE_SPARE_BYTES = 1,    /* pixels are stored four bytes at a time */
 };
@@ -52,6 +57,12 @@ encoder_new(uint32_t window_mib, struct encoder **ret_encoder)
 		r = set(e->stream, ZSTD_c_compressionLevel, LEVEL);
 	if (r == 0)
 		r = set(e->stream, ZSTD_c_windowLog, 20 + __builtin_ctz(window_mib));
+	if (r == 0)
+		r = set(e->stream, ZSTD_c_enableLongDistanceMatching, 1);
+	if (r == 0)
+		r = set(e->stream, ZSTD_c_ldmMinMatch, LONG_MATCH_BYTES);
+	if (r == 0)
+		r = set(e->stream, ZSTD_c_ldmHashRateLog, LONG_RATE_LOG);
 	if (r < 0) {
 		encoder_free(e);
 		return r;

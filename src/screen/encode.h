@@ -15,7 +15,7 @@ enum {
 /* 1 for the windows a session can have: 8, 16 and 32 MiB. */
 int encode_window_ok(uint32_t window_mib);
 
-/* window_mib: as agreed with the client. 0, -EINVAL, -ENOMEM. Takes about window_mib + 4 MiB. */
+/* window_mib: as agreed with the client. 0, -EINVAL, -ENOMEM. Takes about window_mib + 6 MiB. */
 int encoder_new(uint32_t window_mib, struct encoder **ret_encoder);
 void encoder_free(struct encoder *encoder);
 
