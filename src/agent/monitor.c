@@ -5,12 +5,14 @@
 #include "agent/monitor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <openssl/rand.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -295,6 +297,23 @@ load_revision(struct agent *agent)
 	return r < 0 ? -ERR_SETTING : 0;
 }
 
+/* Two monitors would count failures past each other. The lock goes when the process goes, however
+ * it goes. */
+static int
+lock(const char *directory, struct conf_error *error)
+{
+	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -ERR_NOT_ENROLLED : -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	int r = errno == EWOULDBLOCK ? -ERR_EXISTS : -errno;
+	snprintf(error->text, sizeof error->text, "%.160s: in use by another engawa-agent",
+		directory);
+	close(fd);
+	return r;
+}
+
 static int
 load(struct agent *agent, struct conf_error *error)
 {
@@ -305,7 +324,9 @@ load(struct agent *agent, struct conf_error *error)
 			"DESKTOP_USER must be set when the agent is started as root");
 		return -ERR_SETTING;
 	}
-	int r = keys_load(o, &agent->keys, error);
+	int r = lock(o->state_directory, error);
+	if (r == 0)
+		r = keys_load(o, &agent->keys, error);
 	if (r == 0)
 		r = state_path(o, "settings", path, sizeof path);
 	if (r == 0)
@@ -326,7 +347,8 @@ load(struct agent *agent, struct conf_error *error)
 	if (r == 0)
 		r = local_open(agent, path, &agent->local);
 	if (r < 0 && !error->text[0])
-		snprintf(error->text, sizeof error->text, "%.200s: %.40s", path,
+		snprintf(error->text, sizeof error->text, "%.200s: %.40s",
+			r == -ERR_NOT_ENROLLED ? o->state_directory : path,
 			err_text(r, ERR_LANG_EN));
 	return r;
 }

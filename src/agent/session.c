@@ -415,6 +415,8 @@ session_dialed(struct session *s, uint32_t code, int fd)
 void
 session_code_sent(struct session *s, uint32_t code)
 {
+	if (code)
+		LOG(WARN, "session.mail", F_STR("session", s->code), F_ERR("code", (int)code));
 	if (s->state == SESSION_LOGIN && s->flow.wait == LOGIN_WAIT_MAIL)
 		session_login_result(
 			s, login_mailed(&s->flow, code < 100000 ? -(int)code : -ERR_MAIL_FAILED));

@@ -305,15 +305,21 @@ def test_disk_full(office, tmp_path):
     start_agent(office)
 
 
+def clock(shift):
+    """The monitor's own: the processes it starts have no environment."""
+    return {"LD_PRELOAD": next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1")).as_posix(), "FAKETIME": shift,
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+
 def test_clock_before_the_certificate(office):
     office.agent.stop()
     with pytest.raises(system.Failed, match="outside its period of validity"):
-        start_agent(office, prefix=["faketime", "-f", "-2d"])
+        start_agent(office, env=clock("-2d"))
 
 
 @pytest.mark.parametrize("shift, code", [("+2h", 1008), ("-2m", 1009)])
 def test_clock_wrong(office, shift, code):
-    restart(office, prefix=["faketime", "-f", shift])
+    restart(office, env=clock(shift))
     try:
         assert office.connect("--for", "1s")["code"] in (code, 202)
         assert {1008: "TICKET_EXPIRED", 1009: "CLOCK"}[code] in log(office)
@@ -330,6 +336,13 @@ def test_gate_comes_and_goes(office):
     office.start_gate()
     system.wait_for(office.agent_up, "the agent does not come back", 90)
     system.wait_for(lambda: office.connect("--for", "100ms")["code"] == 0, "no session any more", 60)
+
+
+def test_two_agents(office):
+    argv = [str(a) for a in office.agent.argv]
+    second = subprocess.run(argv, capture_output=True, text=True, timeout=20)
+    assert second.returncode == 1 and "in use by another" in second.stderr
+    assert office.connect("--for", "100ms")["code"] == 0
 
 
 def test_settings(office):
