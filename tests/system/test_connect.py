@@ -83,6 +83,12 @@ def test_session(office, tmp_path):
     assert result["latency_ms"] is None
 
 
+def test_screenshot_that_cannot_be_written(office, tmp_path):
+    result = office.connect("--screenshot", tmp_path / "none" / "out.png")
+    assert (result["status"], result["name"]) == (1, "ENOENT") and "out.png" in result["stderr"]
+    assert result["pictures"] >= 1
+
+
 def test_latency(office):
     result = office.connect("--click", EDITOR, "--latency", "20")
     latency = result["latency_ms"]
