@@ -282,7 +282,7 @@ def test_same_answer_same_time(shared, link):
         replies.add(grant.SerializeToString())
         return took
 
-    measure(terminals, ask, 30, 0.7)
+    measure(terminals, ask, 30, 1.5)
     assert replies == {link.outer.Grant(code=CODE["UNREACHABLE"]).SerializeToString()}
 
 
@@ -296,7 +296,7 @@ def test_same_answer_same_time_in_a_browser(shared, link, pc):
         answers.add((status, body, tuple(key for key, _ in headers)))
         return time.perf_counter() - start
 
-    measure(terminals, ask, 25, 1)
+    measure(terminals, ask, 25, 1.5)
     assert len(answers) == 1
 
 
@@ -998,6 +998,9 @@ def test_settings(tmp_path):
     conf.write_text("DATABASE x\nNONSENSE 1\n")
     run = subprocess.run([PROGRAM, "--config", conf, "--check-config"], capture_output=True, text=True)
     assert run.returncode == 2 and "conf:2" in run.stderr
+    for sender in [], ["--smtp-from", "a@b\r\nX: y"]:
+        run = subprocess.run([PROGRAM, "--smtp-url", "smtp://localhost:25", *sender], capture_output=True, text=True)
+        assert run.returncode == 2 and "SMTP_FROM" in run.stderr
 
 
 def test_manual_has_every_setting():
