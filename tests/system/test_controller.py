@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import json
 import os
+import pathlib
 import random
 import re
 import shutil
@@ -12,6 +13,7 @@ import socket
 import ssl
 import statistics
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -532,26 +534,27 @@ def test_mail_server_down_or_without_tls(mail_controller, mailbox, messages):
     assert len(mailbox.mails) == before
 
 
-def test_mail_over_tls(mail_controller, messages, tmp_path):
+def test_mail_over_tls(mail_controller, messages):
     """The server's certificate is checked, against the given file and by name."""
-    for directory in [tmp_path, *tmp_path.parents][:-2]:
-        os.chmod(directory, 0o755)
+    public = pathlib.Path(tempfile.mkdtemp(prefix="ec."))  # pytest's own directory is closed to the mailer's user
+    os.chmod(public, 0o755)
     for name in "good", "bad":
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-            "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", tmp_path / f"{name}.key", "-out",
-            tmp_path / f"{name}.pem"], check=True, capture_output=True)
+            "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", public / f"{name}.key", "-out",
+            public / f"{name}.pem"], check=True, capture_output=True)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(tmp_path / "good.pem", tmp_path / "good.key")
+    context.load_cert_chain(public / "good.pem", public / "good.key")
     box = Mailbox(tls_context=context, require_starttls=True)
     try:
         for name, host, code in ("good", "localhost", 0), ("bad", "localhost", CODE["MAIL_FAILED"]), ("good", "127.0.0.1", CODE["MAIL_FAILED"]):
             controller, link, pc = mail_controller(SMTP_URL=f"smtp://{host}:{box.port}", SMTP_FROM="a@b.jp",
-                SMTP_CA_FILE=tmp_path / f"{name}.pem")
+                SMTP_CA_FILE=public / f"{name}.pem")
             session = open_session(link, pc, messages)
             assert link.send_code(pc, session, seal(mail_public(controller), session, mail_code(messages))) == code
         assert len(box.mails) == 1
     finally:
         box.close()
+        shutil.rmtree(public)
 
 
 def test_mail_server_that_hangs(mail_controller, messages):
