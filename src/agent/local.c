@@ -33,6 +33,7 @@ struct peer {
 	struct watch *watch;
 	struct timer *deadline;
 	struct hashing *hashing;
+	int allowed;
 };
 
 struct local {
@@ -194,16 +195,6 @@ status(struct peer *peer)
 	free(text);
 }
 
-static int
-may(const struct peer *peer)
-{
-	struct ucred cred;
-	socklen_t len = sizeof cred;
-	if (getsockopt(peer->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
-		return 0;
-	return cred.uid == 0 || cred.uid == geteuid() || cred.uid == peer->local->owner;
-}
-
 static void
 on_peer(void *user, int ready)
 {
@@ -218,7 +209,7 @@ on_peer(void *user, int ready)
 		text[n] = '\0';
 	if (n < 0 || strlen(text) != (size_t)n || !str_printable(text)) {
 		peer_free(peer);
-	} else if (!may(peer)) {
+	} else if (!peer->allowed) {
 		LOG(WARN, "settings.denied", F_INT("type", type));
 		answer(peer, -ERR_DENIED, "");
 	} else if (type == MSG_STATUS) {
@@ -243,6 +234,15 @@ on_deadline(void *user)
 	peer_free(user);
 }
 
+static int
+may(const struct local *local, int fd)
+{
+	struct ucred cred;
+	socklen_t len = sizeof cred;
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 &&
+	       (cred.uid == 0 || cred.uid == geteuid() || cred.uid == local->owner);
+}
+
 static void
 on_connection(void *user, int ready)
 {
@@ -251,12 +251,16 @@ on_connection(void *user, int ready)
 	int fd = accept4(local->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0)
 		return;
-	for (size_t i = 0; i < PEERS_MAX; i++) {
+	/* strangers on this machine are told so, and cannot take every place */
+	int allowed = may(local, fd);
+	size_t places = allowed ? PEERS_MAX : PEERS_MAX / 2;
+	for (size_t i = 0; i < places; i++) {
 		if (local->peers[i])
 			continue;
 		struct peer *peer = mem_new(sizeof *peer);
 		peer->local = local;
 		peer->fd = fd;
+		peer->allowed = allowed;
 		peer->watch = watch_new(local->agent->loop, fd, on_peer, peer);
 		peer->deadline = timer_new(local->agent->loop, on_deadline, peer);
 		timer_start(peer->deadline, PEER_MS, 0);

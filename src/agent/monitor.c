@@ -339,7 +339,9 @@ load(struct agent *agent, struct conf_error *error)
 		r = load_revision(agent);
 	if (r == 0 && RAND_bytes(agent->instance, sizeof agent->instance) != 1)
 		r = -ERR_CRYPTO;
-	if (r == 0 && o->run_directory && mkdir(o->run_directory, 0755) < 0 && errno != EEXIST)
+	/* OWNER must reach agent.sock; our umask is for everything else */
+	if (r == 0 && o->run_directory && mkdir(o->run_directory, 0755) == 0 &&
+		chmod(o->run_directory, 0755) < 0)
 		r = -errno;
 	if (r == 0)
 		r = str_print(path, sizeof path, "%s/agent.sock",
