@@ -42,6 +42,10 @@ struct agent {
 	int stopping; /* the retry timer is the last deadline */
 };
 
+/* From control: a ticket as a gate brought it, nothing in it believed yet. A session starts, or the
+ * gate is told why not. */
+void agent_knock(struct agent *agent, const struct note *knock);
+
 /* From sessions to the monitor. */
 /* All steps are passed: session_turn follows, at once or when the session that works has ended. */
 void agent_session_passed(struct agent *agent, struct session *session);

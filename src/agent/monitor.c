@@ -202,8 +202,8 @@ accept_knock(struct agent *agent, const struct note *knock)
 	return -ERR_TOO_MANY;
 }
 
-static void
-on_knock(struct agent *agent, const struct note *knock)
+void
+agent_knock(struct agent *agent, const struct note *knock)
 {
 	uint32_t held;
 	int r = accept_knock(agent, knock);
@@ -229,7 +229,7 @@ on_control_message(
 		type = MSG_NONE;
 	struct session *session = type == MSG_NONE ? NULL : find_session(agent, note.session_id);
 	if (type == MSG_KNOCK) {
-		on_knock(agent, &note);
+		agent_knock(agent, &note);
 	} else if (type == MSG_DIALED && session) {
 		session_dialed(session, note.code, fd);
 		fd = -1;
