@@ -265,6 +265,13 @@ class TestLogin:
         if behaviour.get("connectStatus"):
             chromium.own.open({})  # Chromium says 503 to the console by itself
 
+    @pytest.mark.parametrize("behaviour", [{"promptKind": 3}, {"promptKind": 0}, {"promptTwice": True}])
+    def test_prompts_out_of_order(self, chromium, office, behaviour):
+        office.behave(**behaviour)
+        open_page(chromium, office)
+        ask(chromium, office)
+        assert "EW-1000" in outcome(chromium)
+
     def test_device_key_is_kept_and_secret(self, chromium, office):
         log_in(chromium, office)
         key = """async () => {

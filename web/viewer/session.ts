@@ -8,7 +8,7 @@
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import {
 	AckSchema, ClientKind, ContinueSchema, CursorSchema, EndSchema, FactsSchema, FrameSchema, InnerPingSchema,
-	InnerType, KeySchema, LayoutSchema, NoticeSchema, PointerSchema, type Prompt, PromptSchema, RefusedSchema, ReplySchema,
+	InnerType, KeySchema, LayoutSchema, NoticeSchema, PointerSchema, type Prompt, PromptKind, PromptSchema, RefusedSchema, ReplySchema,
 	type Start, StartSchema, TextSchema,
 } from "../gen/inner_pb.ts";
 import { BUILD, Channel, type Stage } from "../shared/channel.ts";
@@ -28,6 +28,7 @@ const DEAD_PATH_MS = 3000;
 const WINDOW_MIB = 32;
 const WINDOW_SMALL_MIB = 8;
 const SMALL_DEVICE_GIB = 4;
+const PROMPTS = new Set([PromptKind.PROMPT_MAIL_CODE, PromptKind.PROMPT_PASSWORD]);
 
 export interface Size {
 	widthPx: number;
@@ -140,6 +141,9 @@ export class Session {
 						throw new Failure("PROTOCOL");
 					}
 					this.open = decode(PromptSchema, record.payload);
+					if (!PROMPTS.has(this.open.kind)) {
+						throw new Failure("PROTOCOL");
+					}
 					this.events.onPrompt(this.open, words);
 					break;
 				case InnerType.INNER_REFUSED: {
