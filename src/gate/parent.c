@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,7 @@ struct parent {
 	size_t settings_len;
 	struct certificates certificates;
 	struct process keeper;
+	struct mono keeper_at; /* not started again before */
 	struct worker_child workers[WORKERS_MAX];
 	size_t worker_count, listener_count;
 	int signals;
@@ -256,16 +258,23 @@ worker_died(struct parent *p, struct worker_child *worker, int status)
 }
 
 static void
+keeper_again(struct parent *p)
+{
+	p->keeper_at = mono_add_ms(mono_now(), RESTART_FIRST_MS);
+	if (start_keeper(p, &p->keeper) < 0)
+		return; /* tick() tries again */
+	for (size_t i = 0; i < p->worker_count; i++)
+		if (p->workers[i].keeper_end >= 0)
+			process_tell(&p->keeper, TELL_CHANNEL, NULL, 0, p->workers[i].keeper_end);
+}
+
+static void
 keeper_died(struct parent *p, int status)
 {
 	LOG(ERROR, "keeper.died", F_INT("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0),
 		F_INT("exit", WIFEXITED(status) ? WEXITSTATUS(status) : 0));
 	process_gone(&p->keeper);
-	if (start_keeper(p, &p->keeper) < 0)
-		return; /* tried again with the next tick */
-	for (size_t i = 0; i < p->worker_count; i++)
-		if (p->workers[i].keeper_end >= 0)
-			process_tell(&p->keeper, TELL_CHANNEL, NULL, 0, p->workers[i].keeper_end);
+	keeper_again(p);
 }
 
 static void
@@ -425,11 +434,23 @@ raise_descriptors(void)
 	}
 }
 
+/* Keeper and worker would find out too, but could not say it so well. */
+static int
+check_user(const struct settings *s)
+{
+	if (geteuid() != 0 || getpwnam(s->user))
+		return 0;
+	LOG(ERROR, "gate.user", F_STR("user", s->user), F_ERR("code", ERR_NOT_FOUND));
+	return -ERR_NOT_FOUND;
+}
+
 static int
 start(struct parent *p)
 {
 	raise_descriptors();
-	int r = make_signals(p);
+	int r = check_user(p->settings);
+	if (r == 0)
+		r = make_signals(p);
 	if (r == 0)
 		r = settings_pack(p->settings, &p->settings_text, &p->settings_len);
 	if (r == 0)
@@ -449,8 +470,8 @@ tick(struct parent *p)
 {
 	size_t running = 0;
 	struct mono now = mono_now();
-	if (p->keeper.pid == 0)
-		keeper_died(p, 0);
+	if (p->keeper.pid == 0 && !mono_before(now, p->keeper_at))
+		keeper_again(p);
 	for (size_t i = 0; i < p->worker_count; i++) {
 		struct worker_child *worker = &p->workers[i];
 		if (worker->child.pid == 0 && !p->draining && !mono_before(now, worker->restart_at))

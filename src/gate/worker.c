@@ -374,8 +374,11 @@ start(struct worker *w)
 static void
 on_event(struct worker *w, const struct epoll_event *event)
 {
-	if (event->data.u64 <= w->listeners.count) {
-		accept_some(w, w->listeners.fds[event->data.u64 - 1]);
+	size_t listener = event->data.u64 - 1;
+	if (listener < WORKER_LISTENERS_MAX) {
+		/* it may have been closed in this very turn */
+		if (listener < w->listeners.count)
+			accept_some(w, w->listeners.fds[listener]);
 		return;
 	}
 	struct leg *l = event->data.ptr;

@@ -413,7 +413,8 @@ def test_manual_has_every_setting():
     ({"NAME": None}, "NAME"), ({"CERTIFICATE": None}, "CERTIFICATE"), ({"ISSUER": None}, "ISSUER"),
     ({"PAGE_KEY": None}, "PAGE_KEY"), ({"SILENCE_S": "5", "KEEPALIVE_S": "5"}, "SILENCE_S"), ({"WORKERS": "0"}, "WORKERS"),
     ({"NONSENSE": "1"}, "NONSENSE"), ({"LOG_LEVEL": "loud"}, "LOG_LEVEL"), ({"KEY": "/nowhere/key"}, "keeper"),
-    ({"CERTIFICATE": "/nowhere/cert"}, "/nowhere/cert"), ({"USER": "nobody-at-all"}, "NOT_FOUND"),
+    ({"CERTIFICATE": "/nowhere/cert"}, "/nowhere/cert"), ({"USER": "nobody-at-all"}, "nobody-at-all"),
+    ({"KEY": "{issuer}/issuer.key"}, "keeper.key"), ({"PAGE_KEY": "{issuer}/issuer.key"}, "page.pem"),
     ({"LISTEN": "localhost:443"}, "localhost"), ({"LISTEN": "127.0.0.1:99999"}, "99999"),
     ({"LISTEN": "192.0.2.1:0"}, "EADDRNOTAVAIL"),
 ])
@@ -422,6 +423,6 @@ def test_bad_settings(keys, tmp_path, settings, words):
         "KEY": keys.dir / "gates/east.key", "ISSUER": keys.dir / "issuer.pem", "PAGE_CERTIFICATE": keys.dir / "page.pem",
         "PAGE_KEY": keys.dir / "page.key", "RUN_DIRECTORY": tmp_path, "USER": "nobody"} | settings
     config = tmp_path / "gate.conf"
-    config.write_text("".join(f"{key} {value}\n" for key, value in good.items() if value is not None))
+    config.write_text("".join(f"{key} {value}\n".replace("{issuer}", str(keys.dir)) for key, value in good.items() if value is not None))
     run = run_gate("--config", config)
     assert run.returncode in (1, 2) and words in run.stderr
