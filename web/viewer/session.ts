@@ -56,6 +56,7 @@ export class Session {
 	private open: Prompt | null = null;
 	private readonly stop = new AbortController();
 	private pings = 0n;
+	private finished = false;
 
 	constructor(
 		private readonly terminalId: string,
@@ -95,6 +96,9 @@ export class Session {
 	async end(): Promise<void> {
 		const failure = new Failure("ENDED");
 		this.stop.abort(failure);
+		if (!this.channel) {
+			this.finish(failure); // what is still under way ends by itself
+		}
 		if (this.screen) {
 			await this.send(InnerType.INNER_END, EndSchema, { code: failure.code });
 		}
@@ -115,6 +119,13 @@ export class Session {
 		} catch (thrown) {
 			const failure = Failure.of(thrown);
 			this.channel?.close(failure);
+			this.finish(failure);
+		}
+	}
+
+	private finish(failure: Failure): void {
+		if (!this.finished) {
+			this.finished = true;
 			this.events.onEnd(failure, this.screen !== null);
 			this.screen?.close();
 		}
