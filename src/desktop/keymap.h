@@ -21,7 +21,7 @@ struct keymap {
 	uint8_t first, last; /* keycodes */
 	uint8_t per_code;    /* keysyms of a keycode */
 	xcb_keysym_t *syms;
-	enum {
+	enum keymap_rules {
 		KEYMAP_OTHER,
 		KEYMAP_EVDEV,
 		KEYMAP_XFREE86

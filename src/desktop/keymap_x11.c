@@ -57,7 +57,7 @@ sym_at(const struct keymap *m, unsigned code, unsigned level)
 	return m->syms[(size_t)(code - m->first) * m->per_code + level];
 }
 
-static int
+static enum keymap_rules
 rules(const struct keymap *m)
 {
 	if (sym_at(m, EVDEV_UP, 0) == SYM_UP && sym_at(m, EVDEV_DOWN, 0) == SYM_DOWN)

@@ -46,7 +46,8 @@ class Desk:
         assert self.display != ":", "the X server does not start"
         # keyboards and settings of whoever runs the tests stay out
         self.env = {"PATH": os.environ["PATH"], "DISPLAY": self.display, "HOME": str(self.home), "LANG": "C.UTF-8",
-            "XDG_RUNTIME_DIR": str(self.home), "NO_AT_BRIDGE": "1", "GSETTINGS_BACKEND": "memory"} | \
+            "XDG_RUNTIME_DIR": str(self.home), "NO_AT_BRIDGE": "1", "GSETTINGS_BACKEND": "memory",
+            "DBUS_SESSION_BUS_ADDRESS": "disabled:"} | \
             {key: value for key, value in os.environ.items() if key.endswith("SAN_OPTIONS")}
 
     def start(self, *argv):
@@ -70,8 +71,8 @@ class Desk:
         """The window manager first: a window that appears while it starts may stay hidden."""
         if any(c.args[0] == "openbox" for c in self.children):
             return
-        self.start("openbox")
-        wait_for(lambda: "window id" in self.run("xprop", "-root", "_NET_SUPPORTING_WM_CHECK"), "no window manager", 20)
+        self.start("openbox", "--startup", "touch managed")
+        wait_for((self.home / "managed").exists, "no window manager", 20)
 
     def terminal(self, command="cat", *options):
         """xterm with a command that reads what is typed."""
@@ -194,7 +195,7 @@ def test_mark_is_there_and_faint(start, desk, tmp_path):
     marked, plain = Image.open(tmp_path / "marked.ppm"), Image.open(tmp_path / "bare.ppm")
     difference = ImageChops.difference(marked, plain).convert("L").point(lambda v: 255 if v else 0)
     share = difference.histogram()[255] / (marked.width * marked.height)
-    assert 0.01 < share <= 0.021
+    assert 0.008 < share <= 0.013
     # wherever one photographs, some of it is seen
     for x in range(0, marked.width - 400, 100):
         for y in range(0, marked.height - 250, 100):
@@ -251,9 +252,12 @@ def test_memory(start):
     desk = start(Desk, "1920x1080x24")
     desk.terminal("while :; do head -c 3000 /dev/urandom | base64; done")
     d = start(Driver, desk)
-    d("wait", 8000)
-    stats = d("stats")
-    assert stats["bytes"] > 5_000_000 and stats["peak_kib"] < 80 * 1024
+    # until the window is full of pictures, however slow this machine is
+    for _ in range(60):
+        d("wait", 1000)
+        if (stats := d("stats"))["area_px"] * 3 > 64 << 20:
+            break
+    assert stats["area_px"] * 3 > 64 << 20 and stats["peak_kib"] < 80 * 1024
 
 
 def test_cursor(start, desk):
