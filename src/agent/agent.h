@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "agent/devices.h"
+#include "agent/iplist.h"
 #include "agent/keys.h"
 #include "agent/message.h"
 #include "agent/options.h"
@@ -29,6 +30,7 @@ struct agent {
 	struct options options;
 	struct keys keys;
 	struct settings settings;
+	struct iplist addresses;
 	struct devices *devices;
 	struct ticket_memory *tickets;
 	uint64_t policy_revision; /* the highest one seen, persisted */

@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "agent/local_login.h"
 #include "agent/message.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -180,14 +181,17 @@ status(struct peer *peer)
 	terminal_id_format(agent->keys.terminal_id, id);
 	settings_mail_mask(
 		agent->settings.mail[0] ? agent->settings.mail : "-@-", masked, sizeof masked);
-	json_t *root = json_pack("{s:s, s:s, s:o, s:b, s:s, s:{s:i, s:I, s:s}, s:i, s:b, s:i, s:i}",
+	json_t *root = json_pack(
+		"{s:s, s:s, s:o, s:b, s:s, s:{s:i, s:I, s:s}, s:i, s:b, s:i, s:i, s:b, s:i}",
 		"terminal_id", id, "organisation", agent->keys.org.id, "gates", gates_json(agent),
 		"password", agent->settings.password[0] != '\0', "mail",
 		agent->settings.mail[0] ? masked : "", "policy", "code", -policy_code, "revision",
 		(json_int_t)policy.revision, "message",
 		policy.server_message ? policy.server_message : "", "sessions", (int)sessions,
 		"working", agent->working != NULL, "devices", (int)devices_count(agent->devices),
-		"strangers_locked_s", (int)devices_strangers_locked_s(agent->devices, wall_s()));
+		"strangers_locked_s", (int)devices_strangers_locked_s(agent->devices, wall_s()),
+		"strangers_shut_out", devices_strangers_shut(agent->devices), "addresses",
+		(int)agent->addresses.count);
 	char *text = root ? json_dumps(root, JSON_SORT_KEYS) : NULL;
 	json_decref(root);
 	policy_fini(&policy);
@@ -218,6 +222,11 @@ on_peer(void *user, int ready)
 		set_password(peer, text);
 	} else if (type == MSG_MAIL) {
 		set_mail(peer, text);
+	} else if (local_login_is(type)) {
+		char reply[ANSWER_MAX_BYTES] = "";
+		int r = local_login(peer->local->agent, type, text, reply, sizeof reply - 4);
+		answer(peer, r, reply);
+		mem_wipe(reply, sizeof reply);
 	} else if (type == MSG_UNLOCK) {
 		int r = devices_unlock(peer->local->agent->devices);
 		LOG(INFO, "settings.unlock", F_ERR("code", r));

@@ -297,6 +297,23 @@ load_revision(struct agent *agent)
 	return r < 0 ? -ERR_SETTING : 0;
 }
 
+/* A list that cannot be read lets nobody in: not even the agent starts. */
+static int
+load_addresses(const char *path, struct iplist *ret_list, struct conf_error *error)
+{
+	struct conf_error why = {""};
+	char *text;
+	size_t len;
+	int r = conf_read_file(path, IPLIST_FILE_MAX_BYTES, &text, &len);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	r = iplist_parse(text, len, ret_list, &why);
+	free(text);
+	if (r < 0)
+		snprintf(error->text, sizeof error->text, "%.100s: %.150s", path, why.text);
+	return r;
+}
+
 /* Two monitors would count failures past each other. The lock goes when the process goes, however
  * it goes. */
 static int
@@ -331,6 +348,10 @@ load(struct agent *agent, struct conf_error *error)
 		r = state_path(o, "settings", path, sizeof path);
 	if (r == 0)
 		r = settings_load(path, &agent->settings);
+	if (r == 0)
+		r = state_path(o, "addresses", path, sizeof path);
+	if (r == 0)
+		r = load_addresses(path, &agent->addresses, error);
 	if (r == 0)
 		r = state_path(o, "devices", path, sizeof path);
 	if (r == 0)
@@ -412,6 +433,7 @@ monitor_main(struct options *options)
 	timer_free(agent->control_retry);
 	keys_fini(&agent->keys);
 	devices_free(agent->devices);
+	iplist_fini(&agent->addresses);
 	ticket_memory_free(agent->tickets);
 	LOG(INFO, "agent.stop", F_INT("code", 0));
 	mem_wipe_free(agent, sizeof *agent);

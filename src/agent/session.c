@@ -135,7 +135,7 @@ session_login_result(struct session *s, int r)
 	if (r == -ERR_PROTOCOL)
 		finish(s, r);
 	else
-		session_end(s, r < -199 ? (uint32_t)-r : ERR_INTERNAL);
+		session_end(s, err_find(r) ? (uint32_t)-r : ERR_INTERNAL);
 }
 
 static void
