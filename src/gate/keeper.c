@@ -264,6 +264,7 @@ keeper_main(void)
 {
 	struct keeper *k = mem_new(sizeof *k);
 	log_open("engawa-gate", LOG_INFO, -1);
+	prctl(PR_SET_NAME, "gate-keeper", 0, 0, 0); /* it was executed as "exe" */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);

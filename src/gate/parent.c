@@ -15,7 +15,7 @@
 #include "base/ipc.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "crypto/cert.h"
+#include "gate/certificates.h"
 #include "gate/listener.h"
 #include "gate/process.h"
 #include "gate/tell.h"
@@ -23,20 +23,11 @@
 enum {
 	WORKERS_MAX = 64,
 	LISTENERS_MAX = 16, /* as WORKER_LISTENERS_MAX */
-	ISSUERS_MAX = 4,
 	DENIED_MAX = 65536,
 	RESTART_FIRST_MS = 1000, /* a worker that died at once; doubles */
 	RESTART_MAX_MS = 30000,
 	LIVED_MS = 10000, /* one that lived this long did not die of its start */
 	STOP_GRACE_S = 10,
-};
-
-/* Certificates as read from the files: what workers are told. */
-struct certificates {
-	uint8_t native[CERT_DER_MAX_BYTES], issuers[ISSUERS_MAX][CERT_DER_MAX_BYTES];
-	size_t native_len, issuer_lens[ISSUERS_MAX], issuer_count;
-	char *page;
-	size_t page_len;
 };
 
 struct worker_child {
@@ -66,47 +57,6 @@ struct parent {
 	int draining;
 	struct mono stop_at;
 };
-
-static int
-load_certificate(const char *path, uint8_t out[static CERT_DER_MAX_BYTES], size_t *ret_len)
-{
-	struct x509_st *cert = cert_load(path);
-	int r = cert ? cert_der(cert, out, CERT_DER_MAX_BYTES, ret_len) : -ERR_CRYPTO;
-	cert_free(cert);
-	if (r < 0)
-		LOG(ERROR, "gate.certificate", F_STR("file", path), F_ERR("code", r));
-	return r;
-}
-
-static int
-load_certificates(const struct settings *s, struct certificates *ret)
-{
-	struct certificates *c = mem_new(sizeof *c);
-	int r = load_certificate(s->certificate, c->native, &c->native_len);
-	for (size_t i = 0; r == 0 && i < s->issuers.count; i++) {
-		if (i == ISSUERS_MAX) {
-			LOG(ERROR, "gate.issuers", F_INT("max", ISSUERS_MAX));
-			r = -ERR_SETTING;
-			break;
-		}
-		r = load_certificate(s->issuers.items[i], c->issuers[i], &c->issuer_lens[i]);
-		c->issuer_count++;
-	}
-	if (r == 0 && s->page_certificate) {
-		r = conf_read_file(s->page_certificate, IPC_PAYLOAD_MAX, &c->page, &c->page_len);
-		if (r < 0)
-			LOG(ERROR, "gate.certificate", F_STR("file", s->page_certificate),
-				F_ERR("code", r));
-	}
-	if (r == 0) {
-		free(ret->page);
-		*ret = *c;
-	} else {
-		free(c->page);
-	}
-	free(c);
-	return r;
-}
 
 static int
 start_keeper(const struct parent *p, struct process *ret)
@@ -150,18 +100,6 @@ connect_keeper(struct worker_child *worker, struct process *keeper)
 }
 
 static int
-tell_certificates(const struct parent *p, struct worker_child *worker)
-{
-	const struct certificates *c = &p->certificates;
-	int r = process_tell(&worker->child, TELL_CERTIFICATE, c->native, c->native_len, -1);
-	for (size_t i = 0; r == 0 && i < c->issuer_count; i++)
-		r = process_tell(&worker->child, TELL_ISSUER, c->issuers[i], c->issuer_lens[i], -1);
-	if (r == 0 && c->page)
-		r = process_tell(&worker->child, TELL_PAGE, c->page, c->page_len, -1);
-	return r < 0 ? r : process_tell(&worker->child, TELL_APPLY, NULL, 0, -1);
-}
-
-static int
 tell_all(struct parent *p, struct worker_child *worker)
 {
 	int r = process_tell(&worker->child, TELL_SETTINGS, p->settings_text, p->settings_len, -1);
@@ -170,7 +108,7 @@ tell_all(struct parent *p, struct worker_child *worker)
 	if (r == 0)
 		r = connect_keeper(worker, &p->keeper);
 	if (r == 0)
-		r = tell_certificates(p, worker);
+		r = certificates_tell(&p->certificates, &worker->child);
 	if (r == 0 && p->welcome)
 		r = process_tell(&worker->child, TELL_WELCOME, p->welcome, p->welcome_len, -1);
 	for (size_t i = 0; r == 0 && i < p->denied_count; i++)
@@ -202,7 +140,7 @@ static void
 reload(struct parent *p)
 {
 	struct process keeper;
-	if (load_certificates(p->settings, &p->certificates) < 0 || start_keeper(p, &keeper) < 0) {
+	if (certificates_load(p->settings, &p->certificates) < 0 || start_keeper(p, &keeper) < 0) {
 		LOG(ERROR, "gate.reload", F_STR("result", "the old certificates stay"));
 		return;
 	}
@@ -211,7 +149,7 @@ reload(struct parent *p)
 	for (size_t i = 0; i < p->worker_count; i++) {
 		struct worker_child *worker = &p->workers[i];
 		if (worker->child.pid > 0 && connect_keeper(worker, &p->keeper) == 0)
-			tell_certificates(p, worker);
+			certificates_tell(&p->certificates, &worker->child);
 	}
 	process_gone(&old);
 	LOG(INFO, "gate.reload", F_STR("result", "ok"));
@@ -454,7 +392,7 @@ start(struct parent *p)
 	if (r == 0)
 		r = settings_pack(p->settings, &p->settings_text, &p->settings_len);
 	if (r == 0)
-		r = load_certificates(p->settings, &p->certificates);
+		r = certificates_load(p->settings, &p->certificates);
 	if (r == 0)
 		r = make_listeners(p);
 	if (r == 0)
@@ -521,7 +459,7 @@ parent_main(const struct settings *settings)
 	for (size_t i = 0; i < p->worker_count; i++)
 		if (p->workers[i].child.pid > 0)
 			kill(p->workers[i].child.pid, SIGKILL);
-	free(p->certificates.page);
+	certificates_fini(&p->certificates);
 	free(p->settings_text);
 	free(p->welcome);
 	free(p->denied);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -470,6 +471,7 @@ worker_main(void)
 {
 	struct worker *w = mem_new(sizeof *w);
 	log_open("engawa-gate", LOG_INFO, -1);
+	prctl(PR_SET_NAME, "gate-worker", 0, 0, 0); /* it was executed as "exe" */
 	/* a terminal or a service manager signals the whole group: the parent decides what it means
 	 */
 	signal(SIGINT, SIG_IGN);

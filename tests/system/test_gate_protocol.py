@@ -402,6 +402,26 @@ def test_dump_config_is_a_config(gate, tmp_path):
     assert run_gate("--config", tmp_path / "dumped.conf", "--check-config").returncode == 0
 
 
+def test_gate_add(keys):
+    cert = x509.load_pem_x509_certificate((keys.dir / "gates/east.pem").read_bytes())
+    assert cert.issuer == keys.issuer.subject
+    names = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["localhost"]
+    assert [str(a) for a in names.get_values_for_type(x509.IPAddress)] == ["127.0.0.1"]
+    usage = cert.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert list(usage) == [x509.ExtendedKeyUsageOID.SERVER_AUTH]
+    key = keys.dir / "gates/east.key"
+    before = key.read_bytes()
+    assert key.stat().st_mode & 0o777 == 0o600
+
+    def add(*arguments):
+        return subprocess.run([BUILD / "src/cli/engawa", "gate", "add", "--dir", keys.dir, *arguments], capture_output=True)
+    assert add("--name", "east", "--host", "localhost").returncode == 1 and key.read_bytes() == before
+    for name in "", "../east", "East", "-x", "a" * 64, "a b":
+        assert add("--name", name, "--host", "localhost").returncode == 2
+    assert add("--name", "north-2").returncode == 2
+
+
 def test_manual_has_every_setting():
     manual = " ".join((ROOT / "docs/man/engawa-gate.8.scd").read_text().replace("_link.sock_", "link.sock").replace("_http.sock_",
         "http.sock").split())
