@@ -11,6 +11,7 @@
 #include "agent/policy.h"
 #include "agent/process.h"
 #include "agent/settings.h"
+#include "agent/users.h"
 #include "net/loop.h"
 
 enum {
@@ -18,6 +19,7 @@ enum {
 };
 
 struct session;
+struct pepper;
 struct ticket_memory;
 
 struct gate_state {
@@ -32,6 +34,9 @@ struct agent {
 	struct settings settings;
 	struct iplist addresses;
 	struct devices *devices;
+	struct pepper *pepper;
+	struct users *users;
+	struct devices *persons; /* the same counters, by user_key */
 	struct ticket_memory *tickets;
 	uint64_t policy_revision; /* the highest one seen, persisted */
 	struct gate_state gates[ORGFILE_GATES_MAX];

@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include "agent/local_login.h"
+#include "agent/local_users.h"
 #include "agent/message.h"
+#include "agent/persons.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/ipc.h"
@@ -24,7 +26,7 @@
 enum {
 	PEERS_MAX = 8,
 	PEER_MS = 10000,
-	TEXT_MAX_BYTES = PASSWORD_MAX_BYTES,
+	TEXT_MAX_BYTES = PASSWORD_MAX_BYTES + 512, /* and what it is for */
 	ANSWER_MAX_BYTES = 4096
 };
 
@@ -46,10 +48,13 @@ struct local {
 	struct peer *peers[PEERS_MAX];
 };
 
-/* Argon2 takes its time on a thread; the peer may have gone when it ends. */
+/* The rules and Argon2 take their time on a thread; the peer may have gone when they end. */
 struct hashing {
 	struct peer *peer;
 	struct agent *agent;
+	const struct pepper *pepper;
+	struct password_choice choice;
+	struct user row; /* no name: the single password */
 	char text[PASSWORD_MAX_BYTES + 1], hash[SETTINGS_HASH_SIZE];
 	int result;
 };
@@ -83,8 +88,8 @@ answer(struct peer *peer, int r, const char *text)
 	peer_free(peer);
 }
 
-static int
-save(struct agent *agent, const struct settings *settings)
+int
+local_save(struct agent *agent, const struct settings *settings)
 {
 	char path[256];
 	int r = state_path(&agent->options, "settings", path, sizeof path);
@@ -99,19 +104,29 @@ static void
 run_hash(void *user)
 {
 	struct hashing *h = user;
-	h->result = password_hash(h->text, h->hash);
+	h->result = password_fit(h->text, &h->choice);
+	if (h->result == 0)
+		h->result = password_hash(h->pepper, h->text, h->hash);
+}
+
+static int
+put_hash(const struct hashing *h)
+{
+	struct settings settings = h->agent->settings;
+	struct user row = h->row;
+	int r = str_copy(settings.password, sizeof settings.password, h->hash);
+	if (r == 0 && row.name[0])
+		r = str_copy(row.verifier, sizeof row.verifier, h->hash);
+	if (r < 0)
+		return r;
+	return row.name[0] ? local_users_put(h->agent, &row) : local_save(h->agent, &settings);
 }
 
 static void
 on_hashed(void *user)
 {
 	struct hashing *h = user;
-	struct settings settings = h->agent->settings;
-	int r = h->result;
-	if (r == 0)
-		r = str_copy(settings.password, sizeof settings.password, h->hash);
-	if (r == 0)
-		r = save(h->agent, &settings);
+	int r = h->result == 0 ? put_hash(h) : h->result;
 	LOG(INFO, "settings.password", F_ERR("code", r));
 	if (h->peer) {
 		h->peer->hashing = NULL;
@@ -120,28 +135,52 @@ on_hashed(void *user)
 	mem_wipe_free(h, sizeof *h);
 }
 
+/* Of this person; of all when row is NULL. */
+static void
+hash_password(struct peer *peer, const struct user *row, const char *text)
+{
+	struct hashing *h = mem_new(sizeof *h);
+	h->peer = peer;
+	h->agent = peer->local->agent;
+	h->pepper = h->agent->pepper;
+	if (row)
+		h->row = *row;
+	int r = str_copy(h->text, sizeof h->text, text);
+	if (r < 0) {
+		mem_wipe_free(h, sizeof *h);
+		answer(peer, -ERR_PASSWORD_WEAK, "");
+		return;
+	}
+	persons_choice(h->agent, h->row.name, &h->choice);
+	peer->hashing = h;
+	watch_set(peer->watch, 0);
+	loop_work(h->agent->loop, run_hash, on_hashed, h);
+}
+
 static void
 set_password(struct peer *peer, const char *text)
 {
-	struct agent *agent = peer->local->agent;
-	struct settings settings = agent->settings;
-	int r = text[0] ? settings_password_fit(text) : 0;
-	if (!text[0]) {
-		settings.password[0] = '\0';
-		r = save(agent, &settings);
-		LOG(INFO, "settings.password", F_STR("state", "removed"), F_ERR("code", r));
-	}
-	if (!text[0] || r < 0) {
-		answer(peer, r, "");
+	struct settings settings = peer->local->agent->settings;
+	if (text[0]) {
+		hash_password(peer, NULL, text);
 		return;
 	}
-	struct hashing *h = mem_new(sizeof *h);
-	h->peer = peer;
-	h->agent = agent;
-	str_copy(h->text, sizeof h->text, text);
-	peer->hashing = h;
-	watch_set(peer->watch, 0);
-	loop_work(agent->loop, run_hash, on_hashed, h);
+	settings.password[0] = '\0';
+	int r = local_save(peer->local->agent, &settings);
+	LOG(INFO, "settings.password", F_STR("state", "removed"), F_ERR("code", r));
+	answer(peer, r, "");
+}
+
+static void
+set_users(struct peer *peer, const char *text)
+{
+	char reply[ANSWER_MAX_BYTES] = "";
+	struct local_user user;
+	int r = local_users(peer->local->agent, text, reply, sizeof reply - 4, &user);
+	if (r == 1)
+		hash_password(peer, &user.row, user.password);
+	else
+		answer(peer, r, reply);
 }
 
 static void
@@ -152,7 +191,7 @@ set_mail(struct peer *peer, const char *text)
 			? -ERR_MAIL_ADDRESS
 			: str_copy(settings.mail, sizeof settings.mail, text);
 	if (r == 0)
-		r = save(peer->local->agent, &settings);
+		r = local_save(peer->local->agent, &settings);
 	LOG(INFO, "settings.mail", F_ERR("code", r));
 	answer(peer, r, "");
 }
@@ -192,6 +231,10 @@ status(struct peer *peer)
 		"strangers_locked_s", (int)devices_strangers_locked_s(agent->devices, wall_s()),
 		"strangers_shut_out", devices_strangers_shut(agent->devices), "addresses",
 		(int)agent->addresses.count);
+	char waiver[WAIVER_NAME_SIZE];
+	persons_waiver_name(agent, waiver);
+	json_object_set_new(root, "waiver_name", json_string(waiver));
+	json_object_set_new(root, "users", json_integer((json_int_t)agent->users->count));
 	char *text = root ? json_dumps(root, JSON_SORT_KEYS) : NULL;
 	json_decref(root);
 	policy_fini(&policy);
@@ -222,6 +265,8 @@ on_peer(void *user, int ready)
 		set_password(peer, text);
 	} else if (type == MSG_MAIL) {
 		set_mail(peer, text);
+	} else if (type == MSG_USERS) {
+		set_users(peer, text);
 	} else if (local_login_is(type)) {
 		char reply[ANSWER_MAX_BYTES] = "";
 		int r = local_login(peer->local->agent, type, text, reply, sizeof reply - 4);
@@ -229,6 +274,8 @@ on_peer(void *user, int ready)
 		mem_wipe(reply, sizeof reply);
 	} else if (type == MSG_UNLOCK) {
 		int r = devices_unlock(peer->local->agent->devices);
+		if (r == 0)
+			r = devices_unlock(peer->local->agent->persons);
 		LOG(INFO, "settings.unlock", F_ERR("code", r));
 		answer(peer, r, "");
 	} else {

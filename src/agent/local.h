@@ -11,3 +11,5 @@ struct local;
 /* 0, -errno, -ERR_NOT_FOUND (no such OWNER). */
 int local_open(struct agent *agent, const char *path, struct local **ret_local);
 void local_free(struct local *local);
+/* Writes the settings, and only then takes them over. 0, -errno, -ERR_DISK_FULL. */
+int local_save(struct agent *agent, const struct settings *settings);

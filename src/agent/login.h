@@ -16,6 +16,7 @@
 #include "agent/message.h"
 #include "agent/policy.h"
 #include "agent/settings.h"
+#include "agent/users.h"
 #include "base/clock.h"
 
 enum {
@@ -25,6 +26,8 @@ enum {
 	LOGIN_ADDRESS_SIZE = 64,
 	LOGIN_TRIES_MAX = 5, /* of one prompt in one session; the lock-out is counted apart */
 };
+
+#define LOGIN_NOBODY "nobody"
 
 /* Results of all calls. Negative: refused with this code; -ERR_PROTOCOL means the client is not
  * even told. */
@@ -43,8 +46,9 @@ struct login_env {
 	void (*prompt)(void *user, const struct prompt *prompt);
 	/* Its result comes to login_mailed. 0, or negative at once. */
 	int (*mail)(void *user, const struct login_mail *mail);
-	/* Argon2 off the loop; its result comes to login_checked. The strings are copied. */
-	void (*check)(void *user, const char *hash, const char *text);
+	/* Argon2 or a service, off the loop; its result comes to login_checked. The strings are
+	 * copied. The verifier of users.h; LOGIN_NOBODY takes as long and is never right. */
+	void (*check)(void *user, const char *verifier, const char *text);
 	/* 1 when the client is this machine itself. */
 	int (*is_self)(void *user, const struct facts *facts);
 	struct mono (*now)(void *user);
@@ -66,6 +70,8 @@ struct login_office {
 	const struct settings *settings;
 	const struct iplist *addresses;
 	struct devices *devices;
+	const struct users *users; /* NULL or empty: the single password of the settings */
+	struct devices *persons;   /* counters of persons, with users */
 };
 
 struct login {
@@ -87,7 +93,9 @@ struct login {
 	} code;
 	struct {
 		unsigned wrong;
-		struct tries before;
+		struct tries before, person_before;
+		char name[USER_NAME_SIZE]; /* folded; "" = nobody's */
+		int refuse;                /* why a right password does not help: 0 or negative */
 	} password;
 };
 

@@ -17,6 +17,9 @@ static const struct command {
 	{"login", login_main},
 	{"work", work_main},
 	{"desktop", desktop_main},
+	{"check-pam", check_pam_main},
+	{"check-radius", check_radius_main},
+	{"check-ldap", check_ldap_main},
 };
 
 static int

@@ -54,12 +54,16 @@ enum message {
 	/* control, pump <-> monitor on their second socket */
 	MSG_SIGN,   /* digest(32) */
 	MSG_SIGNED, /* signature, DER; empty when refused */
+	/* monitor -> check-…, and back */
+	MSG_CHECK,   /* struct check_question */
+	MSG_CHECKED, /* code u32 */
 	/* engawa command <-> agent.sock */
 	MSG_STATUS,    /* empty */
 	MSG_PASSWORD,  /* text; empty removes it */
 	MSG_MAIL,      /* text; empty removes it */
 	MSG_UNLOCK,    /* empty: forgets failures and lock-outs */
 	MSG_ADDRESSES, /* text, see local_login.h; the answer is text */
+	MSG_USERS,     /* text, see local_users.h */
 	MSG_RESULT,    /* code u32, then JSON of a status */
 };
 

@@ -18,6 +18,7 @@
 
 #include "agent/agent.h"
 #include "agent/local.h"
+#include "agent/persons.h"
 #include "agent/role.h"
 #include "agent/session.h"
 #include "base/clock.h"
@@ -357,6 +358,8 @@ load(struct agent *agent, struct conf_error *error)
 	if (r == 0)
 		r = devices_open(path, &agent->devices);
 	if (r == 0)
+		r = persons_open(agent, path, sizeof path);
+	if (r == 0)
 		r = load_revision(agent);
 	if (r == 0 && RAND_bytes(agent->instance, sizeof agent->instance) != 1)
 		r = -ERR_CRYPTO;
@@ -433,6 +436,7 @@ monitor_main(struct options *options)
 	timer_free(agent->control_retry);
 	keys_fini(&agent->keys);
 	devices_free(agent->devices);
+	persons_close(agent);
 	iplist_fini(&agent->addresses);
 	ticket_memory_free(agent->tickets);
 	LOG(INFO, "agent.stop", F_INT("code", 0));

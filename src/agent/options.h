@@ -5,6 +5,13 @@
 struct options {
 	char *state_directory, *run_directory, *policy_file, *user, *owner, *proxy, *log_level;
 	char *desktop_program, *desktop_user, *display, *xauthority;
+	char *pepper_file, *password_blocklist;
+	char *pam_service, *pam_directory;
+	struct conf_list radius_servers;
+	char *radius_secret_file;
+	char *ldap_url, *ldap_ca_file, *ldap_bind, *ldap_base, *ldap_filter, *ldap_allow_group,
+		*ldap_deny_group;
+	int64_t ldap_nested;
 	int64_t logins_max, self_connect;
 	char *org, *code; /* enrol */
 };

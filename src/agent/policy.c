@@ -51,6 +51,10 @@ const struct conf_option policy_options[] = {
 		"Browsers are exempt from the MAC address check."),
 	SWITCH("HTML5_WITHOUT_LIMITED_FIREWALL", html5_without_limited_firewall, "0",
 		"Browsers are exempt from the closed network."),
+	SWITCH("ENFORCE_PASSWORD_COMPLEXITY", enforce_password_complexity, "0",
+		"New passwords need several kinds of characters (8 of 3 kinds, 16 of 2, 24 of any) instead of length alone."),
+	{"PASSWORD_WAIVER", CONF_LIST, AT(password_waiver), NULL, 0, 0,
+		"Office PC (waiver_name of its status) whose passwords need not meet the rules, and the last day of that, YYYY-MM-DD."},
 	{"REQUIRE_MINIMUM_CLIENT_BUILD", CONF_INT, AT(minimum_build), "0", 0, UINT32_MAX,
 		"Older clients are refused."},
 	{"AUTH_LOCKOUT_COUNT", CONF_INT, AT(lockout_count), "5", 1, 100,
@@ -120,7 +124,7 @@ on_line(void *user, const char *key, const char *value)
 		const struct conf_option *o = &policy_options[i];
 		if (strcmp(o->key, key) != 0)
 			continue;
-		if (pass->seen[i]++) {
+		if (pass->seen[i]++ && o->type != CONF_LIST) {
 			snprintf(pass->error->text, sizeof pass->error->text, "%s is set twice",
 				key);
 			return -ERR_SETTING;

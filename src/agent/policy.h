@@ -21,6 +21,8 @@ struct policy {
 	int64_t enforce_watermark, disable_watermark;
 	int64_t deny_clients_app, deny_clients_html5;
 	int64_t html5_without_inspection, html5_without_maccheck, html5_without_limited_firewall;
+	int64_t enforce_password_complexity;
+	struct conf_list password_waiver;
 	int64_t minimum_build, lockout_count, lockout_timeout_s, idle_timeout_s;
 	char *otp_endwith, *watermark_message, *server_message, *server_mac_list;
 	char *noted; /* where the keys go that are known and have no effect in this version */

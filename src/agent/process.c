@@ -32,7 +32,8 @@ struct process {
 const char *
 role_name(enum role role)
 {
-	static const char *const names[] = {"control", "pump", "login", "work", "desktop"};
+	static const char *const names[] = {"control", "pump", "login", "work", "desktop",
+		"check-pam", "check-radius", "check-ldap"};
 	return role < ROLE_COUNT ? names[role] : "?";
 }
 

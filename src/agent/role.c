@@ -48,6 +48,17 @@ role_sandbox(const struct options *options, const char *name, enum sandbox_profi
 	}
 }
 
+void
+role_privileged(const char *name)
+{
+	char title[16];
+	snprintf(title, sizeof title, "engawa-%s", name);
+	prctl(PR_SET_NAME, title, 0, 0, 0);
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		_exit(2);
+	role_secret();
+}
+
 size_t
 role_expect(uint16_t type, void *payload, size_t cap, int *ret_fd)
 {

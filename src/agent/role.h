@@ -18,10 +18,15 @@ int pump_main(const struct options *options);
 int login_main(const struct options *options);
 int work_main(const struct options *options);
 int desktop_main(const struct options *options);
+int check_pam_main(const struct options *options);
+int check_radius_main(const struct options *options);
+int check_ldap_main(const struct options *options);
 
 /* Gives up every right that the role does not need and dies with the monitor. Exits when that
  * fails. */
 void role_sandbox(const struct options *options, const char *name, enum sandbox_profile profile);
+/* For the one role that keeps its rights. */
+void role_privileged(const char *name);
 /* The monitor and what it starts: no core dumps, no ptrace by others. */
 void role_secret(void);
 

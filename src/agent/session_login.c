@@ -19,46 +19,6 @@
 #include "crypto/seal.h"
 #include "signed.pb.h"
 
-/* A password check on a thread of its own; outlives its session when that ends first. */
-struct check {
-	struct session *session; /* NULL when it is gone */
-	char hash[SETTINGS_HASH_SIZE], text[REPLY_TEXT_SIZE];
-	int result;
-};
-
-static void
-run_check(void *user)
-{
-	struct check *check = user;
-	check->result = password_check(check->hash, check->text);
-}
-
-static void
-on_checked(void *user)
-{
-	struct check *check = user;
-	struct session *s = check->session;
-	int result = check->result;
-	mem_wipe_free(check, sizeof *check);
-	if (!s)
-		return;
-	s->check = NULL;
-	if (s->state == SESSION_LOGIN)
-		session_login_result(s, login_checked(&s->flow, result));
-}
-
-static void
-on_check(void *user, const char *hash, const char *text)
-{
-	struct session *s = user;
-	struct check *check = mem_new(sizeof *check);
-	check->session = s;
-	str_copy(check->hash, sizeof check->hash, hash);
-	str_copy(check->text, sizeof check->text, text);
-	s->check = check;
-	loop_work(s->agent->loop, run_check, on_checked, check);
-}
-
 static void
 on_prompt(void *user, const struct prompt *prompt)
 {
@@ -185,7 +145,7 @@ session_handshake(struct session *s, const uint8_t *first, size_t len)
 {
 	static const struct login_env env = {.prompt = on_prompt,
 		.mail = on_mail,
-		.check = on_check,
+		.check = session_check,
 		.is_self = on_self,
 		.now = on_now,
 		.wall_s = on_wall};
@@ -213,7 +173,9 @@ session_handshake(struct session *s, const uint8_t *first, size_t len)
 		.policy_code = s->policy_code,
 		.settings = &s->agent->settings,
 		.addresses = &s->agent->addresses,
-		.devices = s->agent->devices};
+		.devices = s->agent->devices,
+		.users = s->agent->users,
+		.persons = s->agent->persons};
 	login_init(&s->flow, &s->env, &office, s->ticket.client_address,
 		s->ticket.device_hash.bytes, s->secrets.hash);
 	return 0;
@@ -222,9 +184,7 @@ session_handshake(struct session *s, const uint8_t *first, size_t len)
 void
 session_login_close(struct session *s)
 {
-	if (s->check)
-		s->check->session = NULL;
-	s->check = NULL;
+	session_check_drop(s);
 	login_fini(&s->flow);
 	mem_wipe(&s->secrets, sizeof s->secrets);
 }

@@ -1,24 +1,18 @@
 #include "agent/settings.h"
 
-#include <argon2.h>
 #include <errno.h>
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/password.h"
 #include "base/conf.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
 
 enum {
-	FILE_MAX_BYTES = 4096,
-	MEMORY_KIB = 65536,
-	PASSES = 3,
-	LANES = 1,
-	SALT_BYTES = 16,
-	HASH_BYTES = 32
+	FILE_MAX_BYTES = 4096
 };
 
 struct pass {
@@ -34,9 +28,8 @@ on_line(void *user, const char *key, const char *value)
 		return settings_mail_fit(value) ? str_copy(s->mail, sizeof s->mail, value)
 						: -ERR_SETTING;
 	if (strcmp(key, "PASSWORD") == 0)
-		return strncmp(value, "$argon2id$", 10) == 0
-			       ? str_copy(s->password, sizeof s->password, value)
-			       : -ERR_SETTING;
+		return password_is_hash(value) ? str_copy(s->password, sizeof s->password, value)
+					       : -ERR_SETTING;
 	return -ERR_SETTING;
 }
 
@@ -135,29 +128,4 @@ settings_password_fit(const char *text)
 			       chars >= 24
 		       ? 0
 		       : -ERR_PASSWORD_WEAK;
-}
-
-static int
-from_argon2(int r)
-{
-	return r == ARGON2_OK ? 0 : r == ARGON2_MEMORY_ALLOCATION_ERROR ? -ENOMEM : -ERR_CRYPTO;
-}
-
-int
-password_hash(const char *text, char ret_hash[static SETTINGS_HASH_SIZE])
-{
-	uint8_t salt[SALT_BYTES];
-	if (RAND_bytes(salt, sizeof salt) != 1)
-		return -ERR_CRYPTO;
-	return from_argon2(argon2id_hash_encoded(PASSES, MEMORY_KIB, LANES, text, strlen(text),
-		salt, sizeof salt, HASH_BYTES, ret_hash, SETTINGS_HASH_SIZE));
-}
-
-int
-password_check(const char *hash, const char *text)
-{
-	int r = argon2id_verify(hash, text, strlen(text));
-	if (r == ARGON2_VERIFY_MISMATCH)
-		return -ERR_PASSWORD_WRONG;
-	return from_argon2(r);
 }

@@ -14,7 +14,7 @@ enum {
 
 struct settings {
 	char mail[SETTINGS_MAIL_SIZE];     /* "" = unset */
-	char password[SETTINGS_HASH_SIZE]; /* "$argon2id$...", "" = unset */
+	char password[SETTINGS_HASH_SIZE]; /* a hash of password.h, "" = unset */
 };
 
 /* A missing file is empty settings. 0, -errno, -ERR_SETTING. */
@@ -30,9 +30,3 @@ void settings_mail_mask(const char *address, char *out, size_t size);
 /* 0, or -ERR_PASSWORD_WEAK: 8 characters of 3 kinds (lower, upper, digit, other), 16 of 2, or 24.
  */
 int settings_password_fit(const char *text);
-
-/* Argon2id with its parameters in the result; 64 MiB and about 0.2 s: not on a loop that serves
- * others. 0, -ENOMEM, -ERR_CRYPTO. */
-int password_hash(const char *text, char ret_hash[static SETTINGS_HASH_SIZE]);
-/* 0, -ERR_PASSWORD_WRONG, -ENOMEM. The same cost. */
-int password_check(const char *hash, const char *text);

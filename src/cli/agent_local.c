@@ -25,6 +25,8 @@ static const struct conf_option options[] = {
 	{"SOCKET", CONF_STR, AT(socket), NULL, 0, 0, "the agent's agent.sock"},
 	{"STATE_DIRECTORY", CONF_STR, AT(state_directory), NULL, 0, 0,
 		"the agent's directory, when agent.sock is there"},
+	{"METHOD", CONF_STR, AT(method), NULL, 0, 0, "user add: password, pam, radius or ldap"},
+	{"EXPIRES", CONF_STR, AT(expires), NULL, 0, 0, "user: last day, YYYY-MM-DD"},
 	{"REMOVE", CONF_BOOL, AT(remove), "no", 0, 0, "forget the password or the address"},
 	CONF_OPTIONS_END,
 };
@@ -38,6 +40,8 @@ usage(void)
 		"engawa agent mail ADDRESS | --remove\n"
 		"engawa agent status\n"
 		"engawa agent unlock\n"
+		"engawa agent user list | add NAME [--method METHOD] [--expires DAY]\n"
+		"engawa agent user remove NAME | expire NAME [--expires DAY] | disable NAME | enable NAME | password NAME\n"
 		"engawa agent addresses list | allow NETWORK [N] | deny NETWORK [N] | remove N\n");
 	return 2;
 }
@@ -138,7 +142,8 @@ password(const struct agent_settings *s, char *answer)
 static int
 run(const char *action, const struct agent_settings *s, const struct args *args)
 {
-	int status = agent_login(action, s, args);
+	int status =
+		strcmp(action, "user") == 0 ? agent_user(s, args) : agent_login(action, s, args);
 	if (status >= 0)
 		return status == 2 ? usage() : status;
 	char answer[ANSWER_MAX_BYTES] = "";
@@ -190,7 +195,7 @@ int
 agent_is_local(const char *action)
 {
 	static const char *const actions[] = {
-		"enrol", "password", "mail", "status", "unlock", "addresses"};
+		"enrol", "password", "mail", "status", "unlock", "user", "addresses"};
 	for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
 		if (strcmp(actions[i], action) == 0)
 			return 1;

@@ -12,6 +12,7 @@ enum {
 
 struct agent_settings {
 	char *socket, *state_directory;
+	char *method, *expires; /* user */
 	int64_t remove;
 };
 
@@ -23,6 +24,9 @@ int agent_local(int argc, char **argv);
 /* agent_login.c: what concerns logins. -1 when the action is none of these, else the exit status.
  */
 int agent_login(const char *action, const struct agent_settings *s, const struct args *args);
+
+/* agent_user.c: persons. The exit status. */
+int agent_user(const struct agent_settings *s, const struct args *args);
 
 /* One question, one answer: ret_text is what follows its code, terminated, and may be secret. The
  * agent's code, or why it could not be asked. */

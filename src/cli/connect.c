@@ -30,7 +30,7 @@ enum {
 };
 
 struct connect {
-	const char *org_path, *device_path, *proxy, *screenshot;
+	const char *org_path, *device_path, *proxy, *screenshot, *user;
 	struct session_settings settings;
 	struct answer_sources sources;
 	uint64_t for_ms;
@@ -56,7 +56,7 @@ usage(void)
 {
 	fprintf(stderr,
 		"engawa connect --org FILE --id TERMINAL-ID [--proxy URL] [--device-key FILE]\n"
-		"               [--code-command CMD] [--password-file FILE] [--screenshot FILE.png] [--json] [--for TIME]\n"
+		"               [--user NAME] [--code-command CMD] [--password-file FILE] [--screenshot FILE.png] [--json] [--for TIME]\n"
 		"               [--type TEXT] [--key NAME] [--click X,Y[,BUTTON]] [--wait MS] [--latency N] ...\n");
 	return 2;
 }
@@ -327,6 +327,7 @@ enum {
 	DEVICE_KEY,
 	CODE_COMMAND,
 	PASSWORD_FILE,
+	USER,
 	SCREENSHOT,
 	JSON,
 	FOR,
@@ -340,6 +341,7 @@ static const struct option options[] = {
 	{"device-key", required_argument, NULL, DEVICE_KEY},
 	{"code-command", required_argument, NULL, CODE_COMMAND},
 	{"password-file", required_argument, NULL, PASSWORD_FILE},
+	{"user", required_argument, NULL, USER},
 	{"screenshot", required_argument, NULL, SCREENSHOT},
 	{"json", no_argument, NULL, JSON},
 	{"for", required_argument, NULL, FOR},
@@ -372,6 +374,9 @@ take_option(struct connect *c, int option, const char *name)
 		break;
 	case CODE_COMMAND:
 		c->sources.code_command = optarg;
+		break;
+	case USER:
+		c->user = optarg;
 		break;
 	case PASSWORD_FILE:
 		c->sources.password_file = optarg;
@@ -412,6 +417,8 @@ load(struct connect *c)
 	c->settings.org = &c->org;
 	c->settings.proxy = c->proxy;
 	facts_collect(SCREEN_WIDTH_PX, SCREEN_HEIGHT_PX, &c->settings.facts);
+	if (c->user && str_copy(c->settings.facts.user, sizeof c->settings.facts.user, c->user) < 0)
+		return command_fail(ERR_PERSON_NAME, c->user);
 	return 0;
 }
 

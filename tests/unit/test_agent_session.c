@@ -18,6 +18,7 @@
 #include <openssl/sha.h>
 #include <pb_decode.h>
 
+#include "agent/password.h"
 #include "agent/session.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -39,6 +40,8 @@ static uint8_t second[4096], work_key[32], login_key[32];
 static size_t second_len;
 static uint32_t refused;
 static struct agent agent;
+static struct pepper pepper;
+static struct users users;
 static struct session *session;
 static struct noise_keypair mail_key, device;
 static char directory[] = "/tmp/engawa-test-session.XXXXXX";
@@ -134,6 +137,8 @@ setup(void **state)
 	assert_non_null(mkdtemp(directory));
 	agent.options.state_directory = directory;
 	agent.options.logins_max = 4;
+	agent.pepper = &pepper;
+	agent.users = &users;
 	agent.loop = loop_new();
 	snprintf(path, sizeof path, "%s/devices", directory);
 	assert_int_equal(devices_open(path, &agent.devices), 0);
@@ -147,7 +152,7 @@ setup(void **state)
 	strcpy(k->org.gates[0].name, "east");
 	strcpy(k->terminal_id, "0123456789ABCDEF");
 	strcpy(agent.settings.mail, "tanaka@city.example.lg.jp");
-	assert_int_equal(password_hash("Abcdef12", agent.settings.password), 0);
+	assert_int_equal(password_hash(&pepper, "Abcdef12", agent.settings.password), 0);
 	memset(started, 0, sizeof started);
 	return 0;
 }
@@ -413,7 +418,7 @@ test_attack_one_forged_message(void **state)
 	};
 	for (int point = 0; point <= 6; point++) {
 		/* every try from here on is written to the disk */
-		for (unsigned n = (unsigned)point; n < VARIANTS; n += point > 3 ? 5 : 1) {
+		for (unsigned n = (unsigned)point; n<VARIANTS; n += point> 3 ? 5 : 1) {
 			if (n % 16 == 0)
 				devices_unlock(agent.devices);
 			knock();

@@ -1,0 +1,93 @@
+/* engawa agent user: the persons who share this office PC. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/message.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "cli/agent_local.h"
+#include "cli/command.h"
+
+enum {
+	QUESTION_SIZE = TEXT_SIZE + 512
+};
+
+static int
+list(const struct agent_settings *s)
+{
+	char question[32], answer[ANSWER_MAX_BYTES];
+	for (unsigned long next = 1;;) {
+		snprintf(question, sizeof question, "list %lu", next);
+		int r = agent_ask(s, MSG_USERS, question, answer);
+		if (r < 0)
+			return command_fail(r, NULL);
+		if (!answer[0])
+			return 0;
+		printf("%s", answer);
+		for (const char *p = answer; (p = strchr(p, '\n')); p++)
+			next++;
+	}
+}
+
+/* Twice from a terminal, once from a pipe. */
+static int
+new_password(char text[static TEXT_SIZE])
+{
+	char again[TEXT_SIZE] = "";
+	int r = agent_read_line("新しいパスワード / New password", text);
+	if (r == 0 && isatty(STDIN_FILENO)) {
+		r = agent_read_line("もう一度 / Again", again);
+		if (r == 0 && strcmp(text, again) != 0)
+			r = -ERR_PASSWORD_WRONG;
+	}
+	mem_wipe(again, sizeof again);
+	return r;
+}
+
+/* A name has no spaces: what follows it must not be taken for a part of it. */
+static int
+make_question(
+	const struct agent_settings *s, const char *what, const char *name, char *out, size_t size)
+{
+	char text[TEXT_SIZE] = "";
+	const char *method = s->method ? s->method : "password";
+	const char *expires = s->expires ? s->expires : "-";
+	int is_add = strcmp(what, "add") == 0, r = 0;
+	int secret = is_add ? strcmp(method, "password") == 0 : strcmp(what, "password") == 0;
+	if (strchr(name, ' ') || strchr(method, ' ') || strchr(expires, ' '))
+		return -ERR_PERSON_NAME;
+	if (secret)
+		r = new_password(text);
+	if (r == 0 && is_add)
+		r = str_print(out, size, "add %s %s %s%s%s", method, expires, name,
+			secret ? " " : "", text);
+	else if (r == 0 && strcmp(what, "expire") == 0)
+		r = str_print(out, size, "expire %s %s", name, expires);
+	else if (r == 0)
+		r = str_print(out, size, "%s %s%s%s", what, name, secret ? " " : "", text);
+	mem_wipe(text, sizeof text);
+	return r;
+}
+
+int
+agent_user(const struct agent_settings *s, const struct args *args)
+{
+	static const char *const whats[] = {
+		"add", "remove", "expire", "disable", "enable", "password"};
+	char question[QUESTION_SIZE], answer[ANSWER_MAX_BYTES];
+	size_t known = 0;
+	if (args->count == 1 && strcmp(args->words[0], "list") == 0)
+		return list(s);
+	while (args->count == 2 && known < sizeof whats / sizeof whats[0] &&
+		strcmp(whats[known], args->words[0]) != 0)
+		known++;
+	if (args->count != 2 || known == sizeof whats / sizeof whats[0])
+		return 2;
+	int r = make_question(s, args->words[0], args->words[1], question, sizeof question);
+	if (r == 0)
+		r = agent_ask(s, MSG_USERS, question, answer);
+	mem_wipe(question, sizeof question);
+	return r < 0 ? command_fail(r, args->words[1]) : 0;
+}
