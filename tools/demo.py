@@ -98,8 +98,8 @@ def main():
     mode.add_argument("--once", action="store_true", help="one scripted session; saves demo.png here")
     mode.add_argument("--pin", action="store_true", help="print the newest code that came by mail")
     arguments = parser.parse_args()
-    for number in signal.SIGTERM, signal.SIGHUP:
-        signal.signal(number, signal.getsignal(signal.SIGINT))
+    for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
+        signal.signal(number, signal.default_int_handler)
     try:
         if arguments.pin:
             pin = system.Mail(STATE / "mail").newest_pin() if (STATE / "mail").exists() else None
