@@ -15,7 +15,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	engawa_MailCode code;
 	char mail[MAIL_MAX_BYTES];
 	if (frame_decode(engawa_MailCode_fields, &code, data, size) < 0 ||
-		mail_compose(&code, "a@example.jp", id, 1795000000, mail, sizeof mail) < 0)
+		mail_compose(&code, "a@example.jp", id, 1800000000, mail, sizeof mail) < 0)
 		return 0;
 	const char *to = strstr(mail, "\r\nTo: <"), *next = strstr(mail, ">\r\nMessage-ID: <");
 	assert(to && next && to < next && !memchr(to + 2, '\r', (size_t)(next - to - 2)));
