@@ -1,9 +1,6 @@
 # Sourced after install.sh: the builds. Each does nothing when nothing changed.
 # shellcheck shell=bash disable=SC2154
 
-# npm keeps its cache here, not in the home directory.
-export npm_config_cache=$root/build/npm npm_config_update_notifier=false npm_config_fund=false npm_config_audit=false
-
 # meson_build DIRECTORY [OPTION…]
 meson_build()
 {

@@ -5,6 +5,8 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 out=$root/out
 mkdir -p "$out/log"
+# npm keeps its cache here, not in the home directory.
+export npm_config_cache=$out/npm npm_config_update_notifier=false npm_config_fund=false npm_config_audit=false
 
 fail()
 {

@@ -11,14 +11,11 @@ changed() { # FILE CONTENT: FILE remembers what was last made
 
 # A long step says what it is when it fails, and nothing else.
 quietly() {
-	log=$(mktemp)
-	if ! "$@" > "$log" 2>&1; then
-		cat "$log" >&2
-		rm -f "$log"
+	if ! "$@" > .log 2>&1; then
+		cat .log >&2
 		echo "web/build.sh: failed: $*" >&2
 		exit 1
 	fi
-	rm -f "$log"
 }
 
 packages=$(cat package.json package-lock.json .npmrc | sha256sum)$(node --version)

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "agent/devices.h"
+#include "agent/iplist.h"
 #include "agent/keys.h"
 #include "agent/message.h"
 #include "agent/options.h"
@@ -29,6 +30,7 @@ struct agent {
 	struct options options;
 	struct keys keys;
 	struct settings settings;
+	struct iplist addresses;
 	struct devices *devices;
 	struct ticket_memory *tickets;
 	uint64_t policy_revision; /* the highest one seen, persisted */
@@ -41,6 +43,10 @@ struct agent {
 	struct local *local;
 	int stopping; /* the retry timer is the last deadline */
 };
+
+/* From control: a ticket as a gate brought it, nothing in it believed yet. A session starts, or the
+ * gate is told why not. */
+void agent_knock(struct agent *agent, const struct note *knock);
 
 /* From sessions to the monitor. */
 /* All steps are passed: session_turn follows, at once or when the session that works has ended. */

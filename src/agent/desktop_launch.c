@@ -147,7 +147,7 @@ desktop_main(const struct options *options)
 		r = socket < 0 || dup2(fd, DESKTOP) < 0 || close(fd) < 0 ? -errno : 0;
 	}
 	if (r >= 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) == 0) {
 		fcntl(ROLE_CHANNEL, F_SETFD, 0);
 		fcntl(DESKTOP, F_SETFD, 0);
 		execve(argv[0], argv, env);

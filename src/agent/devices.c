@@ -61,6 +61,17 @@ parse_tries(const char **p, struct tries *tries)
 	return 0;
 }
 
+/* ROW number: of the line above it */
+static int
+parse_row(struct devices *d, const char *value)
+{
+	int64_t row;
+	int r = str_int(value, 0, UINT32_MAX, &row);
+	if (r == 0)
+		(d->count ? &d->list[d->count - 1].tries : &d->strangers)->row = (uint32_t)row;
+	return r < 0 ? -ERR_SETTING : 0;
+}
+
 /* STRANGERS tries / DEVICE hash first last tries name */
 static int
 on_line(void *user, const char *key, const char *value)
@@ -70,6 +81,8 @@ on_line(void *user, const char *key, const char *value)
 	uint64_t times[2];
 	if (strcmp(key, "STRANGERS") == 0)
 		return parse_tries(&value, &d->strangers) < 0 || *value ? -ERR_SETTING : 0;
+	if (strcmp(key, "ROW") == 0)
+		return parse_row(d, value);
 	if (strcmp(key, "DEVICE") != 0 || d->count == DEVICES_MAX || strlen(value) < sizeof hash)
 		return -ERR_SETTING;
 	struct device *device = &d->list[d->count];
@@ -135,7 +148,7 @@ save(const struct devices *d)
 		return -ENOMEM;
 	fprintf(out, "STRANGERS ");
 	print_tries(out, &d->strangers);
-	fprintf(out, "\n");
+	fprintf(out, "\nROW %u\n", d->strangers.row);
 	for (size_t i = 0; i < d->count; i++) {
 		const struct device *device = &d->list[i];
 		char hash[2 * DEVICE_HASH_BYTES + 1];
@@ -143,7 +156,7 @@ save(const struct devices *d)
 		fprintf(out, "DEVICE %s %llu %llu ", hash, (unsigned long long)device->first_s,
 			(unsigned long long)device->last_s);
 		print_tries(out, &device->tries);
-		fprintf(out, " %s\n", device->name);
+		fprintf(out, " %s\nROW %u\n", device->name, device->tries.row);
 	}
 	int r = fclose(out) == 0 ? conf_write_file(d->path, text, len, 0600) : -ENOMEM;
 	free(text);
@@ -194,6 +207,7 @@ devices_login(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYT
 		device = make_room(devices);
 		memcpy(device->hash, hash, DEVICE_HASH_BYTES);
 		device->first_s = now_s;
+		devices->strangers.row = 0; /* one of them has proved himself */
 	}
 	device->last_s = now_s;
 	/* a name is for people; one that does not fit is none */
@@ -201,6 +215,7 @@ devices_login(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYT
 		device->name[0] = '\0';
 	device->tries.failures = 0;
 	device->tries.until_s = 0;
+	device->tries.row = 0;
 	return save(devices);
 }
 
@@ -229,7 +244,10 @@ int
 devices_check(const struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES],
 	uint64_t now_s, uint32_t *ret_retry_s)
 {
-	uint64_t left = left_s(tries_of(devices, hash), now_s);
+	const struct tries *t = tries_of(devices, hash);
+	uint64_t left = left_s(t, now_s);
+	if (t->row >= LOCKOUT_ROW_MAX)
+		return -ERR_SHUT_OUT;
 	if (left == 0)
 		return 0;
 	*ret_retry_s = (uint32_t)left;
@@ -245,6 +263,7 @@ devices_charge(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BY
 	if (t->failed_s + LOCKOUT_MEMORY_S < now_s)
 		t->failures = 0;
 	t->failures++;
+	t->row++;
 	t->failed_s = now_s;
 	if (t->failures % rule->count == 0)
 		t->until_s = now_s + delay_s(t->failures, rule);
@@ -264,6 +283,8 @@ devices_refund(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BY
 	struct tries *t = tries_of(devices, hash);
 	if (t->failures > 0)
 		t->failures--;
+	if (t->row > 0)
+		t->row--;
 	/* another login may have failed in between: its lock-out stays */
 	if (t->failures <= before->failures)
 		t->until_s = before->until_s;
@@ -304,6 +325,12 @@ size_t
 devices_count(const struct devices *devices)
 {
 	return devices->count;
+}
+
+int
+devices_strangers_shut(const struct devices *devices)
+{
+	return devices->strangers.row >= LOCKOUT_ROW_MAX;
 }
 
 uint32_t

@@ -14,7 +14,9 @@ enum {
 	DEVICE_HASH_BYTES = 32,
 	DEVICES_MAX = 64,           /* the one not seen for longest makes room */
 	LOCKOUT_DELAY_MAX_S = 3600, /* the hard cap of the growing delay */
-	LOCKOUT_MEMORY_S = 86400,   /* a day without failure: forgotten */
+	LOCKOUT_MEMORY_S = 86400,   /* a day without failure: the delay starts anew */
+	LOCKOUT_ROW_MAX = 100, /* failures without a login between them: then only devices_unlock
+				  helps (NIST SP 800-63B 3.2.2) */
 	MAILS_PER_HOUR = 30,
 };
 
@@ -25,6 +27,7 @@ struct lockout_rule {
 
 struct tries {
 	uint32_t failures, mails;
+	uint32_t row;                        /* failures since the last login, however long ago */
 	uint64_t failed_s, until_s, mails_s; /* wall clock; 0 = never */
 };
 
@@ -40,7 +43,7 @@ int devices_known(const struct devices *devices, const uint8_t hash[static DEVIC
 int devices_login(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES],
 	const char *name, uint64_t now_s);
 
-/* 0, or -ERR_LOCKED_OUT and how long still. */
+/* 0, -ERR_LOCKED_OUT and how long still, or -ERR_SHUT_OUT: LOCKOUT_ROW_MAX is reached. */
 int devices_check(const struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES],
 	uint64_t now_s, uint32_t *ret_retry_s);
 /* A failure, charged before the try is judged; devices_refund takes it back when it was right. 0 or
@@ -55,5 +58,7 @@ int devices_mail(struct devices *devices, const uint8_t hash[static DEVICE_HASH_
 /* Forgets all failures, of strangers too. 0 or -errno. */
 int devices_unlock(struct devices *devices);
 /* For the status: how many are known; how long strangers are locked out still. */
+/* 1: strangers are shut out until devices_unlock. */
+int devices_strangers_shut(const struct devices *devices);
 size_t devices_count(const struct devices *devices);
 uint32_t devices_strangers_locked_s(const struct devices *devices, uint64_t now_s);

@@ -19,7 +19,7 @@ static void
 events(struct inner *inner)
 {
 	if (inner->watch)
-		watch_set(inner->watch, (inner->finishing ? 0 : WATCH_READ) |
+		watch_set(inner->watch, (inner->finishing || inner->held ? 0 : WATCH_READ) |
 						(buf_len(&inner->out_bytes) ? WATCH_WRITE : 0));
 }
 
@@ -91,7 +91,7 @@ on_ready(void *user, int ready)
 {
 	struct inner *inner = user;
 	int r = 0;
-	if (ready & WATCH_READ && !inner->finishing)
+	if (ready & WATCH_READ && !inner->finishing && !inner->held)
 		r = read_some(inner);
 	if (r == 0 && buf_len(&inner->out_bytes)) {
 		r = write_some(inner);
@@ -152,6 +152,13 @@ inner_send_message(struct inner *inner, uint8_t type, const pb_msgdesc_t *fields
 			: -ERR_TOO_LONG;
 	mem_wipe(bytes, sizeof bytes);
 	return r;
+}
+
+void
+inner_read(struct inner *inner)
+{
+	inner->held = 0;
+	events(inner);
 }
 
 size_t

@@ -19,6 +19,7 @@ struct inner {
 	enum record_padding padding;
 	struct buf in_bytes, out_bytes;
 	int finishing;
+	int held; /* set before inner_open: nothing is read until inner_read */
 	/* One record. 0, or negative: the peer broke the rules, on_closed follows. */
 	int (*on_record)(void *user, uint8_t type, const uint8_t *payload, size_t len);
 	/* Once: -ERR_CLOSED (end of file), or what was wrong. */
@@ -36,6 +37,7 @@ int inner_open(struct inner *inner, struct loop *loop, int fd, enum record_paddi
 int inner_send(struct inner *inner, uint8_t type, const void *payload, size_t len);
 int inner_send_message(
 	struct inner *inner, uint8_t type, const pb_msgdesc_t *fields, const void *msg);
+void inner_read(struct inner *inner);
 size_t inner_queued(const struct inner *inner);
 /* Reads nothing more, writes the rest, closes; on_closed(-ERR_CLOSED) follows. */
 void inner_finish(struct inner *inner);

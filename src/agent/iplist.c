@@ -176,8 +176,11 @@ iplist_check(const struct iplist *list, const char *address)
 		return 0;
 	if (parse_address(address, bytes, &v4) < 0)
 		return -ERR_ADDRESS_DENIED;
+	v4 = memcmp(bytes, v4_mapped, sizeof v4_mapped) == 0;
 	for (size_t i = 0; i < list->count; i++)
-		if (same_prefix(bytes, list->entries[i].network, list->entries[i].prefix))
+		/* ::/0 is all of IPv6, and IPv4 is only written as IPv6 here */
+		if ((!v4 || list->entries[i].prefix >= V4_OFFSET_BITS) &&
+			same_prefix(bytes, list->entries[i].network, list->entries[i].prefix))
 			return list->entries[i].deny ? -ERR_ADDRESS_DENIED : 0;
 	return 0;
 }

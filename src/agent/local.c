@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "agent/local_login.h"
 #include "agent/message.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -33,6 +34,7 @@ struct peer {
 	struct watch *watch;
 	struct timer *deadline;
 	struct hashing *hashing;
+	int allowed;
 };
 
 struct local {
@@ -179,29 +181,22 @@ status(struct peer *peer)
 	terminal_id_format(agent->keys.terminal_id, id);
 	settings_mail_mask(
 		agent->settings.mail[0] ? agent->settings.mail : "-@-", masked, sizeof masked);
-	json_t *root = json_pack("{s:s, s:s, s:o, s:b, s:s, s:{s:i, s:I, s:s}, s:i, s:b, s:i, s:i}",
+	json_t *root = json_pack(
+		"{s:s, s:s, s:o, s:b, s:s, s:{s:i, s:I, s:s}, s:i, s:b, s:i, s:i, s:b, s:i}",
 		"terminal_id", id, "organisation", agent->keys.org.id, "gates", gates_json(agent),
 		"password", agent->settings.password[0] != '\0', "mail",
 		agent->settings.mail[0] ? masked : "", "policy", "code", -policy_code, "revision",
 		(json_int_t)policy.revision, "message",
 		policy.server_message ? policy.server_message : "", "sessions", (int)sessions,
 		"working", agent->working != NULL, "devices", (int)devices_count(agent->devices),
-		"strangers_locked_s", (int)devices_strangers_locked_s(agent->devices, wall_s()));
+		"strangers_locked_s", (int)devices_strangers_locked_s(agent->devices, wall_s()),
+		"strangers_shut_out", devices_strangers_shut(agent->devices), "addresses",
+		(int)agent->addresses.count);
 	char *text = root ? json_dumps(root, JSON_SORT_KEYS) : NULL;
 	json_decref(root);
 	policy_fini(&policy);
 	answer(peer, text ? 0 : -ENOMEM, text ? text : "");
 	free(text);
-}
-
-static int
-may(const struct peer *peer)
-{
-	struct ucred cred;
-	socklen_t len = sizeof cred;
-	if (getsockopt(peer->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
-		return 0;
-	return cred.uid == 0 || cred.uid == geteuid() || cred.uid == peer->local->owner;
 }
 
 static void
@@ -218,7 +213,7 @@ on_peer(void *user, int ready)
 		text[n] = '\0';
 	if (n < 0 || strlen(text) != (size_t)n || !str_printable(text)) {
 		peer_free(peer);
-	} else if (!may(peer)) {
+	} else if (!peer->allowed) {
 		LOG(WARN, "settings.denied", F_INT("type", type));
 		answer(peer, -ERR_DENIED, "");
 	} else if (type == MSG_STATUS) {
@@ -227,6 +222,11 @@ on_peer(void *user, int ready)
 		set_password(peer, text);
 	} else if (type == MSG_MAIL) {
 		set_mail(peer, text);
+	} else if (local_login_is(type)) {
+		char reply[ANSWER_MAX_BYTES] = "";
+		int r = local_login(peer->local->agent, type, text, reply, sizeof reply - 4);
+		answer(peer, r, reply);
+		mem_wipe(reply, sizeof reply);
 	} else if (type == MSG_UNLOCK) {
 		int r = devices_unlock(peer->local->agent->devices);
 		LOG(INFO, "settings.unlock", F_ERR("code", r));
@@ -243,6 +243,15 @@ on_deadline(void *user)
 	peer_free(user);
 }
 
+static int
+may(const struct local *local, int fd)
+{
+	struct ucred cred;
+	socklen_t len = sizeof cred;
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 &&
+	       (cred.uid == 0 || cred.uid == geteuid() || cred.uid == local->owner);
+}
+
 static void
 on_connection(void *user, int ready)
 {
@@ -251,12 +260,16 @@ on_connection(void *user, int ready)
 	int fd = accept4(local->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0)
 		return;
-	for (size_t i = 0; i < PEERS_MAX; i++) {
+	/* strangers on this machine are told so, and cannot take every place */
+	int allowed = may(local, fd);
+	size_t places = allowed ? PEERS_MAX : PEERS_MAX / 2;
+	for (size_t i = 0; i < places; i++) {
 		if (local->peers[i])
 			continue;
 		struct peer *peer = mem_new(sizeof *peer);
 		peer->local = local;
 		peer->fd = fd;
+		peer->allowed = allowed;
 		peer->watch = watch_new(local->agent->loop, fd, on_peer, peer);
 		peer->deadline = timer_new(local->agent->loop, on_deadline, peer);
 		timer_start(peer->deadline, PEER_MS, 0);

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "inner.pb.h"
 
 enum {
@@ -34,7 +35,9 @@ static const struct row {
 	int (*wanted)(const struct policy *policy);
 } rows[] = {
 	{&step_policy, ANY, always},
+	{&step_address, ANY, always},
 	{&step_lockout, ANY, always},
+	{&step_self, ANY, always},
 	{&step_client, ANY, always},
 	{&step_ready, ANY, always},
 	{&step_code, ANY, policy_wants_otp},
@@ -50,20 +53,19 @@ enum {
 static int
 meets(const struct login *login, const struct row *row)
 {
-	return (row->kinds >> login->facts.kind & 1) && row->wanted(login->policy);
+	return (row->kinds >> login->facts.kind & 1) && row->wanted(login->office.policy);
 }
 
 void
-login_init(struct login *login, const struct login_env *env, const struct policy *policy,
-	int policy_code, const struct settings *settings, struct devices *devices,
-	const uint8_t device[static DEVICE_HASH_BYTES], const uint8_t hash[static 32])
+login_init(struct login *login, const struct login_env *env, const struct login_office *office,
+	const char *address, const uint8_t device[static DEVICE_HASH_BYTES],
+	const uint8_t hash[static 32])
 {
 	memset(login, 0, sizeof *login);
 	login->env = env;
-	login->policy = policy;
-	login->policy_code = policy_code;
-	login->settings = settings;
-	login->devices = devices;
+	login->office = *office;
+	/* one that does not fit is none, and fits no list */
+	str_copy(login->address, sizeof login->address, address);
 	memcpy(login->device, device, sizeof login->device);
 	memcpy(login->hash, hash, sizeof login->hash);
 	login->wait = LOGIN_WAIT_FACTS;
@@ -172,16 +174,16 @@ login_ready(struct login *login)
 int
 login_locked(struct login *login)
 {
-	return devices_check(login->devices, login->device, login->env->wall_s(login->env->user),
-		&login->retry_s);
+	return devices_check(login->office.devices, login->device,
+		login->env->wall_s(login->env->user), &login->retry_s);
 }
 
 int
 login_charge(struct login *login, struct tries *ret_before)
 {
-	struct lockout_rule rule = {
-		(uint32_t)login->policy->lockout_count, (uint32_t)login->policy->lockout_timeout_s};
-	int r = devices_charge(login->devices, login->device, &rule,
+	struct lockout_rule rule = {(uint32_t)login->office.policy->lockout_count,
+		(uint32_t)login->office.policy->lockout_timeout_s};
+	int r = devices_charge(login->office.devices, login->device, &rule,
 		login->env->wall_s(login->env->user), ret_before);
 	if (r < 0)
 		LOG(ERROR, "login.record", F_ERR("code", r));
@@ -192,7 +194,7 @@ login_charge(struct login *login, struct tries *ret_before)
 void
 login_refund(struct login *login, const struct tries *before)
 {
-	int r = devices_refund(login->devices, login->device, before);
+	int r = devices_refund(login->office.devices, login->device, before);
 	if (r < 0)
 		LOG(ERROR, "login.record", F_ERR("code", r));
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "agent/devices.h"
+#include "agent/iplist.h"
 #include "agent/message.h"
 #include "agent/policy.h"
 #include "agent/settings.h"
@@ -21,6 +22,7 @@ enum {
 	LOGIN_CODE_DIGITS = 8,
 	LOGIN_CODE_LIFE_S = 300,
 	LOGIN_CODE_SENDS_MAX = 5,
+	LOGIN_ADDRESS_SIZE = 64,
 	LOGIN_TRIES_MAX = 5, /* of one prompt in one session; the lock-out is counted apart */
 };
 
@@ -43,6 +45,8 @@ struct login_env {
 	int (*mail)(void *user, const struct login_mail *mail);
 	/* Argon2 off the loop; its result comes to login_checked. The strings are copied. */
 	void (*check)(void *user, const char *hash, const char *text);
+	/* 1 when the client is this machine itself. */
+	int (*is_self)(void *user, const struct facts *facts);
 	struct mono (*now)(void *user);
 	uint64_t (*wall_s)(void *user);
 };
@@ -55,12 +59,19 @@ enum login_wait {
 	LOGIN_WAIT_NOTHING
 };
 
-struct login {
-	const struct login_env *env;
+/* What all logins of this office PC share; all of it outlives them. */
+struct login_office {
 	const struct policy *policy;
 	int policy_code; /* why there is no usable policy: 0 or -ERR_POLICY */
 	const struct settings *settings;
+	const struct iplist *addresses;
 	struct devices *devices;
+};
+
+struct login {
+	const struct login_env *env;
+	struct login_office office;
+	char address[LOGIN_ADDRESS_SIZE]; /* of the client, as its ticket has it */
 	uint8_t device[DEVICE_HASH_BYTES];
 	uint8_t hash[32]; /* of the handshake */
 	struct facts facts;
@@ -93,13 +104,13 @@ struct login_step {
 	int (*checked)(struct login *login, int code);
 };
 
-extern const struct login_step step_policy, step_lockout, step_client, step_ready, step_code,
-	step_mac, step_inspection, step_password, step_firewall;
+extern const struct login_step step_policy, step_address, step_lockout, step_self, step_client,
+	step_ready, step_code, step_mac, step_inspection, step_password, step_firewall;
 
-/* policy, settings, devices and env must live as long. */
-void login_init(struct login *login, const struct login_env *env, const struct policy *policy,
-	int policy_code, const struct settings *settings, struct devices *devices,
-	const uint8_t device[static DEVICE_HASH_BYTES], const uint8_t hash[static 32]);
+/* env must live as long. */
+void login_init(struct login *login, const struct login_env *env, const struct login_office *office,
+	const char *address, const uint8_t device[static DEVICE_HASH_BYTES],
+	const uint8_t hash[static 32]);
 /* Wipes. */
 void login_fini(struct login *login);
 
@@ -114,7 +125,7 @@ const char *login_step_name(const struct login *login);
 /* What the steps share. */
 /* Runs `ready` of every later step that this client will meet. 0 or negative. */
 int login_ready(struct login *login);
-/* -ERR_LOCKED_OUT (and retry_s) or 0. */
+/* -ERR_LOCKED_OUT (and retry_s), -ERR_SHUT_OUT or 0. */
 int login_locked(struct login *login);
 /* Charges a failure before it is judged; 0, -ERR_DISK_FULL. */
 int login_charge(struct login *login, struct tries *ret_before);

@@ -55,11 +55,12 @@ enum message {
 	MSG_SIGN,   /* digest(32) */
 	MSG_SIGNED, /* signature, DER; empty when refused */
 	/* engawa command <-> agent.sock */
-	MSG_STATUS,   /* empty */
-	MSG_PASSWORD, /* text; empty removes it */
-	MSG_MAIL,     /* text; empty removes it */
-	MSG_UNLOCK,   /* empty: forgets failures and lock-outs */
-	MSG_RESULT,   /* code u32, then JSON of a status */
+	MSG_STATUS,    /* empty */
+	MSG_PASSWORD,  /* text; empty removes it */
+	MSG_MAIL,      /* text; empty removes it */
+	MSG_UNLOCK,    /* empty: forgets failures and lock-outs */
+	MSG_ADDRESSES, /* text, see local_login.h; the answer is text */
+	MSG_RESULT,    /* code u32, then JSON of a status */
 };
 
 enum {

@@ -5,12 +5,14 @@
 #include "agent/monitor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <openssl/rand.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -200,8 +202,8 @@ accept_knock(struct agent *agent, const struct note *knock)
 	return -ERR_TOO_MANY;
 }
 
-static void
-on_knock(struct agent *agent, const struct note *knock)
+void
+agent_knock(struct agent *agent, const struct note *knock)
 {
 	uint32_t held;
 	int r = accept_knock(agent, knock);
@@ -227,7 +229,7 @@ on_control_message(
 		type = MSG_NONE;
 	struct session *session = type == MSG_NONE ? NULL : find_session(agent, note.session_id);
 	if (type == MSG_KNOCK) {
-		on_knock(agent, &note);
+		agent_knock(agent, &note);
 	} else if (type == MSG_DIALED && session) {
 		session_dialed(session, note.code, fd);
 		fd = -1;
@@ -295,6 +297,40 @@ load_revision(struct agent *agent)
 	return r < 0 ? -ERR_SETTING : 0;
 }
 
+/* A list that cannot be read lets nobody in: not even the agent starts. */
+static int
+load_addresses(const char *path, struct iplist *ret_list, struct conf_error *error)
+{
+	struct conf_error why = {""};
+	char *text;
+	size_t len;
+	int r = conf_read_file(path, IPLIST_FILE_MAX_BYTES, &text, &len);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	r = iplist_parse(text, len, ret_list, &why);
+	free(text);
+	if (r < 0)
+		snprintf(error->text, sizeof error->text, "%.100s: %.150s", path, why.text);
+	return r;
+}
+
+/* Two monitors would count failures past each other. The lock goes when the process goes, however
+ * it goes. */
+static int
+lock(const char *directory, struct conf_error *error)
+{
+	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -ERR_NOT_ENROLLED : -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	int r = errno == EWOULDBLOCK ? -ERR_EXISTS : -errno;
+	snprintf(error->text, sizeof error->text, "%.160s: in use by another engawa-agent",
+		directory);
+	close(fd);
+	return r;
+}
+
 static int
 load(struct agent *agent, struct conf_error *error)
 {
@@ -305,11 +341,17 @@ load(struct agent *agent, struct conf_error *error)
 			"DESKTOP_USER must be set when the agent is started as root");
 		return -ERR_SETTING;
 	}
-	int r = keys_load(o, &agent->keys, error);
+	int r = lock(o->state_directory, error);
+	if (r == 0)
+		r = keys_load(o, &agent->keys, error);
 	if (r == 0)
 		r = state_path(o, "settings", path, sizeof path);
 	if (r == 0)
 		r = settings_load(path, &agent->settings);
+	if (r == 0)
+		r = state_path(o, "addresses", path, sizeof path);
+	if (r == 0)
+		r = load_addresses(path, &agent->addresses, error);
 	if (r == 0)
 		r = state_path(o, "devices", path, sizeof path);
 	if (r == 0)
@@ -318,7 +360,9 @@ load(struct agent *agent, struct conf_error *error)
 		r = load_revision(agent);
 	if (r == 0 && RAND_bytes(agent->instance, sizeof agent->instance) != 1)
 		r = -ERR_CRYPTO;
-	if (r == 0 && o->run_directory && mkdir(o->run_directory, 0755) < 0 && errno != EEXIST)
+	/* OWNER must reach agent.sock; our umask is for everything else */
+	if (r == 0 && o->run_directory && mkdir(o->run_directory, 0755) == 0 &&
+		chmod(o->run_directory, 0755) < 0)
 		r = -errno;
 	if (r == 0)
 		r = str_print(path, sizeof path, "%s/agent.sock",
@@ -326,7 +370,8 @@ load(struct agent *agent, struct conf_error *error)
 	if (r == 0)
 		r = local_open(agent, path, &agent->local);
 	if (r < 0 && !error->text[0])
-		snprintf(error->text, sizeof error->text, "%.200s: %.40s", path,
+		snprintf(error->text, sizeof error->text, "%.200s: %.40s",
+			r == -ERR_NOT_ENROLLED ? o->state_directory : path,
 			err_text(r, ERR_LANG_EN));
 	return r;
 }
@@ -388,6 +433,7 @@ monitor_main(struct options *options)
 	timer_free(agent->control_retry);
 	keys_fini(&agent->keys);
 	devices_free(agent->devices);
+	iplist_fini(&agent->addresses);
 	ticket_memory_free(agent->tickets);
 	LOG(INFO, "agent.stop", F_INT("code", 0));
 	mem_wipe_free(agent, sizeof *agent);

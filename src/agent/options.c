@@ -29,6 +29,8 @@ const struct conf_option option_table[] = {
 		"X authority file of that display; read as DESKTOP_USER."),
 	{"LOGINS_MAX", CONF_INT, offsetof(struct options, logins_max), "4", 2, 16,
 		"Logins at the same time; one of them is kept for devices that are known."},
+	{"SELF_CONNECT", CONF_BOOL, offsetof(struct options, self_connect), "no", 0, 0,
+		"Clients on this very machine are let in: for trying out, with a display of its own."},
 	STR(LOG_LEVEL, log_level, "info", "Lowest level that is logged: debug, info, warn, error."),
 	STR(ORG, org, NULL, "For enrol: the organisation file."),
 	STR(CODE, code, NULL, "For enrol: the enrolment code."), CONF_OPTIONS_END};

@@ -5,7 +5,7 @@
 struct options {
 	char *state_directory, *run_directory, *policy_file, *user, *owner, *proxy, *log_level;
 	char *desktop_program, *desktop_user, *display, *xauthority;
-	int64_t logins_max;
+	int64_t logins_max, self_connect;
 	char *org, *code; /* enrol */
 };
 

@@ -19,6 +19,8 @@
 struct process {
 	enum role role;
 	pid_t pid;
+	struct loop *loop;
+	struct timer *deadline; /* of process_finish */
 	int channel, sign_channel;
 	struct watch *watch, *sign_watch;
 	struct evp_pkey_st *sign_key;
@@ -80,6 +82,7 @@ on_exit_status(void *user, pid_t pid, int status)
 	while (p->events && p->channel >= 0 && take_message(p) == 0)
 		;
 	p->busy = 0;
+	timer_free(p->deadline);
 	close_channels(p);
 	if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
 		LOG(ERROR, "process.crash", F_STR("role", role_name(p->role)),
@@ -163,6 +166,7 @@ process_new(const struct process_start *start)
 	int theirs[2] = {-1, -1}, fds[4];
 	size_t count = 0;
 	*p = (struct process){.role = start->role,
+		.loop = start->loop,
 		.channel = -1,
 		.sign_channel = -1,
 		.events = start->events,
@@ -207,6 +211,28 @@ process_free(struct process *process)
 	kill_it(process);
 	if (process->exited && !process->busy)
 		free(process);
+}
+
+static void
+on_deadline(void *user)
+{
+	kill_it(user);
+}
+
+void
+process_finish(struct process *process, uint64_t deadline_ms)
+{
+	if (!process)
+		return;
+	process->events = NULL;
+	close_channels(process);
+	if (process->exited) {
+		process_free(process);
+		return;
+	}
+	kill(process->pid, SIGTERM);
+	process->deadline = timer_new(process->loop, on_deadline, process);
+	timer_start(process->deadline, deadline_ms, 0);
 }
 
 int

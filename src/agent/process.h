@@ -47,6 +47,9 @@ struct process *process_new(const struct process_start *start);
 /* Kills it without a last word (no event any more); the memory goes when the system has reaped it.
  * NULL is fine. */
 void process_free(struct process *process);
+/* The same for one that has something to put in order first: asked to end, killed when that takes
+ * longer. */
+void process_finish(struct process *process, uint64_t deadline_ms);
 
 /* 0 or -errno; -EAGAIN means that it does not read, and kills it (gone follows). fd -1 = none,
  * stays the caller's. */

@@ -18,12 +18,28 @@ enum {
 	DESKTOP_MS = 15000, /* to the desktop's first picture */
 	SWITCH_MS = 10000,  /* Start to the client */
 	ENDING_MS = 3000,   /* last words */
+	RELEASE_MS = 2000,  /* engawa-desktop lets go of all keys */
+	MAIL_MS = 30000,    /* until the mail server has it */
+	PROMPT_MS = 330000, /* a person types; a code lives as long */
 };
 
 static void
 on_deadline(void *user)
 {
-	session_end(user, ERR_TIMEOUT);
+	struct session *s = user;
+	if (s->state == SESSION_LOGIN && s->flow.wait == LOGIN_WAIT_MAIL)
+		session_login_result(s, login_mailed(&s->flow, -ERR_TIMEOUT));
+	else
+		session_end(s, ERR_TIMEOUT);
+}
+
+/* Each wait has its time, and all of them together: nobody sits in a login for ever. */
+static void
+wait_login(struct session *s)
+{
+	uint64_t wait_ms = s->flow.wait == LOGIN_WAIT_REPLY ? PROMPT_MS : MAIL_MS;
+	uint64_t left_ms = mono_diff_ms(mono_now(), s->login_until);
+	timer_start(s->deadline, wait_ms < left_ms ? wait_ms : left_ms, 0);
 }
 
 static void
@@ -42,7 +58,7 @@ kill_all(struct session *s)
 	process_free(s->pump);
 	process_free(s->login);
 	process_free(s->work);
-	process_free(s->desktop);
+	process_finish(s->desktop, RELEASE_MS);
 	s->pump = s->login = s->work = s->desktop = NULL;
 	if (s->desktop_socket >= 0)
 		close(s->desktop_socket);
@@ -72,7 +88,7 @@ ending(struct session *s, int code)
 {
 	s->end_code = code;
 	enter(s, SESSION_ENDING, ENDING_MS);
-	process_free(s->desktop);
+	process_finish(s->desktop, RELEASE_MS);
 	s->desktop = NULL;
 }
 
@@ -102,8 +118,10 @@ session_end(struct session *s, uint32_t code)
 void
 session_login_result(struct session *s, int r)
 {
-	if (r == LOGIN_WAITS)
+	if (r == LOGIN_WAITS) {
+		wait_login(s);
 		return;
+	}
 	if (r == LOGIN_PASSED) {
 		enter(s, SESSION_TURN, DESKTOP_MS);
 		agent_session_passed(s->agent, s);
@@ -117,7 +135,7 @@ session_login_result(struct session *s, int r)
 	if (r == -ERR_PROTOCOL)
 		finish(s, r);
 	else
-		session_end(s, r < -199 ? (uint32_t)-r : ERR_INTERNAL);
+		session_end(s, err_find(r) ? (uint32_t)-r : ERR_INTERNAL);
 }
 
 static void
@@ -141,7 +159,7 @@ static void
 on_facts(struct session *s, const uint8_t *payload, size_t len)
 {
 	struct facts facts;
-	timer_start(s->deadline, LOGIN_MS, 0);
+	s->login_until = mono_add_ms(mono_now(), LOGIN_MS);
 	int r = facts_get(payload, len, &facts);
 	session_login_result(s, r < 0 ? r : login_facts(&s->flow, &facts));
 }
@@ -415,6 +433,8 @@ session_dialed(struct session *s, uint32_t code, int fd)
 void
 session_code_sent(struct session *s, uint32_t code)
 {
+	if (code)
+		LOG(WARN, "session.mail", F_STR("session", s->code), F_ERR("code", (int)code));
 	if (s->state == SESSION_LOGIN && s->flow.wait == LOGIN_WAIT_MAIL)
 		session_login_result(
 			s, login_mailed(&s->flow, code < 100000 ? -(int)code : -ERR_MAIL_FAILED));

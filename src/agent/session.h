@@ -59,6 +59,7 @@ struct session {
 	struct check *check; /* a password check that runs; NULL */
 	struct layout layout;
 	struct timer *deadline;
+	struct mono login_until;
 	uint64_t started_s;
 	char code[SESSION_CODE_SIZE]; /* in the watermark, in Start and in logs: names the session
 					 for administrators */

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agent/self.h"
 #include "agent/session.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -98,6 +99,13 @@ on_mail(void *user, const struct login_mail *mail)
 	return r < 0 ? r : agent_control(s->agent, MSG_SEND_CODE, &note);
 }
 
+static int
+on_self(void *user, const struct facts *facts)
+{
+	struct session *s = user;
+	return !s->agent->options.self_connect && self_is(facts, s->ticket.client_address);
+}
+
 static struct mono
 on_now(void *user)
 {
@@ -178,6 +186,7 @@ session_handshake(struct session *s, const uint8_t *first, size_t len)
 	static const struct login_env env = {.prompt = on_prompt,
 		.mail = on_mail,
 		.check = on_check,
+		.is_self = on_self,
 		.now = on_now,
 		.wall_s = on_wall};
 	struct rd r = rd_init(first, len);
@@ -200,8 +209,13 @@ session_handshake(struct session *s, const uint8_t *first, size_t len)
 	s->policy_code = agent_policy(s->agent, &s->policy);
 	s->env = env;
 	s->env.user = s;
-	login_init(&s->flow, &s->env, &s->policy, s->policy_code, &s->agent->settings,
-		s->agent->devices, s->ticket.device_hash.bytes, s->secrets.hash);
+	const struct login_office office = {.policy = &s->policy,
+		.policy_code = s->policy_code,
+		.settings = &s->agent->settings,
+		.addresses = &s->agent->addresses,
+		.devices = s->agent->devices};
+	login_init(&s->flow, &s->env, &office, s->ticket.client_address,
+		s->ticket.device_hash.bytes, s->secrets.hash);
 	return 0;
 }
 

@@ -19,7 +19,7 @@ html5(const struct policy *policy)
 static int
 enter(struct login *login)
 {
-	const struct policy *policy = login->policy;
+	const struct policy *policy = login->office.policy;
 	if (login->facts.build < policy->minimum_build)
 		return -ERR_CLIENT_OLD;
 	if (login->facts.kind == engawa_ClientKind_CLIENT_HTML5)

@@ -25,7 +25,7 @@ _Static_assert(LOGIN_CODE_DIGITS == 8, "CODES has as many zeros");
 static int
 ready(struct login *login)
 {
-	const char *mail = login->settings->mail, *end = login->policy->otp_endwith;
+	const char *mail = login->office.settings->mail, *end = login->office.policy->otp_endwith;
 	size_t len = strlen(mail), end_len = end ? strlen(end) : 0;
 	if (!len || len < end_len || (end && strcasecmp(mail + len - end_len, end) != 0))
 		return -ERR_CODE_UNSET;
@@ -50,7 +50,7 @@ make_code(char out[static LOGIN_CODE_DIGITS + 1])
 static int
 send_code(struct login *login, uint32_t why)
 {
-	struct login_mail mail = {.address = login->settings->mail,
+	struct login_mail mail = {.address = login->office.settings->mail,
 		.code = login->code.digits,
 		.device = login->facts.computer_name,
 		.locale = login->facts.locale};
@@ -59,7 +59,7 @@ send_code(struct login *login, uint32_t why)
 	if (r == 0 && login->code.sends >= LOGIN_CODE_SENDS_MAX)
 		r = -ERR_LIMIT;
 	if (r == 0)
-		r = devices_mail(login->devices, login->device,
+		r = devices_mail(login->office.devices, login->device,
 			login->env->wall_s(login->env->user), &login->retry_s);
 	if (r < 0)
 		return r == -ERR_LIMIT || r == -ERR_CODE_UNSET ? r : -ERR_DISK_FULL;
@@ -99,7 +99,7 @@ ask(struct login *login, uint32_t why)
 	for (int i = 0; i < 2; i++)
 		snprintf(prompt.words[i], sizeof prompt.words[i], "%s", words[i]);
 	settings_mail_mask(
-		login->settings->mail, prompt.masked_address, sizeof prompt.masked_address);
+		login->office.settings->mail, prompt.masked_address, sizeof prompt.masked_address);
 	login->prompt = prompt.kind;
 	login->wait = LOGIN_WAIT_REPLY;
 	login->env->prompt(login->env->user, &prompt);

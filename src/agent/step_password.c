@@ -7,7 +7,7 @@
 static int
 ready(struct login *login)
 {
-	return login->settings->password[0] ? 0 : -ERR_PASSWORD_UNSET;
+	return login->office.settings->password[0] ? 0 : -ERR_PASSWORD_UNSET;
 }
 
 static int
@@ -38,7 +38,7 @@ reply(struct login *login, const char *text)
 	if (r < 0)
 		return r;
 	login->wait = LOGIN_WAIT_CHECK;
-	login->env->check(login->env->user, login->settings->password, text);
+	login->env->check(login->env->user, login->office.settings->password, text);
 	return LOGIN_WAITS;
 }
 

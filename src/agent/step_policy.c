@@ -5,9 +5,9 @@
 static int
 enter(struct login *login)
 {
-	if (login->policy_code < 0)
-		return login->policy_code;
-	if (login->policy->server_mac_list)
+	if (login->office.policy_code < 0)
+		return login->office.policy_code;
+	if (login->office.policy->server_mac_list)
 		return -ERR_SERVER_MAC_DENIED;
 	return LOGIN_PASSED;
 }

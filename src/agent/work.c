@@ -111,6 +111,7 @@ begin(struct work *work)
 	work->state = WORK_RUNNING;
 	work->last_byte = work->last_input = mono_now();
 	timer_start(work->tick, TICK_MS, TICK_MS);
+	inner_read(&work->inner);
 	work_desktop_resume(work);
 }
 
@@ -147,7 +148,9 @@ work_main(const struct options *options)
 	role_sandbox(options, "work", SANDBOX_IO);
 	work.idle_s = run.idle_s;
 	work.tick = timer_new(work.loop, on_tick, &work);
-	work.inner = (struct inner){.on_record = on_record,
+	/* the client may be faster than the monitor's word that it has Start */
+	work.inner = (struct inner){.held = 1,
+		.on_record = on_record,
 		.on_closed = on_closed,
 		.on_drained = on_drained,
 		.user = &work};

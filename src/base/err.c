@@ -4,8 +4,8 @@
 #include <string.h>
 
 static const struct err_entry table[] = {
-#define ERR(name, number, fault, ja, ja_next, en, en_next)                                         \
-	{ number, #name, ERR_FAULT_##fault, { ja, en }, { ja_next, en_next } },
+#define ERR(name, number, fault, ja, ja_next, en, en_next) \
+	{number, #name, ERR_FAULT_##fault, {ja, en}, {ja_next, en_next}},
 #include "base/err.def"
 #undef ERR
 };

@@ -20,17 +20,7 @@
 #include "cli/args.h"
 #include "cli/command.h"
 
-enum {
-	TEXT_SIZE = 512,
-	ANSWER_MAX_BYTES = 4096
-};
-
-struct settings {
-	char *socket, *state_directory;
-	int64_t remove;
-};
-
-#define AT(field) offsetof(struct settings, field)
+#define AT(field) offsetof(struct agent_settings, field)
 static const struct conf_option options[] = {
 	{"SOCKET", CONF_STR, AT(socket), NULL, 0, 0, "the agent's agent.sock"},
 	{"STATE_DIRECTORY", CONF_STR, AT(state_directory), NULL, 0, 0,
@@ -42,11 +32,13 @@ static const struct conf_option options[] = {
 static int
 usage(void)
 {
-	fprintf(stderr, "engawa agent enrol --org FILE --code CODE [--state-directory DIR]\n"
-			"engawa agent password [--remove]        (asks for it, or reads one line)\n"
-			"engawa agent mail ADDRESS | --remove\n"
-			"engawa agent status\n"
-			"engawa agent unlock\n");
+	fprintf(stderr,
+		"engawa agent enrol --org FILE --code CODE [--state-directory DIR]\n"
+		"engawa agent password [--remove]        (asks for it, or reads one line)\n"
+		"engawa agent mail ADDRESS | --remove\n"
+		"engawa agent status\n"
+		"engawa agent unlock\n"
+		"engawa agent addresses list | allow NETWORK [N] | deny NETWORK [N] | remove N\n");
 	return 2;
 }
 
@@ -66,7 +58,7 @@ connect_to(const char *path)
 }
 
 static int
-connect_agent(const struct settings *s)
+connect_agent(const struct agent_settings *s)
 {
 	static const char *const usual[] = {
 		"/run/engawa-agent/agent.sock", "/var/lib/engawa-agent/agent.sock"};
@@ -81,10 +73,9 @@ connect_agent(const struct settings *s)
 	return fd == -ERR_NOT_RUNNING ? connect_to(usual[1]) : fd;
 }
 
-/* One question, one answer. ret_text has ANSWER_MAX_BYTES and gets what follows the code,
- * terminated. */
-static int
-ask(const struct settings *s, uint16_t type, const char *text, char *ret_text)
+int
+agent_ask(const struct agent_settings *s, uint16_t type, const char *text,
+	char ret_text[static ANSWER_MAX_BYTES])
 {
 	uint8_t answer[ANSWER_MAX_BYTES];
 	uint16_t answer_type;
@@ -105,9 +96,8 @@ ask(const struct settings *s, uint16_t type, const char *text, char *ret_text)
 	return -(int)code;
 }
 
-/* A line from the terminal without echo, or from a pipe. */
-static int
-read_line(const char *prompt, char out[static TEXT_SIZE])
+int
+agent_read_line(const char *prompt, char ret_text[static TEXT_SIZE])
 {
 	struct termios old, silent;
 	int is_terminal = tcgetattr(STDIN_FILENO, &old) == 0;
@@ -117,50 +107,53 @@ read_line(const char *prompt, char out[static TEXT_SIZE])
 		tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
 		fprintf(stderr, "%s: ", prompt);
 	}
-	char *line = fgets(out, TEXT_SIZE, stdin);
+	char *line = fgets(ret_text, TEXT_SIZE, stdin);
 	if (is_terminal) {
 		tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
 		fprintf(stderr, "\n");
 	}
-	if (!line || strlen(out) == TEXT_SIZE - 1)
+	if (!line || strlen(ret_text) == TEXT_SIZE - 1)
 		return -ERR_PASSWORD_WEAK;
-	out[strcspn(out, "\r\n")] = '\0';
-	return out[0] ? 0 : -ERR_PASSWORD_WEAK;
+	ret_text[strcspn(ret_text, "\r\n")] = '\0';
+	return ret_text[0] ? 0 : -ERR_PASSWORD_WEAK;
 }
 
 static int
-password(const struct settings *s, char *answer)
+password(const struct agent_settings *s, char *answer)
 {
 	char text[TEXT_SIZE] = "", again[TEXT_SIZE] = "";
-	int r = s->remove ? 0 : read_line("新しいパスワード / New password", text);
+	int r = s->remove ? 0 : agent_read_line("新しいパスワード / New password", text);
 	if (r == 0 && !s->remove && isatty(STDIN_FILENO)) {
-		r = read_line("もう一度 / Again", again);
+		r = agent_read_line("もう一度 / Again", again);
 		if (r == 0 && strcmp(text, again) != 0)
 			r = -ERR_PASSWORD_WRONG;
 	}
 	if (r == 0)
-		r = ask(s, MSG_PASSWORD, text, answer);
+		r = agent_ask(s, MSG_PASSWORD, text, answer);
 	mem_wipe(text, sizeof text);
 	mem_wipe(again, sizeof again);
 	return r;
 }
 
 static int
-run(const char *action, const struct settings *s, const struct args *args)
+run(const char *action, const struct agent_settings *s, const struct args *args)
 {
+	int status = agent_login(action, s, args);
+	if (status >= 0)
+		return status == 2 ? usage() : status;
 	char answer[ANSWER_MAX_BYTES] = "";
 	int r;
 	int is_mail = strcmp(action, "mail") == 0;
 	if (args->count != (is_mail && !s->remove ? 1 : 0))
 		return usage();
 	if (is_mail)
-		r = ask(s, MSG_MAIL, s->remove ? "" : args->words[0], answer);
+		r = agent_ask(s, MSG_MAIL, s->remove ? "" : args->words[0], answer);
 	else if (strcmp(action, "password") == 0)
 		r = password(s, answer);
 	else if (strcmp(action, "unlock") == 0)
-		r = ask(s, MSG_UNLOCK, "", answer);
+		r = agent_ask(s, MSG_UNLOCK, "", answer);
 	else
-		r = ask(s, MSG_STATUS, "", answer);
+		r = agent_ask(s, MSG_STATUS, "", answer);
 	if (r < 0)
 		return command_fail(r, NULL);
 	if (answer[0])
@@ -196,7 +189,8 @@ enrol(int argc, char **argv)
 int
 agent_is_local(const char *action)
 {
-	static const char *const actions[] = {"enrol", "password", "mail", "status", "unlock"};
+	static const char *const actions[] = {
+		"enrol", "password", "mail", "status", "unlock", "addresses"};
 	for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
 		if (strcmp(actions[i], action) == 0)
 			return 1;
@@ -206,7 +200,7 @@ agent_is_local(const char *action)
 int
 agent_local(int argc, char **argv)
 {
-	struct settings settings = {0};
+	struct agent_settings settings = {0};
 	struct args args;
 	if (argc < 1 || !agent_is_local(argv[0]))
 		return usage();

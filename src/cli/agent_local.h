@@ -1,8 +1,33 @@
-/* engawa agent enrol | password | mail | status | unlock: at the office PC itself, through the
- * agent's own socket. */
+/* engawa agent enrol | password | mail | status | unlock | addresses: at the office PC
+ * itself, through the agent's own socket. */
 #pragma once
+#include <stdint.h>
+
+#include "cli/args.h"
+
+enum {
+	TEXT_SIZE = 512,
+	ANSWER_MAX_BYTES = 4096
+};
+
+struct agent_settings {
+	char *socket, *state_directory;
+	int64_t remove;
+};
 
 /* 1 when argv[1] of `engawa agent` is one of these. */
 int agent_is_local(const char *action);
 /* argv[0] is the action. Returns the exit status. */
 int agent_local(int argc, char **argv);
+
+/* agent_login.c: what concerns logins. -1 when the action is none of these, else the exit status.
+ */
+int agent_login(const char *action, const struct agent_settings *s, const struct args *args);
+
+/* One question, one answer: ret_text is what follows its code, terminated, and may be secret. The
+ * agent's code, or why it could not be asked. */
+int agent_ask(const struct agent_settings *s, uint16_t type, const char *text,
+	char ret_text[static ANSWER_MAX_BYTES]);
+/* A line from the terminal without echo, or from a pipe. 0 or -ERR_PASSWORD_WEAK (none, or too
+ * long). */
+int agent_read_line(const char *prompt, char ret_text[static TEXT_SIZE]);

@@ -267,10 +267,9 @@ print_text(struct connect *c)
 
 /* What failed, to whom to turn, and how long to wait. */
 static int
-print_failure(struct connect *c, int code)
+print_failure(struct connect *c, int code, const char *detail)
 {
-	int status =
-		command_fail(code, *session_error(c->session) ? session_error(c->session) : NULL);
+	int status = command_fail(code, detail);
 	int ja = language() == ERR_LANG_JA;
 	if (session_retry_s(c->session))
 		fprintf(stderr,
@@ -286,18 +285,18 @@ print_failure(struct connect *c, int code)
 static int
 finish(struct connect *c)
 {
-	int code = outcome(c);
+	const char *detail = *session_error(c->session) ? session_error(c->session) : NULL;
 	const struct image *image = session_image(c->session);
+	int code = outcome(c);
 	if (code == 0 && c->screenshot && image) {
-		int r = png_save(image, c->screenshot);
-		if (r < 0)
-			return command_fail(r, c->screenshot);
+		code = png_save(image, c->screenshot);
+		detail = c->screenshot;
 	}
 	if (c->json)
 		print_json(c, code);
 	else if (code == 0)
 		print_text(c);
-	return code ? print_failure(c, code) : 0;
+	return code ? print_failure(c, code, detail) : 0;
 }
 
 static int

@@ -81,13 +81,11 @@ report(struct answer *a)
 }
 
 static void
-end_command(struct answer *a)
+kill_command(struct answer *a)
 {
-	if (!a->command)
-		return;
-	kill(a->command->pid, SIGTERM);
-	a->command->answer = NULL;
-	a->command = NULL;
+	/* all that the shell started; or only it, when setsid has not run yet */
+	if (kill(-a->command->pid, SIGTERM) < 0)
+		kill(a->command->pid, SIGTERM);
 }
 
 static void
@@ -95,7 +93,9 @@ on_timer(void *user)
 {
 	struct answer *a = user;
 	if (a->command) {
-		end_command(a);
+		kill_command(a);
+		a->command->answer = NULL;
+		a->command = NULL;
 		a->code = -ERR_TIMEOUT;
 	}
 	report(a);
@@ -185,7 +185,7 @@ run_command(struct answer *a, const engawa_Prompt *prompt, const char *const wor
 		close(pipes[1]);
 		return -ENOMEM;
 	}
-	char *argv[] = {"/bin/sh", "-c", script, NULL};
+	char *argv[] = {"/usr/bin/setsid", "/bin/sh", "-c", script, NULL};
 	char **env = make_environment(prompt, words);
 	struct command *command = mem_new(sizeof *command);
 	command->answer = a;
@@ -260,12 +260,12 @@ ask(struct answer *a, const engawa_Prompt *prompt, const char *const words[2])
 	a->fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	if (a->fd < 0)
 		return -ERR_NO_ANSWER;
-	print_question(prompt, words);
 	if (prompt->kind == engawa_PromptKind_PROMPT_PASSWORD && tcgetattr(a->fd, &a->saved) == 0) {
 		struct termios silent = a->saved;
 		silent.c_lflag &= ~(tcflag_t)ECHO;
 		a->echo_off = tcsetattr(a->fd, TCSAFLUSH, &silent) == 0;
 	}
+	print_question(prompt, words); /* after that: who types at once is not echoed */
 	a->watch = watch_new(a->loop, a->fd, on_tty, a);
 	watch_set(a->watch, WATCH_READ);
 	return 0;
@@ -313,7 +313,9 @@ answer_free(struct answer *a)
 {
 	if (!a)
 		return;
-	end_command(a);
+	if (a->command)
+		kill_command(a);
+	free(a->command); /* the loop, which holds it too, has run its last */
 	close_source(a);
 	timer_free(a->timer);
 	mem_wipe_free(a, sizeof *a);

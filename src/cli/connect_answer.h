@@ -19,7 +19,8 @@ typedef void answer_fn(void *user, const char *text, int code);
 
 struct answer *answer_new(
 	struct loop *loop, const struct answer_sources *sources, answer_fn *fn, void *user);
-/* Ends a command that still runs, gives the terminal its echo back. NULL is fine. */
+/* When the loop has run its last. Ends a command that still runs, gives the terminal its echo back.
+ * NULL is fine. */
 void answer_free(struct answer *answer);
 
 /*

@@ -235,11 +235,12 @@ step_latency(struct script *s, const struct action *a)
 	s->pressed.ns = 0;
 	if (s->place == a->number)
 		return 0;
-	/* letters, so that every press changes something, and lines short enough to stay on the
-	 * screen */
-	char c = s->place % 40 == 39 ? '\n' : (char)('a' + s->place % 26);
+	/* a letter, and away again: every press changes something, and the line never ends */
+	if (s->place % 2)
+		key_named("BackSpace", &key);
+	else
+		key_character((char)('a' + s->place / 2 % 26), &key);
 	s->place++;
-	key_character(c, &key);
 	int r = stroke(s->session, &key, 1);
 	s->pressed = mono_now();
 	return r < 0 ? r : CHANGE_MS;

@@ -3,15 +3,9 @@
 #include <errno.h>
 #include <libgen.h>
 #include <limits.h>
-#include <linux/ethtool.h>
-#include <linux/sockios.h>
 #include <locale.h>
-#include <net/if.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -22,9 +16,9 @@
 #include "base/str.h"
 #include "client/session.h"
 #include "crypto/seal.h"
+#include "net/mac.h"
 
 enum {
-	MAC_BYTES = 6,
 	OS_RELEASE_MAX_BYTES = 8192,
 	WINDOW_MIB = 32
 };
@@ -67,37 +61,14 @@ collect_os(engawa_Facts *facts)
 }
 
 static void
-collect_mac(engawa_Facts *facts, int sock, const char *interface)
-{
-	union {
-		struct ethtool_perm_addr head;
-		uint8_t bytes[sizeof(struct ethtool_perm_addr) + MAC_BYTES];
-	} query = {.head = {.cmd = ETHTOOL_GPERMADDR, .size = MAC_BYTES}};
-	static const uint8_t none[MAC_BYTES];
-	struct ifreq request = {.ifr_data = (char *)&query};
-	const uint8_t *address = query.bytes + offsetof(struct ethtool_perm_addr, data);
-	size_t max = sizeof facts->mac / sizeof facts->mac[0];
-	if (facts->mac_count == max ||
-		str_copy(request.ifr_name, sizeof request.ifr_name, interface) < 0)
-		return;
-	if (ioctl(sock, SIOCETHTOOL, &request) < 0 || query.head.size != MAC_BYTES ||
-		memcmp(address, none, MAC_BYTES) == 0)
-		return;
-	facts->mac[facts->mac_count].size = MAC_BYTES;
-	memcpy(facts->mac[facts->mac_count++].bytes, address, MAC_BYTES);
-}
-
-static void
 collect_macs(engawa_Facts *facts)
 {
-	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct if_nameindex *list = if_nameindex();
-	for (struct if_nameindex *i = list; i && i->if_name && sock >= 0; i++)
-		collect_mac(facts, sock, i->if_name);
-	if (list)
-		if_freenameindex(list);
-	if (sock >= 0)
-		close(sock);
+	uint8_t macs[sizeof facts->mac / sizeof facts->mac[0]][MAC_BYTES];
+	size_t count = mac_permanent(macs, sizeof macs / sizeof macs[0]);
+	for (; facts->mac_count < count; facts->mac_count++) {
+		facts->mac[facts->mac_count].size = MAC_BYTES;
+		memcpy(facts->mac[facts->mac_count].bytes, macs[facts->mac_count], MAC_BYTES);
+	}
 }
 
 void

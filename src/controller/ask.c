@@ -143,10 +143,12 @@ decide(struct core *core, const engawa_LinkAsk *ask, engawa_Grant *grant)
 	else
 		presence_issued(core->presence, body.session_id.bytes, agent.id, now_s);
 	grant->ticket.size = (pb_size_t)(r < 0 || why < 0 ? 0 : len);
-	LOG(INFO, "ask", F_ERR("result", why < 0 ? why : r),
-		F_HEX("agent", agent.id, found == 0 ? sizeof agent.id : 0),
-		F_HEX("session", body.session_id.bytes, why < 0 ? 0u : PRESENCE_ID_BYTES),
-		F_STR("from", ask->address));
+	uint32_t held = 0;
+	if ((why == 0 && r == 0) || log_limit_pass(&core->ask_log, &held))
+		LOG(INFO, "ask", F_ERR("result", why < 0 ? why : r),
+			F_HEX("agent", agent.id, found == 0 ? sizeof agent.id : 0),
+			F_HEX("session", body.session_id.bytes, why < 0 ? 0u : PRESENCE_ID_BYTES),
+			F_STR("from", ask->address), F_INT("held", held));
 	return why < 0 ? -ERR_UNREACHABLE : r < 0 ? -ERR_INTERNAL : 0;
 }
 

@@ -199,7 +199,10 @@ finish(struct core *core)
 int
 core_main(const struct settings *settings)
 {
-	struct core core = {.settings = settings, .loop = loop_new()};
+	struct core core = {.settings = settings,
+		.loop = loop_new(),
+		.ask_log = {.burst = 100, .window_ms = 10000},
+		.enrol_log = {.burst = 100, .window_ms = 10000}};
 	struct listener links, admins;
 	int r = start(&core);
 	if (r < 0)

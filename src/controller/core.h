@@ -3,6 +3,7 @@
 #pragma once
 #include <stdint.h>
 
+#include "base/log.h"
 #include "controller/authority.h"
 #include "controller/limit.h"
 #include "controller/peer.h"
@@ -36,6 +37,7 @@ struct core {
 	struct ask *pending;
 	struct post *posts;
 	uint64_t next_link, next_post;
+	struct log_limit ask_log, enrol_log; /* refusals, which strangers cause */
 	unsigned pending_count, post_count, enrolling;
 	int stopping;
 };

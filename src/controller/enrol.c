@@ -106,10 +106,14 @@ answer(struct core *core, uint64_t origin, uint64_t request, int code,
 static void
 finish_job(struct job *job, int code, const struct authority_cert *cert)
 {
-	LOG(INFO, "enrol", F_ERR("result", code),
-		F_HEX("agent", job->agent.id, sizeof job->agent.id),
-		F_STR("organisation", job->agent.org), F_STR("computer", job->agent.computer),
-		F_STR("state", store_state_name(job->agent.state)), F_STR("from", job->address));
+	uint32_t held = 0;
+	if (code == 0 || log_limit_pass(&job->core->enrol_log, &held))
+		LOG(INFO, "enrol", F_ERR("result", code),
+			F_HEX("agent", job->agent.id, sizeof job->agent.id),
+			F_STR("organisation", job->agent.org),
+			F_STR("computer", job->agent.computer),
+			F_STR("state", store_state_name(job->agent.state)),
+			F_STR("from", job->address), F_INT("held", held));
 	if (!job->core->stopping)
 		answer(job->core, job->origin, job->request, code, &job->agent, cert);
 	job->core->enrolling--;

@@ -172,10 +172,6 @@ start(struct mailer *mailer)
 	int r = load_secrets(mailer);
 	if (r < 0)
 		return r;
-	if (!s->smtp_from || !mail_address_ok(s->smtp_from)) {
-		LOG(ERROR, "smtp.from", F_STR("address", s->smtp_from));
-		return -ERR_SETTING;
-	}
 	struct smtp_server server = {s->smtp_url, s->smtp_from, s->smtp_user, mailer->password,
 		s->smtp_ca_file, (int)s->smtp_starttls, DEADLINE_S};
 	mailer->smtp = smtp_new(mailer->loop, &server);

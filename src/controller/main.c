@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "controller/core.h"
+#include "controller/mail.h"
 #include "controller/mailer.h"
 #include "controller/parent.h"
 #include "controller/web.h"
@@ -20,6 +21,11 @@ run(const struct settings *settings, int argc, char **argv, int rest)
 	}
 	if (log_level_parse(settings->log_level, &level) < 0) {
 		fprintf(stderr, "engawa-controller: LOG_LEVEL: debug, info, warn or error\n");
+		return 2;
+	}
+	if (settings->smtp_url && !(settings->smtp_from && mail_address_ok(settings->smtp_from))) {
+		fprintf(stderr,
+			"engawa-controller: SMTP_URL needs SMTP_FROM, a plain mail address\n");
 		return 2;
 	}
 	log_open("engawa-controller", level, -1);

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -41,6 +42,7 @@ enum {
 	STEADY_MS = 60000, /* a role that lived this long did not fail at its start */
 	STOP_MS = 5000,
 	ARGS_MAX = 256,
+	DESCRIPTORS = 16384,
 };
 
 static const char *const role_names[ROLES] = {"core", "web", "mailer"};
@@ -279,6 +281,17 @@ run_until_signal(struct parent *parent)
 		timer_free(parent->children[i].timer);
 }
 
+/* Browsers and gates need more descriptors than a shell allows; the roles inherit it. */
+static void
+raise_descriptors(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int
 parent_main(const struct settings *settings, int argc, char **argv)
 {
@@ -290,6 +303,7 @@ parent_main(const struct settings *settings, int argc, char **argv)
 			F_STR("run_directory", settings->run_directory));
 		return 1;
 	}
+	raise_descriptors();
 	parent.loop = loop_new();
 	run_until_signal(&parent);
 	loop_free(parent.loop);

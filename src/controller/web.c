@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <openssl/rand.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +81,7 @@ struct web {
 	unsigned arriving_count, waiting_count;
 	struct waiting *waiting;
 	uint64_t next_number;
+	struct log_limit proxy_log;
 };
 
 static void
@@ -126,6 +128,8 @@ on_overdue(void *user)
 {
 	struct web *web = user;
 	struct mono now = mono_now();
+	if (web->arriving_count < ARRIVING_MAX)
+		watch_set(web->listen, WATCH_READ);
 	for (struct waiting **at = &web->waiting; *at;) {
 		struct waiting *w = *at;
 		if (mono_diff_ms(w->since, now) < ANSWER_MS) {
@@ -286,7 +290,9 @@ on_header(void *user, int ready)
 	if (r == 0)
 		return;
 	if (r < 0) {
-		LOG(WARN, "http.proxy", F_ERR("code", r));
+		uint32_t held;
+		if (log_limit_pass(&a->web->proxy_log, &held))
+			LOG(WARN, "http.proxy", F_ERR("code", r), F_INT("held", held));
 		arriving_free(a);
 		return;
 	}
@@ -307,8 +313,13 @@ on_listen(void *user, int ready)
 	struct web *web = user;
 	(void)ready;
 	int fd = accept4(FD_LISTEN, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd < 0)
+	if (fd < 0) {
+		/* out of descriptors: until the next look at what is overdue, instead of turning in
+		 * circles */
+		if (errno == EMFILE || errno == ENFILE)
+			watch_set(web->listen, 0);
 		return;
+	}
 	struct arriving *a = mem_new(sizeof *a);
 	*a = (struct arriving){.web = web,
 		.fd = fd,
@@ -350,6 +361,9 @@ start(struct web *web)
 	web->listen = watch_new(web->loop, FD_LISTEN, on_listen, web);
 	web->overdue = timer_new(web->loop, on_overdue, web);
 	timer_start(web->overdue, 1000, 1000);
+	/* an answer to the process before this one must not fit a question of ours */
+	if (RAND_bytes((unsigned char *)&web->next_number, sizeof web->next_number) != 1)
+		return -ERR_CRYPTO;
 	json_object_seed(0); /* reads /dev/urandom, now or never */
 	r = sandbox_user(web->settings->user, NULL);
 	if (r == 0)
@@ -382,7 +396,9 @@ finish(struct web *web)
 int
 web_main(const struct settings *settings)
 {
-	struct web web = {.settings = settings, .loop = loop_new()};
+	struct web web = {.settings = settings,
+		.loop = loop_new(),
+		.proxy_log = {.burst = 20, .window_ms = 10000}};
 	struct signal_watch *term = signal_new(web.loop, SIGTERM, on_signal, &web);
 	struct signal_watch *interrupt = signal_new(web.loop, SIGINT, on_signal, &web);
 	int r = start(&web);

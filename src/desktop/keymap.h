@@ -21,7 +21,11 @@ struct keymap {
 	uint8_t first, last; /* keycodes */
 	uint8_t per_code;    /* keysyms of a keycode */
 	xcb_keysym_t *syms;
-	int evdev; /* keycodes are the kernel's + 8 */
+	enum keymap_rules {
+		KEYMAP_OTHER,
+		KEYMAP_EVDEV,
+		KEYMAP_XFREE86
+	} rules;   /* how physical keys are numbered */
 	int stale; /* somebody else changed the map */
 	struct keymap_spare {
 		xcb_keycode_t code;
@@ -51,7 +55,7 @@ int keymap_find(
 /* The key was pressed just now. */
 void keymap_used(struct keymap *keymap, xcb_keycode_t code, struct mono now);
 
-/* Keycode of a physical key, 0 when unknown or when the map's keycodes are not the kernel's. */
+/* Keycode of a physical key (usage_evdev), 0 when unknown. */
 xcb_keycode_t keymap_physical(const struct keymap *keymap, uint16_t evdev);
 
 /* What the key gives without modifiers, 0 = nothing. */

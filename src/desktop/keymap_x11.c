@@ -1,3 +1,4 @@
+#include <linux/input-event-codes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,9 +11,42 @@ enum {
 	SYM_TAB = 0xff09,
 	SYM_UP = 0xff52,
 	SYM_DOWN = 0xff54,
-	CODE_UP = 111,
-	CODE_DOWN = 116,
+	EVDEV_UP = 111,
+	EVDEV_DOWN = 116,
+	XFREE86_UP = 98,
+	XFREE86_DOWN = 104,
+	SAME_LAST = KEY_F12,      /* up to here both rules number alike */
 	SYM_UNICODE = 0x01000000, /* X11 protocol, appendix A: keysyms of Unicode characters */
+};
+
+/* Displays without hardware number the keys beyond the first 88 as XFree86 did (xkeyboard-config,
+ * keycodes/xfree86). */
+static const uint8_t xfree86[] = {
+	[KEY_KPENTER] = 108,
+	[KEY_RIGHTCTRL] = 109,
+	[KEY_KPSLASH] = 112,
+	[KEY_SYSRQ] = 111,
+	[KEY_RIGHTALT] = 113,
+	[KEY_HOME] = 97,
+	[KEY_UP] = XFREE86_UP,
+	[KEY_PAGEUP] = 99,
+	[KEY_LEFT] = 100,
+	[KEY_RIGHT] = 102,
+	[KEY_END] = 103,
+	[KEY_DOWN] = XFREE86_DOWN,
+	[KEY_PAGEDOWN] = 105,
+	[KEY_INSERT] = 106,
+	[KEY_DELETE] = 107,
+	[KEY_PAUSE] = 110,
+	[KEY_LEFTMETA] = 115,
+	[KEY_RIGHTMETA] = 116,
+	[KEY_COMPOSE] = 117,
+	[KEY_KPEQUAL] = 126,
+	[KEY_RO] = 123,
+	[KEY_KATAKANAHIRAGANA] = 120,
+	[KEY_HENKAN] = 129,
+	[KEY_MUHENKAN] = 131,
+	[KEY_YEN] = 133,
 };
 
 static xcb_keysym_t
@@ -21,6 +55,16 @@ sym_at(const struct keymap *m, unsigned code, unsigned level)
 	if (code < m->first || code > m->last || level >= m->per_code)
 		return 0;
 	return m->syms[(size_t)(code - m->first) * m->per_code + level];
+}
+
+static enum keymap_rules
+rules(const struct keymap *m)
+{
+	if (sym_at(m, EVDEV_UP, 0) == SYM_UP && sym_at(m, EVDEV_DOWN, 0) == SYM_DOWN)
+		return KEYMAP_EVDEV;
+	if (sym_at(m, XFREE86_UP, 0) == SYM_UP && sym_at(m, XFREE86_DOWN, 0) == SYM_DOWN)
+		return KEYMAP_XFREE86;
+	return KEYMAP_OTHER;
 }
 
 static int
@@ -42,7 +86,7 @@ read_map(struct keymap *m)
 		free(m->syms);
 		m->syms = syms;
 		m->per_code = reply->keysyms_per_keycode;
-		m->evdev = sym_at(m, CODE_UP, 0) == SYM_UP && sym_at(m, CODE_DOWN, 0) == SYM_DOWN;
+		m->rules = rules(m);
 		m->stale = 0;
 	}
 	free(reply);
@@ -193,8 +237,12 @@ keymap_used(struct keymap *m, xcb_keycode_t code, struct mono now)
 xcb_keycode_t
 keymap_physical(const struct keymap *m, uint16_t evdev)
 {
-	unsigned code = evdev + EVDEV_OFFSET;
-	return m->evdev && evdev && code >= m->first && code <= m->last ? (xcb_keycode_t)code : 0;
+	unsigned code = 0;
+	if (m->rules == KEYMAP_EVDEV || (m->rules == KEYMAP_XFREE86 && evdev <= SAME_LAST))
+		code = evdev ? evdev + EVDEV_OFFSET : 0;
+	else if (m->rules == KEYMAP_XFREE86 && evdev < sizeof xfree86)
+		code = xfree86[evdev];
+	return code >= m->first && code <= m->last ? (xcb_keycode_t)code : 0;
 }
 
 xcb_keysym_t

@@ -7,15 +7,12 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "crypto/cert.h"
+#include "gate/certificates.h"
 #include "gate/secure.h"
 #include "gate/tell.h"
 
-enum {
-	ISSUERS_MAX = 4
-}; /* current and next, of two organisations' authorities at the most */
-
 struct draft {
-	struct x509_st *native, *issuers[ISSUERS_MAX];
+	struct x509_st *native, *issuers[CERTIFICATES_ISSUERS_MAX];
 	size_t issuer_count;
 	char *page;
 	size_t page_len;
@@ -68,7 +65,7 @@ draft_add(struct draft *d, uint16_t type, const uint8_t *payload, size_t len, in
 		d->native = cert_parse(payload, len);
 		return d->native ? 0 : -ERR_PROTOCOL;
 	case TELL_ISSUER:
-		if (d->issuer_count == ISSUERS_MAX)
+		if (d->issuer_count == CERTIFICATES_ISSUERS_MAX)
 			return -ERR_PROTOCOL;
 		d->issuers[d->issuer_count] = cert_parse(payload, len);
 		return d->issuers[d->issuer_count] ? (d->issuer_count++, 0) : -ERR_PROTOCOL;

@@ -10,7 +10,9 @@
 #include "gate/keeper.h"
 
 #include <errno.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/x509.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -27,6 +29,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sandbox.h"
+#include "crypto/cert.h"
 #include "crypto/sign.h"
 #include "gate/settings.h"
 #include "gate/tell.h"
@@ -49,18 +52,35 @@ struct keeper {
 	struct log_limit log;
 };
 
+/* A key that is not its certificate's would make every handshake fail, later and far away. */
+static int
+load_key(const char *key_path, const char *cert_path, EVP_PKEY **ret_key)
+{
+	X509 *cert = cert_load(cert_path);
+	EVP_PKEY *key = NULL;
+	int r = cert ? sign_key_load(key_path, &key) : -ERR_CRYPTO;
+	if (r == 0 && X509_check_private_key(cert, key) != 1) {
+		ERR_clear_error();
+		r = -ERR_SETTING;
+	}
+	cert_free(cert);
+	if (r < 0) {
+		LOG(ERROR, "keeper.key", F_STR("file", key_path), F_STR("certificate", cert_path),
+			F_ERR("code", r));
+		sign_key_free(key);
+		return r;
+	}
+	*ret_key = key;
+	return 0;
+}
+
 static int
 load_keys(struct keeper *k)
 {
-	int r = sign_key_load(k->settings.key, &k->keys[TELL_KEY_NATIVE]);
-	if (r < 0)
-		LOG(ERROR, "keeper.key", F_STR("file", k->settings.key), F_ERR("code", r));
-	if (r == 0 && k->settings.page_key) {
-		r = sign_key_load(k->settings.page_key, &k->keys[TELL_KEY_PAGE]);
-		if (r < 0)
-			LOG(ERROR, "keeper.key", F_STR("file", k->settings.page_key),
-				F_ERR("code", r));
-	}
+	const struct settings *s = &k->settings;
+	int r = load_key(s->key, s->certificate, &k->keys[TELL_KEY_NATIVE]);
+	if (r == 0 && s->page_key)
+		r = load_key(s->page_key, s->page_certificate, &k->keys[TELL_KEY_PAGE]);
 	return r;
 }
 
@@ -84,7 +104,8 @@ on_settings(struct keeper *k, const char *text, size_t len)
 {
 	enum log_level level;
 	int r = settings_unpack(text, len, &k->settings);
-	if (r < 0 || !k->settings.key || k->keys[TELL_KEY_NATIVE])
+	if (r < 0 || !k->settings.key || !k->settings.certificate ||
+		(k->settings.page_key && !k->settings.page_certificate) || k->keys[TELL_KEY_NATIVE])
 		return -ERR_PROTOCOL;
 	if (log_level_parse(k->settings.log_level, &level) == 0)
 		log_open("engawa-gate", level, -1);
@@ -243,6 +264,7 @@ keeper_main(void)
 {
 	struct keeper *k = mem_new(sizeof *k);
 	log_open("engawa-gate", LOG_INFO, -1);
+	prctl(PR_SET_NAME, "gate-keeper", 0, 0, 0); /* it was executed as "exe" */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);

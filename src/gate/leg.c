@@ -154,8 +154,8 @@ leg_end(struct worker *w, struct leg *l, int code)
 					: WS_CLOSE_NORMAL);
 	leg_finish(w, l);
 	if (l->is_ws)
-		l->finished = 0; /* the Close frame was not the end: TLS's comes now */
-	l->heard = w->now;
+		l->finished = 0;       /* the Close frame was not the end: TLS's comes now */
+	l->heard = l->pinged = w->now; /* since when: roles.c */
 	leg_deadline(w, l, LINGER_S);
 	leg_run_later(w, l);
 }

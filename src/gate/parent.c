@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 #include "base/ipc.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "crypto/cert.h"
+#include "gate/certificates.h"
 #include "gate/listener.h"
 #include "gate/process.h"
 #include "gate/tell.h"
@@ -22,20 +23,11 @@
 enum {
 	WORKERS_MAX = 64,
 	LISTENERS_MAX = 16, /* as WORKER_LISTENERS_MAX */
-	ISSUERS_MAX = 4,
 	DENIED_MAX = 65536,
 	RESTART_FIRST_MS = 1000, /* a worker that died at once; doubles */
 	RESTART_MAX_MS = 30000,
 	LIVED_MS = 10000, /* one that lived this long did not die of its start */
 	STOP_GRACE_S = 10,
-};
-
-/* Certificates as read from the files: what workers are told. */
-struct certificates {
-	uint8_t native[CERT_DER_MAX_BYTES], issuers[ISSUERS_MAX][CERT_DER_MAX_BYTES];
-	size_t native_len, issuer_lens[ISSUERS_MAX], issuer_count;
-	char *page;
-	size_t page_len;
 };
 
 struct worker_child {
@@ -53,6 +45,7 @@ struct parent {
 	size_t settings_len;
 	struct certificates certificates;
 	struct process keeper;
+	struct mono keeper_at; /* not started again before */
 	struct worker_child workers[WORKERS_MAX];
 	size_t worker_count, listener_count;
 	int signals;
@@ -64,47 +57,6 @@ struct parent {
 	int draining;
 	struct mono stop_at;
 };
-
-static int
-load_certificate(const char *path, uint8_t out[static CERT_DER_MAX_BYTES], size_t *ret_len)
-{
-	struct x509_st *cert = cert_load(path);
-	int r = cert ? cert_der(cert, out, CERT_DER_MAX_BYTES, ret_len) : -ERR_CRYPTO;
-	cert_free(cert);
-	if (r < 0)
-		LOG(ERROR, "gate.certificate", F_STR("file", path), F_ERR("code", r));
-	return r;
-}
-
-static int
-load_certificates(const struct settings *s, struct certificates *ret)
-{
-	struct certificates *c = mem_new(sizeof *c);
-	int r = load_certificate(s->certificate, c->native, &c->native_len);
-	for (size_t i = 0; r == 0 && i < s->issuers.count; i++) {
-		if (i == ISSUERS_MAX) {
-			LOG(ERROR, "gate.issuers", F_INT("max", ISSUERS_MAX));
-			r = -ERR_SETTING;
-			break;
-		}
-		r = load_certificate(s->issuers.items[i], c->issuers[i], &c->issuer_lens[i]);
-		c->issuer_count++;
-	}
-	if (r == 0 && s->page_certificate) {
-		r = conf_read_file(s->page_certificate, IPC_PAYLOAD_MAX, &c->page, &c->page_len);
-		if (r < 0)
-			LOG(ERROR, "gate.certificate", F_STR("file", s->page_certificate),
-				F_ERR("code", r));
-	}
-	if (r == 0) {
-		free(ret->page);
-		*ret = *c;
-	} else {
-		free(c->page);
-	}
-	free(c);
-	return r;
-}
 
 static int
 start_keeper(const struct parent *p, struct process *ret)
@@ -148,18 +100,6 @@ connect_keeper(struct worker_child *worker, struct process *keeper)
 }
 
 static int
-tell_certificates(const struct parent *p, struct worker_child *worker)
-{
-	const struct certificates *c = &p->certificates;
-	int r = process_tell(&worker->child, TELL_CERTIFICATE, c->native, c->native_len, -1);
-	for (size_t i = 0; r == 0 && i < c->issuer_count; i++)
-		r = process_tell(&worker->child, TELL_ISSUER, c->issuers[i], c->issuer_lens[i], -1);
-	if (r == 0 && c->page)
-		r = process_tell(&worker->child, TELL_PAGE, c->page, c->page_len, -1);
-	return r < 0 ? r : process_tell(&worker->child, TELL_APPLY, NULL, 0, -1);
-}
-
-static int
 tell_all(struct parent *p, struct worker_child *worker)
 {
 	int r = process_tell(&worker->child, TELL_SETTINGS, p->settings_text, p->settings_len, -1);
@@ -168,7 +108,7 @@ tell_all(struct parent *p, struct worker_child *worker)
 	if (r == 0)
 		r = connect_keeper(worker, &p->keeper);
 	if (r == 0)
-		r = tell_certificates(p, worker);
+		r = certificates_tell(&p->certificates, &worker->child);
 	if (r == 0 && p->welcome)
 		r = process_tell(&worker->child, TELL_WELCOME, p->welcome, p->welcome_len, -1);
 	for (size_t i = 0; r == 0 && i < p->denied_count; i++)
@@ -200,7 +140,7 @@ static void
 reload(struct parent *p)
 {
 	struct process keeper;
-	if (load_certificates(p->settings, &p->certificates) < 0 || start_keeper(p, &keeper) < 0) {
+	if (certificates_load(p->settings, &p->certificates) < 0 || start_keeper(p, &keeper) < 0) {
 		LOG(ERROR, "gate.reload", F_STR("result", "the old certificates stay"));
 		return;
 	}
@@ -209,7 +149,7 @@ reload(struct parent *p)
 	for (size_t i = 0; i < p->worker_count; i++) {
 		struct worker_child *worker = &p->workers[i];
 		if (worker->child.pid > 0 && connect_keeper(worker, &p->keeper) == 0)
-			tell_certificates(p, worker);
+			certificates_tell(&p->certificates, &worker->child);
 	}
 	process_gone(&old);
 	LOG(INFO, "gate.reload", F_STR("result", "ok"));
@@ -256,16 +196,23 @@ worker_died(struct parent *p, struct worker_child *worker, int status)
 }
 
 static void
+keeper_again(struct parent *p)
+{
+	p->keeper_at = mono_add_ms(mono_now(), RESTART_FIRST_MS);
+	if (start_keeper(p, &p->keeper) < 0)
+		return; /* tick() tries again */
+	for (size_t i = 0; i < p->worker_count; i++)
+		if (p->workers[i].keeper_end >= 0)
+			process_tell(&p->keeper, TELL_CHANNEL, NULL, 0, p->workers[i].keeper_end);
+}
+
+static void
 keeper_died(struct parent *p, int status)
 {
 	LOG(ERROR, "keeper.died", F_INT("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0),
 		F_INT("exit", WIFEXITED(status) ? WEXITSTATUS(status) : 0));
 	process_gone(&p->keeper);
-	if (start_keeper(p, &p->keeper) < 0)
-		return; /* tried again with the next tick */
-	for (size_t i = 0; i < p->worker_count; i++)
-		if (p->workers[i].keeper_end >= 0)
-			process_tell(&p->keeper, TELL_CHANNEL, NULL, 0, p->workers[i].keeper_end);
+	keeper_again(p);
 }
 
 static void
@@ -425,15 +372,27 @@ raise_descriptors(void)
 	}
 }
 
+/* Keeper and worker would find out too, but could not say it so well. */
+static int
+check_user(const struct settings *s)
+{
+	if (geteuid() != 0 || getpwnam(s->user))
+		return 0;
+	LOG(ERROR, "gate.user", F_STR("user", s->user), F_ERR("code", ERR_NOT_FOUND));
+	return -ERR_NOT_FOUND;
+}
+
 static int
 start(struct parent *p)
 {
 	raise_descriptors();
-	int r = make_signals(p);
+	int r = check_user(p->settings);
+	if (r == 0)
+		r = make_signals(p);
 	if (r == 0)
 		r = settings_pack(p->settings, &p->settings_text, &p->settings_len);
 	if (r == 0)
-		r = load_certificates(p->settings, &p->certificates);
+		r = certificates_load(p->settings, &p->certificates);
 	if (r == 0)
 		r = make_listeners(p);
 	if (r == 0)
@@ -449,8 +408,8 @@ tick(struct parent *p)
 {
 	size_t running = 0;
 	struct mono now = mono_now();
-	if (p->keeper.pid == 0)
-		keeper_died(p, 0);
+	if (p->keeper.pid == 0 && !mono_before(now, p->keeper_at))
+		keeper_again(p);
 	for (size_t i = 0; i < p->worker_count; i++) {
 		struct worker_child *worker = &p->workers[i];
 		if (worker->child.pid == 0 && !p->draining && !mono_before(now, worker->restart_at))
@@ -500,7 +459,7 @@ parent_main(const struct settings *settings)
 	for (size_t i = 0; i < p->worker_count; i++)
 		if (p->workers[i].child.pid > 0)
 			kill(p->workers[i].child.pid, SIGKILL);
-	free(p->certificates.page);
+	certificates_fini(&p->certificates);
 	free(p->settings_text);
 	free(p->welcome);
 	free(p->denied);

@@ -133,8 +133,9 @@ roles_run(struct worker *w, struct leg *l)
 static void
 closing_due(struct worker *w, struct leg *l)
 {
-	/* what is owed goes on as long as it moves */
-	if (l->out.len > 0 && w->now - l->heard < wheel_ticks(LINGER_S)) {
+	/* what is owed goes on as long as it moves, but not for ever */
+	int moves = l->out.len > 0 && w->now - l->heard < wheel_ticks(LINGER_S);
+	if (moves && w->now - l->pinged < wheel_ticks(w->settings.half_closed_s)) {
 		leg_deadline(w, l, LINGER_S);
 		return;
 	}

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -374,8 +375,11 @@ start(struct worker *w)
 static void
 on_event(struct worker *w, const struct epoll_event *event)
 {
-	if (event->data.u64 <= w->listeners.count) {
-		accept_some(w, w->listeners.fds[event->data.u64 - 1]);
+	size_t listener = event->data.u64 - 1;
+	if (listener < WORKER_LISTENERS_MAX) {
+		/* it may have been closed in this very turn */
+		if (listener < w->listeners.count)
+			accept_some(w, w->listeners.fds[listener]);
 		return;
 	}
 	struct leg *l = event->data.ptr;
@@ -467,6 +471,7 @@ worker_main(void)
 {
 	struct worker *w = mem_new(sizeof *w);
 	log_open("engawa-gate", LOG_INFO, -1);
+	prctl(PR_SET_NAME, "gate-worker", 0, 0, 0); /* it was executed as "exe" */
 	/* a terminal or a service manager signals the whole group: the parent decides what it means
 	 */
 	signal(SIGINT, SIG_IGN);

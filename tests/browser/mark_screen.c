@@ -23,7 +23,7 @@ main(int argc, char **argv)
 {
 	struct image image = {0};
 	struct watermark *watermark;
-	int64_t width, height;
+	int64_t width = 0, height = 0;
 	need(argc > 3 && str_int(argv[1], 1, IMAGE_SIDE_MAX_PX, &width) == 0 &&
 			str_int(argv[2], 1, IMAGE_SIDE_MAX_PX, &height) == 0,
 		"WIDTH HEIGHT LINE...");

@@ -265,6 +265,26 @@ class TestLogin:
         if behaviour.get("connectStatus"):
             chromium.own.open({})  # Chromium says 503 to the console by itself
 
+    def test_cancel_is_at_once(self, chromium, office):
+        office.behave(delayMs=4000)
+        open_page(chromium, office)
+        ask(chromium, office)
+        chromium.wait(".spinner")
+        began = time.monotonic()
+        chromium.page.click("text=中止する")
+        chromium.wait("#terminal-id")
+        assert time.monotonic() - began < 3
+        time.sleep(5)
+        assert chromium.page.isVisible("#terminal-id")  # nothing late changes the page
+        assert [e for e in office.drain() if "hello" in e] == []
+
+    @pytest.mark.parametrize("behaviour", [{"promptKind": 3}, {"promptKind": 0}, {"promptTwice": True}])
+    def test_prompts_out_of_order(self, chromium, office, behaviour):
+        office.behave(**behaviour)
+        open_page(chromium, office)
+        ask(chromium, office)
+        assert "EW-1000" in outcome(chromium)
+
     def test_device_key_is_kept_and_secret(self, chromium, office):
         log_in(chromium, office)
         key = """async () => {

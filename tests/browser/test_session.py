@@ -65,6 +65,8 @@ def click(home_pc, x, y):
 
 def arrives(engawa, text):
     """Until the file has it that the editor writes, told by somebody at the office PC."""
+    time.sleep(2)  # what is typed comes at human rates, and Ctrl+S must not come in between
+
     def saved():
         engawa.xdotool("windowfocus", engawa.window("mousepad").split()[0], "key", "ctrl+s")
         time.sleep(0.5)
@@ -176,6 +178,44 @@ def test_two_sessions_one_after_another_without_a_reload(engawa, home_pc):
     home_pc.wait(".banner")
     home_pc.page.click(".button-main")
     submit_all(home_pc, engawa)
+
+
+def wait_until_present(engawa):
+    def present():
+        [agent] = json.loads(engawa.tool("engawa", "agent", "list", "--json"))
+        return agent["gates"]
+    system.wait_for(present, "the office PC does not come back", 30)
+
+
+def test_controller_down(engawa, home_pc):
+    """The session goes on; who asks anew is told."""
+    log_in(home_pc, engawa)
+    engawa.controller.stop()
+    try:
+        before = home_pc.pixels()
+        click(home_pc, *EDITOR)
+        home_pc.keyboard.type("goes on")
+        system.wait_for(lambda: home_pc.pixels() != before, "the picture does not change")
+        home_pc.page.click(".button-end")
+        home_pc.wait(".banner")
+        home_pc.page.click(".button-main")
+        submit(home_pc, "#terminal-id", engawa.terminal_id)
+        home_pc.wait(".banner-error")
+        assert "EW-257" in home_pc.text("main")
+    finally:
+        engawa.controller.start()
+        wait_until_present(engawa)
+
+
+def test_agent_killed(engawa, home_pc):
+    log_in(home_pc, engawa)
+    engawa.agent.kill()
+    try:
+        home_pc.wait(".banner-error")
+        assert "EW-1003" in home_pc.text("main") and "接続が切れました" in home_pc.text("h1")
+    finally:
+        engawa.agent.start()
+        wait_until_present(engawa)
 
 
 def test_a_page_of_an_unknown_authority_is_refused(engawa, chromium):

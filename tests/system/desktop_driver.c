@@ -13,6 +13,7 @@
  *   read 0|1                whether descriptor 3 is read at all
  *   close, signal NUMBER, exit
  *   keys                    what is held at the display
+ *   layout                  monitors: x, y, width, height
  *   stats
  * DESKTOP_COOKIE: hex of the display's MIT-MAGIC-COOKIE-1, handed on in DesktopStart.
  */
@@ -53,6 +54,7 @@ static struct driver {
 		broken; /* not acknowledged; DesktopReady came; an error of the decoder */
 	struct mono last_picture;
 	engawa_Cursor cursor;
+	engawa_Layout layout;
 } d;
 
 static void
@@ -78,6 +80,7 @@ static void
 on_layout(const engawa_Layout *layout)
 {
 	d.layouts++;
+	d.layout = *layout;
 	if (decoder_layout(d.decoder, layout->width_px, layout->height_px) < 0)
 		d.broken = 1;
 }
@@ -272,6 +275,18 @@ write_mark(const char *path)
 	free(reply);
 }
 
+static void
+print_layout(void)
+{
+	printf("{\"monitors\": [");
+	for (size_t i = 0; i < d.layout.monitors_count; i++) {
+		const engawa_Monitor *m = &d.layout.monitors[i];
+		printf("%s[%d, %d, %u, %u]", i ? ", " : "", m->x_px, m->y_px, m->width_px,
+			m->height_px);
+	}
+	printf("]}\n");
+}
+
 /* ---- commands ---- */
 
 static void
@@ -429,6 +444,8 @@ obey(char *line)
 		return stats(), 1;
 	else if (!strcmp(word, "keys"))
 		return print_keys(), 1;
+	else if (!strcmp(word, "layout"))
+		return print_layout(), 1;
 	else if (!strcmp(word, "ack")) {
 		d.acking = (int)a;
 		if (a && d.seq && d.open_pictures)

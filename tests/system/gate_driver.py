@@ -7,6 +7,7 @@ import os
 import pathlib
 import random
 import re
+import select
 import signal
 import socket
 import ssl
@@ -412,6 +413,21 @@ class WebSocket:
             size = int.from_bytes(self.raw.exactly(2 if size == 126 else 8), "big")
         return first, self.raw.exactly(size)
 
+    def decode(self, data):
+        """What is left of data, and the payload of the whole binary messages in it."""
+        payload = []
+        while len(data) >= 2:
+            at, size = 2, data[1]
+            if size >= 126:
+                at, width = (4, 2) if size == 126 else (10, 8)
+                size = int.from_bytes(data[2:2 + width], "big")
+            if len(data) < at + size:
+                break
+            assert data[0] == 0x82
+            payload.append(data[at:at + size])
+            data = data[at + size:]
+        return data, b"".join(payload)
+
     def recv(self, _size=0):
         """Payload of the next binary message, b"" after Close."""
         while True:
@@ -425,39 +441,76 @@ class WebSocket:
                 return b""
 
 
-def pump(stream, digest, total, chunks):
-    """Sends total random bytes in pieces of random sizes."""
-    block = os.urandom(1 << 20)
-    sent = 0
-    while sent < total:
-        start = chunks.randrange(len(block) // 2)
-        piece = block[start:start + min(chunks.choice([1, 7, 100, 1460, 4096, 16384, 65536, 300000]), total - sent)]
-        stream.sendall(piece)
-        digest.update(piece)
-        sent += len(piece)
-
-
-def drink(stream, digest, total):
+def drink(stream, total):
     got = 0
     while got < total:
         data = stream.recv(65536)
         assert data, f"the end after {got} of {total} bytes"
-        digest.update(data)
         got += len(data)
+
+
+class Side:
+    """One end of an exchange: sends so many random bytes in pieces of random sizes and takes so many, both at once. One thread only: Python
+    does not lock an SSL object between a reader and a writer."""
+
+    def __init__(self, stream, to_send, to_take, seed):
+        self.websocket = stream if isinstance(stream, WebSocket) else None
+        self.stream = stream.stream if self.websocket else stream
+        self.left, self.take, self.random = to_send, to_take, random.Random(seed)
+        self.sent, self.taken, self.block = hashlib.sha256(), hashlib.sha256(), os.urandom(1 << 20)
+        self.pending, self.raw = b"", b""
+
+    def refill(self):
+        start = self.random.randrange(len(self.block) // 2)
+        size = min(self.random.choice([1, 7, 100, 1460, 4096, 16384, 65536, 300000]), self.left)
+        piece = self.block[start:start + size]
+        self.sent.update(piece)
+        self.left -= size
+        self.pending = self.websocket.frame(piece) if self.websocket else piece
+
+    def write(self):
+        if not self.pending and self.left:
+            self.refill()
+        if not self.pending:
+            return False
+        try:
+            self.pending = self.pending[self.stream.send(self.pending[:65536]):]
+            return True
+        except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            return False
+
+    def read(self):
+        try:
+            data = self.stream.recv(65536)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return False
+        assert data, f"the end, {self.take} bytes before it was due"
+        if self.websocket:
+            self.raw, data = self.websocket.decode(self.raw + data)
+        self.taken.update(data)
+        self.take -= len(data)
+        return True
+
+    def run(self):
+        self.stream.setblocking(False)
+        end = time.monotonic() + 120
+        while self.left or self.pending or self.take > 0:
+            assert time.monotonic() < end, f"{self.left} to send, {self.take} to take"
+            wrote, read = self.write(), self.take > 0 and self.read()
+            if not wrote and not read:
+                select.select([self.stream], [self.stream] if self.left or self.pending else [], [], 1)
+        self.stream.settimeout(20)
 
 
 def exchange(client, session, to_client, to_agent):
     """Both directions at once; the hashes must be the same at both ends."""
-    sums = [hashlib.sha256() for _ in range(4)]
-    work = [(pump, session, sums[0], to_client, random.Random(1)), (drink, client, sums[1], to_client),
-        (pump, client, sums[2], to_agent, random.Random(2)), (drink, session, sums[3], to_agent)]
-    threads = [threading.Thread(target=f, args=args, daemon=True) for f, *args in work]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-        assert not thread.is_alive()
-    assert sums[0].digest() == sums[1].digest() and sums[2].digest() == sums[3].digest()
+    sides = Side(client, to_agent, to_client, 1), Side(session, to_client, to_agent, 2)
+    other = threading.Thread(target=sides[1].run, daemon=True)
+    other.start()
+    sides[0].run()
+    other.join(120)
+    assert sides[0].take == sides[1].take == 0
+    assert sides[0].sent.digest() == sides[1].taken.digest() and sides[1].sent.digest() == sides[0].taken.digest()
 
 
 def ignore(call):

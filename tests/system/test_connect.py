@@ -30,6 +30,14 @@ def office(tmp_path_factory):
         yield engawa.start()
 
 
+@pytest.fixture
+def own_mail(office):
+    """A test that does not wait for its mail leaves none behind for the next test to read."""
+    mails = office.mail.count()
+    yield
+    system.wait_for(lambda: office.mail.count() > mails, "no mail")
+
+
 def save(office):
     """Has the editor write its file, as a person would; returns what is in it."""
     before = office.memo.stat().st_mtime_ns
@@ -44,12 +52,14 @@ def start(office, *actions, **options):
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"LC_ALL": "C.UTF-8"})
 
 
-def wait_for_first_picture(office, process):
-    """The login is through two seconds after its mail."""
+def start_and_wait(office, *actions):
+    """A session that stays, when its login is through: three seconds after its mail."""
     mails = office.mail.count()
+    process = start(office, "--for", "60", *actions)
     system.wait_for(lambda: office.mail.count() > mails or process.poll() is not None, "no mail", 20)
-    time.sleep(2)
-    assert process.poll() is None
+    time.sleep(3)
+    assert process.poll() is None, process.communicate()
+    return process
 
 
 def png_size(path):
@@ -71,6 +81,12 @@ def test_session(office, tmp_path):
     assert set(result["times_ms"]) == {"dial", "ticket", "handshake", "login", "first_picture"}
     assert result["pictures"] > 3 and result["bytes_in"] > 5000 and 3000 < result["bytes_out"] < 200000
     assert result["latency_ms"] is None
+
+
+def test_screenshot_that_cannot_be_written(office, tmp_path):
+    result = office.connect("--screenshot", tmp_path / "none" / "out.png")
+    assert (result["status"], result["name"]) == (1, "ENOENT") and "out.png" in result["stderr"]
+    assert result["pictures"] >= 1
 
 
 def test_latency(office):
@@ -162,7 +178,7 @@ def test_organisation_that_trusts_others(office, tmp_path):
         system.wait_for(office.agent_up, "the office PC does not come back", 90)
 
 
-def test_wrong_code_is_tried_once(office, tmp_path):
+def test_wrong_code_is_tried_once(office, own_mail, tmp_path):
     count = tmp_path / "count"
     result = office.connect(code_command=f"echo x >> {count}; echo 00000000", device="other.key")
     assert (result["status"], result["code"]) == (1, 324)
@@ -187,21 +203,20 @@ def test_password_file_that_others_may_read(office, tmp_path):
 
 
 @pytest.mark.parametrize("command", ["exit 3", "true", "yes 1 | head -c 5000"])
-def test_code_command_that_fails(office, command):
+def test_code_command_that_fails(office, own_mail, command):
     result = office.connect(code_command=command)
     assert (result["status"], result["code"]) == (1, 1042)
 
 
 def test_interrupt_ends_politely(office):
-    process = start(office, "--for", "60")
-    wait_for_first_picture(office, process)
+    process = start_and_wait(office)
     process.send_signal(signal.SIGINT)
     out, errors = process.communicate(timeout=10)
-    assert process.returncode == 0 and errors == ""
+    assert (process.returncode, errors) == (0, "")
     assert json.loads(out)["pictures"] >= 1
 
 
-def test_interrupt_while_a_code_is_awaited(office, tmp_path):
+def test_interrupt_while_a_code_is_awaited(office, own_mail, tmp_path):
     started = tmp_path / "started"
     process = start(office, code_command=f"touch {started}; sleep 60")
     system.wait_for(started.exists, "the code command does not run", 20)
@@ -211,8 +226,7 @@ def test_interrupt_while_a_code_is_awaited(office, tmp_path):
 
 
 def test_dead_path_is_noticed(office):
-    process = start(office, "--for", "60")
-    wait_for_first_picture(office, process)
+    process = start_and_wait(office)
     workers = [int(pid) for pid in subprocess.run(["pgrep", "-P", str(office.gate.pid)], capture_output=True, text=True).stdout.split()]
     for pid in workers:
         os.kill(pid, signal.SIGSTOP)
@@ -243,8 +257,7 @@ def memory_holds(pid, needles):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="reading another program's memory needs root")
 def test_secrets_are_wiped_after_the_login(office):
-    process = start(office, "--for", "60")
-    wait_for_first_picture(office, process)
+    process = start_and_wait(office)
     code, password = office.mail.newest_pin().encode(), office.password.encode()
     assert memory_holds(process.pid, [b"--password-file"])  # we look in the right place
     assert memory_holds(process.pid, [code, password]) == set()
@@ -289,8 +302,12 @@ def test_person_at_a_terminal(office):
         os.write(terminal, office.password.encode() + b"\n")
         until(b'"pictures"')
         assert office.password.encode() not in shown
-    finally:
         status = os.waitpid(pid, 0)[1]
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
+    finally:
         os.close(terminal)
     assert os.waitstatus_to_exitcode(status) == 0
 

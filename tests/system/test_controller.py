@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import json
 import os
+import pathlib
 import random
 import re
 import shutil
@@ -12,6 +13,7 @@ import socket
 import ssl
 import statistics
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -282,7 +284,7 @@ def test_same_answer_same_time(shared, link):
         replies.add(grant.SerializeToString())
         return took
 
-    measure(terminals, ask, 30, 0.7)
+    measure(terminals, ask, 30, 1.5)
     assert replies == {link.outer.Grant(code=CODE["UNREACHABLE"]).SerializeToString()}
 
 
@@ -296,7 +298,7 @@ def test_same_answer_same_time_in_a_browser(shared, link, pc):
         answers.add((status, body, tuple(key for key, _ in headers)))
         return time.perf_counter() - start
 
-    measure(terminals, ask, 25, 1)
+    measure(terminals, ask, 25, 1.5)
     assert len(answers) == 1
 
 
@@ -532,26 +534,27 @@ def test_mail_server_down_or_without_tls(mail_controller, mailbox, messages):
     assert len(mailbox.mails) == before
 
 
-def test_mail_over_tls(mail_controller, messages, tmp_path):
+def test_mail_over_tls(mail_controller, messages):
     """The server's certificate is checked, against the given file and by name."""
-    for directory in [tmp_path, *tmp_path.parents][:-2]:
-        os.chmod(directory, 0o755)
+    public = pathlib.Path(tempfile.mkdtemp(prefix="ec."))  # pytest's own directory is closed to the mailer's user
+    os.chmod(public, 0o755)
     for name in "good", "bad":
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-            "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", tmp_path / f"{name}.key", "-out",
-            tmp_path / f"{name}.pem"], check=True, capture_output=True)
+            "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", public / f"{name}.key", "-out",
+            public / f"{name}.pem"], check=True, capture_output=True)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(tmp_path / "good.pem", tmp_path / "good.key")
+    context.load_cert_chain(public / "good.pem", public / "good.key")
     box = Mailbox(tls_context=context, require_starttls=True)
     try:
         for name, host, code in ("good", "localhost", 0), ("bad", "localhost", CODE["MAIL_FAILED"]), ("good", "127.0.0.1", CODE["MAIL_FAILED"]):
             controller, link, pc = mail_controller(SMTP_URL=f"smtp://{host}:{box.port}", SMTP_FROM="a@b.jp",
-                SMTP_CA_FILE=tmp_path / f"{name}.pem")
+                SMTP_CA_FILE=public / f"{name}.pem")
             session = open_session(link, pc, messages)
             assert link.send_code(pc, session, seal(mail_public(controller), session, mail_code(messages))) == code
         assert len(box.mails) == 1
     finally:
         box.close()
+        shutil.rmtree(public)
 
 
 def test_mail_server_that_hangs(mail_controller, messages):
@@ -998,6 +1001,9 @@ def test_settings(tmp_path):
     conf.write_text("DATABASE x\nNONSENSE 1\n")
     run = subprocess.run([PROGRAM, "--config", conf, "--check-config"], capture_output=True, text=True)
     assert run.returncode == 2 and "conf:2" in run.stderr
+    for sender in [], ["--smtp-from", "a@b\r\nX: y"]:
+        run = subprocess.run([PROGRAM, "--smtp-url", "smtp://localhost:25", *sender], capture_output=True, text=True)
+        assert run.returncode == 2 and "SMTP_FROM" in run.stderr
 
 
 def test_manual_has_every_setting():

@@ -32,20 +32,23 @@ def wait_for(condition, what, timeout_s=10):
 class Desk:
     """An office PC: an X server, and what is started on it."""
 
-    def __init__(self, directory, size="1280x800x24", *options, cookie=None):
+    def __init__(self, directory, size="1280x800x24", *options, server="Xvfb"):
         self.directory, self.children, self.home = directory, [], directory / "home"
         self.home.mkdir()
         ours, theirs = os.pipe()
-        self.server = subprocess.Popen(["Xvfb", "-displayfd", str(theirs), "-screen", "0", size, "-nolisten", "tcp",
-            "-noreset", *options],
-            pass_fds=[theirs], stdout=subprocess.DEVNULL, stderr=open(directory / "xvfb.log", "wb"))
+        if server == "Xvfb":
+            options = ["-screen", "0", size, *options]
+        self.server = subprocess.Popen([server, "-displayfd", str(theirs), "-nolisten", "tcp", "-noreset", *options],
+            pass_fds=[theirs], stdout=subprocess.DEVNULL, stderr=open(directory / "server.log", "wb"))
         os.close(theirs)
         with open(ours) as number:
             self.display = ":" + number.readline().strip()
-        assert self.display != ":", "Xvfb does not start"
+        assert self.display != ":", "the X server does not start"
         # keyboards and settings of whoever runs the tests stay out
         self.env = {"PATH": os.environ["PATH"], "DISPLAY": self.display, "HOME": str(self.home), "LANG": "C.UTF-8",
-            "XDG_RUNTIME_DIR": str(self.home), "NO_AT_BRIDGE": "1", "GSETTINGS_BACKEND": "memory"}
+            "XDG_RUNTIME_DIR": str(self.home), "NO_AT_BRIDGE": "1", "GSETTINGS_BACKEND": "memory",
+            "DBUS_SESSION_BUS_ADDRESS": "disabled:"} | \
+            {key: value for key, value in os.environ.items() if key.endswith("SAN_OPTIONS")}
 
     def start(self, *argv):
         log = open(self.directory / f"{pathlib.Path(argv[0]).name}.log", "ab")
@@ -68,8 +71,8 @@ class Desk:
         """The window manager first: a window that appears while it starts may stay hidden."""
         if any(c.args[0] == "openbox" for c in self.children):
             return
-        self.start("openbox")
-        wait_for(lambda: "window id" in self.run("xprop", "-root", "_NET_SUPPORTING_WM_CHECK"), "no window manager", 20)
+        self.start("openbox", "--startup", "touch managed")
+        wait_for((self.home / "managed").exists, "no window manager", 20)
 
     def terminal(self, command="cat", *options):
         """xterm with a command that reads what is typed."""
@@ -192,7 +195,7 @@ def test_mark_is_there_and_faint(start, desk, tmp_path):
     marked, plain = Image.open(tmp_path / "marked.ppm"), Image.open(tmp_path / "bare.ppm")
     difference = ImageChops.difference(marked, plain).convert("L").point(lambda v: 255 if v else 0)
     share = difference.histogram()[255] / (marked.width * marked.height)
-    assert 0.01 < share <= 0.021
+    assert 0.008 < share <= 0.013
     # wherever one photographs, some of it is seen
     for x in range(0, marked.width - 400, 100):
         for y in range(0, marked.height - 250, 100):
@@ -249,9 +252,12 @@ def test_memory(start):
     desk = start(Desk, "1920x1080x24")
     desk.terminal("while :; do head -c 3000 /dev/urandom | base64; done")
     d = start(Driver, desk)
-    d("wait", 8000)
-    stats = d("stats")
-    assert stats["bytes"] > 5_000_000 and stats["peak_kib"] < 80 * 1024
+    # until the window is full of pictures, however slow this machine is
+    for _ in range(60):
+        d("wait", 1000)
+        if (stats := d("stats"))["area_px"] * 3 > 64 << 20:
+            break
+    assert stats["area_px"] * 3 > 64 << 20 and stats["peak_kib"] < 80 * 1024
 
 
 def test_cursor(start, desk):
@@ -289,6 +295,69 @@ def test_resize(start, desk):
     assert stats["layouts"] == 5 and not stats["broken"] and not stats["end"]
     desk.children[-1].kill()
     assert d.same() and d("compare")["width"] == 1024
+
+
+XORG = """
+Section "ServerFlags"
+	Option "AutoAddDevices" "false"
+	Option "AutoAddGPU" "false"
+	Option "DontVTSwitch" "true"
+EndSection
+Section "Device"
+	Identifier "dummy"
+	Driver "dummy"
+	VideoRam 256000
+EndSection
+Section "Monitor"
+	Identifier "monitor"
+	HorizSync 1-1000
+	VertRefresh 1-1000
+EndSection
+Section "Screen"
+	Identifier "screen"
+	Device "dummy"
+	Monitor "monitor"
+	DefaultDepth 24
+EndSection
+"""
+
+
+@pytest.fixture
+def xorg(start, tmp_path):
+    """The X server of real computers, without a graphics card. It numbers keys otherwise than Xvfb."""
+    if os.geteuid() != 0:
+        pytest.skip("Xorg takes a configuration file from root only")
+    (tmp_path / "xorg.conf").write_text(XORG)
+    desk = start(Desk, "", "-config", str(tmp_path / "xorg.conf"), "-logfile", str(tmp_path / "Xorg.log"), server="Xorg")
+    desk.run("xrandr", "--output", "DUMMY0", "--mode", "1024x768")
+    return desk
+
+
+def test_monitors(start, xorg):
+    xorg.terminal("cat")
+    d = start(Driver, xorg)
+    assert d("layout")["monitors"] == [[0, 0, 1024, 768]] and d.same()
+    for output, size, where in ("DUMMY1", "1280x720", "--right-of"), ("DUMMY2", "800x600", "--below"):
+        xorg.run("xrandr", "--addmode", output, size)
+        xorg.run("xrandr", "--output", output, "--mode", size, where, "DUMMY0")
+        d("wait", 300)
+    assert d("layout")["monitors"] == [[0, 0, 1024, 768], [1024, 0, 1280, 720], [0, 768, 800, 600]]
+    assert d.same() and d("compare")["width"] == 2304 and d("compare")["height"] == 1368
+    xorg.run("xrandr", "--output", "DUMMY1", "--off")
+    assert d.same() and len(d("layout")["monitors"]) == 2 and not d("stats")["broken"]
+
+
+def test_keys_numbered_otherwise(start, xorg):
+    xorg.terminal("cat >typed")
+    d = start(Driver, xorg)
+    table = xorg.run("xmodmap", "-pke")
+    for usage, name in (0x52, "Up"), (0x4F, "Right"), (0x4C, "Delete"), (0x58, "KP_Enter"), (0xE4, "Control_R"), (0x45, "F12"), (0x04, "a"):
+        d("key", usage, 0, 1)
+        d("wait", 30)
+        [code] = d("keys")["keys"]
+        d("key", usage, 0, 0)
+        d("wait", 30)
+        assert re.search(rf"^keycode +{code} = {name}\b", table, re.M), (hex(usage), code)
 
 
 def test_pointer_stays_inside(start, desk):

@@ -402,6 +402,26 @@ def test_dump_config_is_a_config(gate, tmp_path):
     assert run_gate("--config", tmp_path / "dumped.conf", "--check-config").returncode == 0
 
 
+def test_gate_add(keys):
+    cert = x509.load_pem_x509_certificate((keys.dir / "gates/east.pem").read_bytes())
+    assert cert.issuer == keys.issuer.subject
+    names = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["localhost"]
+    assert [str(a) for a in names.get_values_for_type(x509.IPAddress)] == ["127.0.0.1"]
+    usage = cert.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert list(usage) == [x509.ExtendedKeyUsageOID.SERVER_AUTH]
+    key = keys.dir / "gates/east.key"
+    before = key.read_bytes()
+    assert key.stat().st_mode & 0o777 == 0o600
+
+    def add(*arguments):
+        return subprocess.run([BUILD / "src/cli/engawa", "gate", "add", "--dir", keys.dir, *arguments], capture_output=True)
+    assert add("--name", "east", "--host", "localhost").returncode == 1 and key.read_bytes() == before
+    for name in "", "../east", "East", "-x", "a" * 64, "a b":
+        assert add("--name", name, "--host", "localhost").returncode == 2
+    assert add("--name", "north-2").returncode == 2
+
+
 def test_manual_has_every_setting():
     manual = " ".join((ROOT / "docs/man/engawa-gate.8.scd").read_text().replace("_link.sock_", "link.sock").replace("_http.sock_",
         "http.sock").split())
@@ -413,7 +433,8 @@ def test_manual_has_every_setting():
     ({"NAME": None}, "NAME"), ({"CERTIFICATE": None}, "CERTIFICATE"), ({"ISSUER": None}, "ISSUER"),
     ({"PAGE_KEY": None}, "PAGE_KEY"), ({"SILENCE_S": "5", "KEEPALIVE_S": "5"}, "SILENCE_S"), ({"WORKERS": "0"}, "WORKERS"),
     ({"NONSENSE": "1"}, "NONSENSE"), ({"LOG_LEVEL": "loud"}, "LOG_LEVEL"), ({"KEY": "/nowhere/key"}, "keeper"),
-    ({"CERTIFICATE": "/nowhere/cert"}, "/nowhere/cert"), ({"USER": "nobody-at-all"}, "NOT_FOUND"),
+    ({"CERTIFICATE": "/nowhere/cert"}, "/nowhere/cert"), ({"USER": "nobody-at-all"}, "nobody-at-all"),
+    ({"KEY": "{issuer}/issuer.key"}, "keeper.key"), ({"PAGE_KEY": "{issuer}/issuer.key"}, "page.pem"),
     ({"LISTEN": "localhost:443"}, "localhost"), ({"LISTEN": "127.0.0.1:99999"}, "99999"),
     ({"LISTEN": "192.0.2.1:0"}, "EADDRNOTAVAIL"),
 ])
@@ -422,6 +443,6 @@ def test_bad_settings(keys, tmp_path, settings, words):
         "KEY": keys.dir / "gates/east.key", "ISSUER": keys.dir / "issuer.pem", "PAGE_CERTIFICATE": keys.dir / "page.pem",
         "PAGE_KEY": keys.dir / "page.key", "RUN_DIRECTORY": tmp_path, "USER": "nobody"} | settings
     config = tmp_path / "gate.conf"
-    config.write_text("".join(f"{key} {value}\n" for key, value in good.items() if value is not None))
+    config.write_text("".join(f"{key} {value}\n".replace("{issuer}", str(keys.dir)) for key, value in good.items() if value is not None))
     run = run_gate("--config", config)
     assert run.returncode in (1, 2) and words in run.stderr

@@ -107,3 +107,32 @@ def test_code_of_a_login_beside_this_one(engawa, tmp_path):
         waiting.terminate()
         waiting.wait(20)
     engawa.tool("engawa", "agent", "unlock", "--state-directory", engawa.agent_dir)
+
+
+def office(engawa, *argv, **options):
+    """engawa agent ... at the office PC."""
+    return engawa.tool("engawa", "agent", *argv, "--state-directory", engawa.agent_dir, **options)
+
+
+def test_attack_from_a_forbidden_network(engawa):
+    """Refused before a mail is sent or anything is counted, with the organisation's contact; the list is in force at once."""
+    mails = engawa.mail.count()
+    office(engawa, "addresses", "deny", "127.0.0.0/8")
+    office(engawa, "addresses", "allow", "192.0.2.0/24", "1")
+    try:
+        assert office(engawa, "addresses", "list") == "1 allow 192.0.2.0/24\n2 deny 127.0.0.0/8"
+        result = engawa.connect()
+        assert (result["status"], result["code"]) == (1, CODE["ADDRESS_DENIED"])
+        assert "情報政策課 内線 1234" in result["stderr"]
+        assert engawa.mail.count() == mails
+    finally:
+        office(engawa, "addresses", "remove", "2")
+        office(engawa, "addresses", "remove", "1")
+    assert engawa.connect()["status"] == 0
+
+
+@pytest.mark.parametrize("words", [["deny", "127.0.0.1/8"], ["permit", "127.0.0.1"], ["deny"], ["remove", "1"], ["deny", "::/0", "0"]])
+def test_slips_in_the_address_list(engawa, words):
+    with pytest.raises(system.Failed):
+        office(engawa, "addresses", *words)
+    assert office(engawa, "addresses", "list") == ""

@@ -133,6 +133,50 @@ test_refund(void **state)
 	assert_int_equal(locked(stranger, T0), 60);
 }
 
+/* A hundred failures in a row, however slowly, are the end until somebody at the office PC says
+ * otherwise; days of waiting and a restart change nothing, and known devices are not concerned. */
+static void
+test_attack_patient(void **state)
+{
+	(void)state;
+	uint32_t retry_s = 0;
+	uint64_t now = T0;
+	assert_int_equal(devices_login(d, owner, "owner", T0), 0);
+	for (int i = 0; i < LOCKOUT_ROW_MAX; i++) {
+		assert_int_equal(devices_check(d, stranger, now, &retry_s), 0);
+		failures(stranger, now, 1);
+		now += 3 * LOCKOUT_MEMORY_S;
+	}
+	restart();
+	assert_int_equal(devices_check(d, stranger, now, &retry_s), -ERR_SHUT_OUT);
+	assert_true(devices_strangers_shut(d));
+	assert_int_equal(devices_check(d, owner, now, &retry_s), 0);
+	assert_int_equal(devices_login(d, owner, "owner", now), 0);
+	assert_int_equal(devices_check(d, stranger, now, &retry_s), -ERR_SHUT_OUT);
+	assert_int_equal(devices_unlock(d), 0);
+	assert_int_equal(devices_check(d, stranger, now, &retry_s), 0);
+}
+
+/* Typing errors of years do not add up: a whole login begins the row anew. */
+static void
+test_row_ends_with_a_login(void **state)
+{
+	(void)state;
+	uint32_t retry_s;
+	struct tries before;
+	failures(owner, T0, LOCKOUT_ROW_MAX - 1);
+	assert_int_equal(devices_charge(d, owner, &rule, T0, &before), 0);
+	assert_int_equal(devices_check(d, owner, T0, &retry_s), -ERR_SHUT_OUT);
+	assert_int_equal(devices_refund(d, owner, &before), 0);
+	assert_int_equal(devices_login(d, owner, "owner", T0), 0);
+	failures(stranger, T0 + LOCKOUT_DELAY_MAX_S, 1);
+	assert_int_equal(devices_check(d, stranger, T0 + LOCKOUT_DELAY_MAX_S, &retry_s), 0);
+	failures(owner, T0, LOCKOUT_ROW_MAX - 1);
+	restart();
+	failures(owner, T0, 1);
+	assert_int_equal(devices_check(d, owner, T0, &retry_s), -ERR_SHUT_OUT);
+}
+
 /* A clock that is set back does not make a minute last for years, and does not end it either. */
 static void
 test_clock_set_back(void **state)
@@ -177,7 +221,7 @@ test_damaged(void **state)
 	(void)state;
 	static const char *const bad[] = {"STRANGERS 1 2 3 4\n", "STRANGERS 1 2 3 4 5 6\n",
 		"STRANGERS a 2 3 4 5\n", "DEVICE 00 1 2\n", "WHO 1\n", "STRANGERS -1 2 3 4 5\n",
-		"STRANGERS 99999999999999999999999 2 3 4 5\n",
+		"ROW -1\n", "ROW 4294967296\n", "STRANGERS 99999999999999999999999 2 3 4 5\n",
 		"DEVICE 0000000000000000000000000000000000000000000000000000000000000000 1 2 3 4 5 6 x y\n"};
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		struct devices *other = NULL;
@@ -213,6 +257,8 @@ main(void)
 		T(test_restart),
 		T(test_attack_strangers_and_owner_apart),
 		T(test_refund),
+		T(test_attack_patient),
+		T(test_row_ends_with_a_login),
 		T(test_clock_set_back),
 		T(test_mails),
 		T(test_cannot_record),

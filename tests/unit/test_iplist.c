@@ -40,6 +40,9 @@ test_order_decides(void **state)
 	assert_int_equal(check("allow 0.0.0.0/0\n", "gate said so"), -ERR_ADDRESS_DENIED);
 	assert_int_equal(check("deny 192.0.2.128/25\n", "192.0.2.129"), -ERR_ADDRESS_DENIED);
 	assert_int_equal(check("deny 192.0.2.128/25\n", "192.0.2.127"), 0);
+	/* all of IPv6 is no IPv4 */
+	assert_int_equal(check("allow ::/0\ndeny 0.0.0.0/0\n", "192.0.2.1"), -ERR_ADDRESS_DENIED);
+	assert_int_equal(check("allow ::/0\ndeny 0.0.0.0/0\n", "2001:db8::1"), 0);
 }
 
 static void

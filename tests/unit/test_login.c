@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "agent/login.h"
+#include "agent/self.h"
 #include "base/err.h"
 #include "crypto/noise.h"
 #include "inner.pb.h"
@@ -31,6 +32,8 @@ static struct world {
 	struct policy policy;
 	struct settings settings;
 	struct devices *devices;
+	struct iplist addresses;
+	int self;
 	char path[64];
 	uint64_t mono_ms, wall_s;
 	struct prompt prompt;
@@ -84,7 +87,14 @@ on_wall(void *user)
 	return w.wall_s;
 }
 
-static const struct login_env env = {NULL, on_prompt, on_mail, on_check, on_now, on_wall};
+static int
+on_self(void *user, const struct facts *facts)
+{
+	(void)user, (void)facts;
+	return w.self;
+}
+
+static const struct login_env env = {NULL, on_prompt, on_mail, on_check, on_self, on_now, on_wall};
 static const uint8_t stranger[32] = {1}, other[32] = {2}, owner[32] = {3};
 
 static int
@@ -114,6 +124,7 @@ teardown(void **state)
 	login_fini(&w.login);
 	policy_fini(&w.policy);
 	devices_free(w.devices);
+	iplist_fini(&w.addresses);
 	unlink(w.path);
 	return 0;
 }
@@ -121,7 +132,8 @@ teardown(void **state)
 static void
 begin_with(const uint8_t *device, const uint8_t *hash)
 {
-	login_init(&w.login, &env, &w.policy, 0, &w.settings, w.devices, device, hash);
+	const struct login_office office = {&w.policy, 0, &w.settings, &w.addresses, w.devices};
+	login_init(&w.login, &env, &office, "192.0.2.1", device, hash);
 }
 
 static void
@@ -475,6 +487,37 @@ test_attack_stranger_locks_owner(void **state)
 	assert_int_equal(login_checked(&w.login, 0), LOGIN_PASSED);
 }
 
+/* Ten thousand guesses of one code, by one who waits whenever he is told to: a hundred are judged,
+ * in five mails' sessions each, and then none any more. */
+static void
+test_attack_ten_thousand_guesses(void **state)
+{
+	(void)state;
+	unsigned judged = 0, asked = 0;
+	for (int i = 0; i < 10000; i++) {
+		if (w.login.wait != LOGIN_WAIT_REPLY) {
+			begin(stranger);
+			int r = facts(HTML5);
+			asked += r == LOGIN_WAITS;
+			if (r == LOGIN_WAITS)
+				assert_int_equal(login_mailed(&w.login, 0), LOGIN_WAITS);
+			else
+				assert_true(r == -ERR_LOCKED_OUT || r == -ERR_SHUT_OUT ||
+					    r == -ERR_LIMIT);
+			w.wall_s += w.login.retry_s;
+		} else {
+			judged++;
+			assert_int_not_equal(reply(CODE, wrong_code()), LOGIN_PASSED);
+			assert_int_not_equal(w.login.prompt, PASSWORD);
+			w.wall_s += w.login.retry_s;
+		}
+	}
+	assert_int_equal(judged, LOCKOUT_ROW_MAX);
+	assert_in_range(asked, LOCKOUT_ROW_MAX / 5, LOCKOUT_ROW_MAX);
+	begin(stranger);
+	assert_int_equal(facts(HTML5), -ERR_SHUT_OUT);
+}
+
 static void
 test_unset(void **state)
 {
@@ -509,7 +552,8 @@ test_password_removed_meanwhile(void **state)
 static int
 facts_under(unsigned kind, const struct policy *policy, int code)
 {
-	login_init(&w.login, &env, policy, code, &w.settings, w.devices, stranger, stranger);
+	const struct login_office office = {policy, code, &w.settings, &w.addresses, w.devices};
+	login_init(&w.login, &env, &office, "192.0.2.1", stranger, stranger);
 	return facts(kind);
 }
 
@@ -570,6 +614,49 @@ test_kinds(void **state)
 	}
 }
 
+/* Refused before anything is counted, sent or asked. */
+static void
+test_attack_forbidden_network(void **state)
+{
+	(void)state;
+	static const char list[] = "allow 192.0.2.128/25\ndeny 192.0.2.0/24\n";
+	struct conf_error error;
+	assert_int_equal(iplist_parse(list, strlen(list), &w.addresses, &error), 0);
+	for (int i = 0; i < 200; i++) {
+		begin(stranger);
+		assert_int_equal(facts(HTML5), -ERR_ADDRESS_DENIED);
+	}
+	assert_int_equal(w.mails + w.prompts, 0);
+	uint32_t retry_s;
+	assert_int_equal(devices_check(w.devices, stranger, w.wall_s, &retry_s), 0);
+}
+
+static void
+test_self(void **state)
+{
+	(void)state;
+	w.self = 1;
+	begin(stranger);
+	assert_int_equal(facts(APP), -ERR_SELF_CONNECT);
+	assert_int_equal(w.mails + w.prompts, 0);
+}
+
+static void
+test_self_signs(void **state)
+{
+	(void)state;
+	static const uint8_t office[2][6] = {{0x02, 1, 2, 3, 4, 5}, {0x00, 1, 2, 3, 4, 5}};
+	struct facts f = {.mac_count = 2, .macs = {{0, 9, 9, 9, 9, 9}, {0x02, 1, 2, 3, 4, 5}}};
+	assert_int_equal(self_has_mac(&f, office, 2), 0); /* made up: many machines have it */
+	memcpy(f.macs[1], office[1], 6);
+	assert_int_equal(self_has_mac(&f, office, 2), 1);
+	assert_int_equal(self_has_mac(&f, office, 1), 0);
+	assert_int_equal(self_has_address("127.0.0.1"), 0);
+	assert_int_equal(self_has_address("::1"), 0);
+	assert_int_equal(self_has_address("198.51.100.77"), 0);
+	assert_int_equal(self_has_address("nonsense"), 0);
+}
+
 static void
 test_otp_disabled(void **state)
 {
@@ -604,11 +691,15 @@ main(void)
 		T(test_password_check_fails),
 		T(test_attack_race),
 		T(test_attack_stranger_locks_owner),
+		T(test_attack_ten_thousand_guesses),
 		T(test_unset),
 		T(test_password_removed_meanwhile),
 		T(test_closed),
 		T(test_html5_exemptions),
 		T(test_kinds),
+		T(test_attack_forbidden_network),
+		T(test_self),
+		T(test_self_signs),
 		T(test_otp_disabled),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -211,6 +211,24 @@ test_settings_file(void **state)
 	assert_string_equal(back.password, "");
 }
 
+/* The manual names every key, with its default. */
+static void
+test_manual(void **state)
+{
+	(void)state;
+	char *manual, *text = NULL;
+	size_t manual_len, len;
+	assert_int_equal(conf_read_file(TEST_ROOT "/docs/man/engawa-policy.5.scd", 1 << 20, &manual,
+				 &manual_len),
+		0);
+	FILE *out = open_memstream(&text, &len);
+	conf_man(policy_options, out);
+	fclose(out);
+	assert_non_null(strstr(manual, text));
+	free(manual);
+	free(text);
+}
+
 int
 main(void)
 {
@@ -222,6 +240,7 @@ main(void)
 		cmocka_unit_test(test_mail_addresses),
 		cmocka_unit_test(test_passwords),
 		cmocka_unit_test(test_settings_file),
+		cmocka_unit_test(test_manual),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

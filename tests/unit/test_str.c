@@ -170,8 +170,10 @@ test_errors(void **state)
 	size_t count;
 	const struct err_entry *table = err_table(&count);
 	for (size_t i = 0; i < count; i++) {
-		/* no errno but ETOOMANYREFS, which is the original system's number for a denied address */
-		assert_true(!strerrorname_np(table[i].number) || table[i].number == ERR_ADDRESS_DENIED);
+		/* no errno but ETOOMANYREFS, which is the original system's number for a denied
+		 * address */
+		assert_true(
+			!strerrorname_np(table[i].number) || table[i].number == ERR_ADDRESS_DENIED);
 		for (size_t j = 0; j < i; j++) {
 			assert_int_not_equal(table[i].number, table[j].number);
 			assert_string_not_equal(table[i].name, table[j].name);

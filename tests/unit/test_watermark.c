@@ -100,7 +100,7 @@ test_new_refuses(void **state)
 	memset(mask, 0, 1000);
 	assert_int_equal(watermark_new(mask, 0, 10, &m), -EINVAL);
 	assert_int_equal(watermark_new(mask, 10, 4097, &m), -EINVAL);
-	memset(mask, 1, 21);
+	memset(mask, 1, WATERMARK_COVER_PERMILLE + 1);
 	assert_int_equal(watermark_new(mask, 100, 10, &m), -EINVAL);
 	mask[0] = 0;
 	assert_int_equal(watermark_new(mask, 100, 10, &m), 0);

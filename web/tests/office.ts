@@ -38,6 +38,10 @@ interface Behaviour {
 	/** The n-th answer is refused n times, then anything is right. */
 	wrongCodes?: number;
 	wrongPasswords?: number;
+	/** Of the first prompt. */
+	promptKind?: number;
+	/** Sent twice, the second before an answer. */
+	promptTwice?: boolean;
 	/** Milliseconds that each step takes. */
 	delayMs?: number;
 	width?: number;
@@ -247,7 +251,11 @@ class Office {
 	private async ask(kind: number, refusals: number, code: number, right: string | null): Promise<void> {
 		for (let wrong = 0; ; wrong = code) {
 			const prompt = kind === 1 ? { digits: 8, expiresS: 300, maskedAddress: "t***@city.example.lg.jp" } : {};
-			await this.send(InnerType.INNER_PROMPT, PromptSchema, { kind, wrong, ...prompt });
+			const asked = { kind: behaviour.promptKind ?? kind, wrong, ...prompt };
+			await this.send(InnerType.INNER_PROMPT, PromptSchema, asked);
+			if (behaviour.promptTwice) {
+				await this.send(InnerType.INNER_PROMPT, PromptSchema, asked);
+			}
 			const reply = fromBinary(ReplySchema, (await this.receive()).payload);
 			say({ reply: { kind: reply.kind, text: reply.text } });
 			await wait(behaviour.delayMs ?? 0);

@@ -8,7 +8,7 @@
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import {
 	AckSchema, ClientKind, ContinueSchema, CursorSchema, EndSchema, FactsSchema, FrameSchema, InnerPingSchema,
-	InnerType, KeySchema, LayoutSchema, NoticeSchema, PointerSchema, type Prompt, PromptSchema, RefusedSchema, ReplySchema,
+	InnerType, KeySchema, LayoutSchema, NoticeSchema, PointerSchema, type Prompt, PromptKind, PromptSchema, RefusedSchema, ReplySchema,
 	type Start, StartSchema, TextSchema,
 } from "../gen/inner_pb.ts";
 import { BUILD, Channel, type Stage } from "../shared/channel.ts";
@@ -28,6 +28,7 @@ const DEAD_PATH_MS = 3000;
 const WINDOW_MIB = 32;
 const WINDOW_SMALL_MIB = 8;
 const SMALL_DEVICE_GIB = 4;
+const PROMPTS = new Set([PromptKind.PROMPT_MAIL_CODE, PromptKind.PROMPT_PASSWORD]);
 
 export interface Size {
 	widthPx: number;
@@ -55,6 +56,7 @@ export class Session {
 	private open: Prompt | null = null;
 	private readonly stop = new AbortController();
 	private pings = 0n;
+	private finished = false;
 
 	constructor(
 		private readonly terminalId: string,
@@ -94,6 +96,9 @@ export class Session {
 	async end(): Promise<void> {
 		const failure = new Failure("ENDED");
 		this.stop.abort(failure);
+		if (!this.channel) {
+			this.finish(failure); // what is still under way ends by itself
+		}
 		if (this.screen) {
 			await this.send(InnerType.INNER_END, EndSchema, { code: failure.code });
 		}
@@ -114,6 +119,13 @@ export class Session {
 		} catch (thrown) {
 			const failure = Failure.of(thrown);
 			this.channel?.close(failure);
+			this.finish(failure);
+		}
+	}
+
+	private finish(failure: Failure): void {
+		if (!this.finished) {
+			this.finished = true;
 			this.events.onEnd(failure, this.screen !== null);
 			this.screen?.close();
 		}
@@ -140,6 +152,9 @@ export class Session {
 						throw new Failure("PROTOCOL");
 					}
 					this.open = decode(PromptSchema, record.payload);
+					if (!PROMPTS.has(this.open.kind)) {
+						throw new Failure("PROTOCOL");
+					}
 					this.events.onPrompt(this.open, words);
 					break;
 				case InnerType.INNER_REFUSED: {

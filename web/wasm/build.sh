@@ -51,7 +51,7 @@ fetch() {
 		echo "web/wasm/build.sh: the sources could not be fetched; the log is web/wasm/out/fetch.log" >&2
 		exit 1
 	}
-	rm -rf "$apt"
+	rm -rf "$apt" "$out"/src/*.tar.* "$out"/src/*.dsc
 }
 
 ls -d "$out"/src/libzstd-*/lib "$out"/src/cryptsetup-*/lib > /dev/null 2>&1 || fetch

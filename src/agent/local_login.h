@@ -1,0 +1,18 @@
+/*
+ * What agent.sock says about logins: where clients may come from.
+ *
+ * MSG_ADDRESSES "list N"                      from the N-th entry on, one "N allow NETWORK" a line;
+ * empty: no more "allow NETWORK" "deny NETWORK"   at the end, or with " N" behind it as the N-th
+ *               "remove N"                    counted from 1
+ */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+struct agent;
+
+/* 1 when it is one of these. */
+int local_login_is(uint16_t type);
+/* Does it. ret_answer is text, maybe secret. 0, -ERR_X, -errno. */
+int local_login(
+	struct agent *agent, uint16_t type, const char *text, char *ret_answer, size_t size);

@@ -1,0 +1,16 @@
+/*
+ * Is a client the machine that it wants to see? It would show its own picture in its own picture.
+ * Two signs, of which one is enough; neither lets anybody in, a client that hides them only gets
+ * its own endless corridor.
+ */
+#pragma once
+#include "agent/message.h"
+
+/* 1 when a card of this machine is among the client's (factory addresses that are unique in the
+ * world: those of virtual machines and containers often are not), or when the relay saw the client
+ * at an address of this machine (loopback apart, which every machine has). Reads the cards anew. */
+int self_is(const struct facts *facts, const char *client_address);
+
+/* The two rules by themselves. */
+int self_has_mac(const struct facts *facts, const uint8_t (*macs)[6], size_t count);
+int self_has_address(const char *client_address);

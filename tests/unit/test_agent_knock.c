@@ -1,0 +1,277 @@
+/* agent/monitor: which tickets start anything at all. The processes are played by this test. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <openssl/rand.h>
+
+#include "agent/session.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+
+struct process {
+	enum role role;
+};
+
+static struct agent agent;
+static struct evp_pkey_st *ticket_key;
+static engawa_TicketBody body;
+static uint32_t answer; /* code of the last refusal */
+static unsigned dials;
+static char directory[64];
+
+const char *
+role_name(enum role role)
+{
+	(void)role;
+	return "control";
+}
+
+struct process *
+process_new(const struct process_start *start)
+{
+	struct process *p = calloc(1, sizeof *p);
+	p->role = start->role;
+	return p;
+}
+
+void
+process_free(struct process *process)
+{
+	free(process);
+}
+
+void
+process_finish(struct process *process, uint64_t deadline_ms)
+{
+	(void)deadline_ms;
+	free(process);
+}
+
+int
+process_send(struct process *process, uint16_t type, const void *payload, size_t len, int fd)
+{
+	struct note note;
+	(void)fd;
+	assert_int_equal(process->role, ROLE_CONTROL);
+	assert_int_equal(note_get(payload, len, &note), 0);
+	if (type == MSG_REFUSE)
+		answer = note.code;
+	if (type == MSG_DIAL)
+		dials++;
+	return 0;
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	struct keys *k = &agent.keys;
+	char path[96];
+	struct process_start start = {.role = ROLE_CONTROL};
+	memset(&agent, 0, sizeof agent);
+	log_open("test", LOG_ERROR, -1);
+	strcpy(directory, "/tmp/engawa-test-knock.XXXXXX");
+	assert_non_null(mkdtemp(directory));
+	snprintf(path, sizeof path, "%s/devices", directory);
+	agent.options.state_directory = directory;
+	agent.options.logins_max = 4;
+	agent.loop = loop_new();
+	agent.tickets = ticket_memory_new(64);
+	agent.control = process_new(&start);
+	assert_int_equal(devices_open(path, &agent.devices), 0);
+	ticket_key = sign_key_generate();
+	k->org.ticket_key_count = k->org.gate_count = 2;
+	assert_int_equal(sign_key_point(ticket_key, k->org.ticket_keys[0]), 0);
+	struct evp_pkey_st *next = sign_key_generate();
+	assert_int_equal(sign_key_point(next, k->org.ticket_keys[1]), 0);
+	sign_key_free(next);
+	strcpy(k->org.id, "hinata-city");
+	strcpy(k->org.gates[0].name, "east");
+	strcpy(k->org.gates[1].name, "west");
+	memset(k->agent_id, 3, sizeof k->agent_id);
+	assert_int_equal(noise_keypair_generate(&k->agent), 0);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	char command[128];
+	(void)state;
+	for (size_t i = 0; i < SESSIONS_MAX; i++)
+		session_free(agent.sessions[i]);
+	process_free(agent.control);
+	devices_free(agent.devices);
+	ticket_memory_free(agent.tickets);
+	sign_key_free(ticket_key);
+	loop_free(agent.loop);
+	snprintf(command, sizeof command, "rm -rf %s", directory);
+	return system(command);
+}
+
+/* A good ticket for gate "east", of a device that is told by one byte. */
+static void
+make(uint8_t device)
+{
+	body = (engawa_TicketBody){0};
+	body.session_id.size = body.agent_id.size = 16;
+	RAND_bytes(body.session_id.bytes, 16);
+	memcpy(body.agent_id.bytes, agent.keys.agent_id, 16);
+	body.agent_key.size = body.device_hash.size = 32;
+	memcpy(body.agent_key.bytes, agent.keys.agent.public, 32);
+	memset(body.device_hash.bytes, device, 32);
+	strcpy(body.client_address, "203.0.113.9");
+	strcpy(body.organisation, "hinata-city");
+	strcpy(body.gates[body.gates_count++], "east");
+	body.issued_s = wall_s();
+	body.not_after_s = body.issued_s + TICKET_LIFE_S;
+}
+
+/* 0 when a session was started, else the code that the gate is told. */
+static uint32_t
+knock_at(uint8_t gate, struct evp_pkey_st *key, int flip)
+{
+	uint8_t ticket[TICKET_MAX_BYTES];
+	size_t len;
+	struct note note = {.gate = gate, .rest = ticket};
+	unsigned before = dials;
+	assert_int_equal(ticket_issue(key, &body, ticket, sizeof ticket, &len), 0);
+	if (flip >= 0)
+		ticket[(size_t)flip % len] ^= 1;
+	note.rest_len = len;
+	memcpy(note.session_id, body.session_id.bytes, 16);
+	answer = 0;
+	agent_knock(&agent, &note);
+	assert_int_equal(dials - before, answer ? 0 : 1);
+	return answer;
+}
+
+static uint32_t
+knock(void)
+{
+	return knock_at(0, ticket_key, -1);
+}
+
+static void
+test_good(void **state)
+{
+	(void)state;
+	make(1);
+	assert_int_equal(knock(), 0);
+}
+
+static void
+test_attack_used_twice(void **state)
+{
+	(void)state;
+	make(1);
+	assert_int_equal(knock(), 0);
+	assert_int_equal(knock(), ERR_TICKET_BAD);
+	session_end(agent.sessions[0], ERR_CLOSED);
+	assert_int_equal(knock(), ERR_TICKET_BAD); /* also when the first session is over */
+}
+
+static void
+test_attack_time(void **state)
+{
+	(void)state;
+	make(1);
+	body.issued_s -= TICKET_LIFE_S + 1;
+	body.not_after_s = body.issued_s + TICKET_LIFE_S;
+	assert_int_equal(knock(), ERR_TICKET_EXPIRED);
+	make(1);
+	body.issued_s += TICKET_AHEAD_S + 2;
+	body.not_after_s = body.issued_s + TICKET_LIFE_S;
+	assert_int_equal(knock(), ERR_CLOCK);
+	make(1);
+	body.issued_s += TICKET_AHEAD_S - 1;
+	body.not_after_s = body.issued_s + TICKET_LIFE_S;
+	assert_int_equal(knock(), 0);
+}
+
+static void
+test_attack_other_office_pc(void **state)
+{
+	(void)state;
+	make(1);
+	body.agent_id.bytes[0] ^= 1;
+	assert_int_equal(knock(), ERR_TICKET_BAD);
+	make(1);
+	body.agent_key.bytes[0] ^= 1; /* a controller that puts its own key into the ticket */
+	assert_int_equal(knock(), ERR_TICKET_BAD);
+	make(1);
+	strcpy(body.organisation, "other-city");
+	assert_int_equal(knock(), ERR_TICKET_BAD);
+	make(1);
+	assert_int_equal(knock_at(1, ticket_key, -1),
+		ERR_TICKET_BAD); /* brought by a gate it does not name */
+}
+
+static void
+test_attack_signature(void **state)
+{
+	(void)state;
+	struct evp_pkey_st *other = sign_key_generate();
+	make(1);
+	assert_int_equal(knock_at(0, other, -1), ERR_SIGNATURE);
+	sign_key_free(other);
+	for (int i = 0; i < 400; i += 7) {
+		make(1);
+		uint32_t r = knock_at(0, ticket_key, i);
+		assert_true(r == ERR_SIGNATURE || r == ERR_PROTOCOL);
+	}
+	assert_int_equal(dials, 0);
+}
+
+/* Strangers fill their places; the owner's device, which is known, has one left. */
+static void
+test_attack_strangers_in_all_places(void **state)
+{
+	(void)state;
+	uint8_t owner[32];
+	memset(owner, 9, sizeof owner);
+	assert_int_equal(devices_login(agent.devices, owner, "owner", wall_s()), 0);
+	for (uint8_t i = 0; i < 3; i++) {
+		make(i);
+		assert_int_equal(knock(), 0);
+	}
+	for (uint8_t i = 3; i < 6; i++) {
+		make(i);
+		assert_int_equal(knock(), ERR_TOO_MANY);
+	}
+	make(9);
+	assert_int_equal(knock(), 0);
+	make(9);
+	assert_int_equal(knock(), ERR_TOO_MANY);
+}
+
+static int
+setup_zero(void **state)
+{
+	dials = 0;
+	return setup(state);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, setup_zero, teardown)
+		T(test_good),
+		T(test_attack_used_twice),
+		T(test_attack_time),
+		T(test_attack_other_office_pc),
+		T(test_attack_signature),
+		T(test_attack_strangers_in_all_places),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

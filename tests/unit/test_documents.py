@@ -1,0 +1,54 @@
+"""Documents say what the programs do."""
+import re
+import subprocess
+
+import pytest
+
+from programs import ROOT
+
+BUILD = ROOT / "build"
+MAN = ROOT / "docs/man"
+PROGRAMS = {"engawa-agent": "agent", "engawa-controller": "controller", "engawa-gate": "gate"}
+MARKDOWN = [path for path in ROOT.rglob("*.md") if not {"node_modules", "build", "build-san", "out"} & set(path.relative_to(ROOT).parts)]
+
+
+def output(*argv, **options):
+    return subprocess.run(argv, check=True, capture_output=True, text=True, **options).stdout
+
+
+def test_errors_are_current():
+    assert (ROOT / "docs/errors.md").read_text() == output(BUILD / "src/cli/engawa", "explain", "--markdown"), \
+        "run: build/src/cli/engawa explain --markdown > docs/errors.md"
+
+
+@pytest.mark.parametrize("page", sorted(MAN.glob("*.scd")), ids=lambda path: path.stem)
+def test_manual_is_well_formed(page, tmp_path):
+    made = tmp_path / page.stem
+    made.write_text(output("scdoc", input=page.read_text()))
+    lint = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", made], capture_output=True, text=True)
+    # scdoc puts paragraphs where there are none
+    assert [line for line in lint.stdout.splitlines() if "skipping paragraph macro" not in line] == []
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_manual_has_every_setting(program):
+    page = (MAN / f"{program}.8.scd").read_text()
+    for key in re.findall(r"^\*([A-Z0-9_]+)\*", output(BUILD / "src" / PROGRAMS[program] / program, "--man-options"), re.M):
+        assert f"*{key}*" in page, f"{key} is missing"
+
+
+@pytest.mark.parametrize("command", re.findall(r"^COMMAND\((\w+)", (ROOT / "src/cli/commands.def").read_text(), re.M))
+def test_manual_has_every_command(command):
+    assert f"*engawa {command}" in (MAN / "engawa.1.scd").read_text()
+
+
+@pytest.mark.parametrize("path", MARKDOWN, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links(path):
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text()):
+        assert re.match(r"https?:", target) or (path.parent / target).exists(), f"{target} does not exist"
+
+
+def test_sources_named_in_documents_exist():
+    for path in [ROOT / "docs/architecture.md", ROOT / "docs/threat-model.md"]:
+        for name in re.findall(r"`((?:src|tests|tools|proto)/[\w./-]+)`", path.read_text()):
+            assert (ROOT / name).exists(), f"{path.name}: {name}"
