@@ -92,6 +92,38 @@ leg_close(struct worker *w, struct leg *l, int code)
 	w->dead = l;
 }
 
+/* Onto the queue as wire bytes: TLS records, or the bytes themselves. 0 or negative. */
+static int
+emit(struct worker *w, struct leg *l, const uint8_t *data, size_t len)
+{
+	if (!l->secure)
+		return queue_add(&w->pool, &l->out, data, len);
+	while (len > 0) {
+		size_t part = len < SECURE_READ_BYTES ? len : SECURE_READ_BYTES, room;
+		uint8_t *to = queue_reserve(&w->pool, &l->out, part + SECURE_ROOM_BYTES, &room);
+		if (!to)
+			return -ENOMEM;
+		int n = secure_wrap(l->secure, data, part, to);
+		queue_commit(&w->pool, &l->out, n < 0 ? 0 : (size_t)n);
+		if (n < 0)
+			return n;
+		data += part;
+		len -= part;
+	}
+	return 0;
+}
+
+/* One WebSocket message; header and a short payload share a record. */
+static int
+emit_message(struct worker *w, struct leg *l, uint8_t op, const uint8_t *data, size_t len)
+{
+	uint8_t message[WS_HEADER_MAX_BYTES + 1024];
+	size_t n = ws_header(message, op, len), first = len < 1024 ? len : 1024;
+	memcpy(message + n, data, first);
+	int r = emit(w, l, message, n + first);
+	return r < 0 ? r : emit(w, l, data + first, len - first);
+}
+
 /* Our Close frame, once. Without memory the connection just ends. */
 static void
 shut_ws(struct worker *w, struct leg *l, uint16_t status)
@@ -99,7 +131,7 @@ shut_ws(struct worker *w, struct leg *l, uint16_t status)
 	uint8_t frame[4];
 	if (!l->is_ws || l->ws_shut)
 		return;
-	(void)queue_add(&w->pool, &l->out, frame, ws_close(frame, status));
+	(void)emit(w, l, frame, ws_close(frame, status));
 	l->ws_shut = 1;
 }
 
@@ -187,14 +219,10 @@ leg_finish(struct worker *w, struct leg *l)
 	leg_run_later(w, l);
 }
 
-static int
-put(struct worker *w, struct leg *l, const void *data, size_t len)
+int
+leg_put(struct worker *w, struct leg *l, const void *data, size_t len)
 {
-	uint8_t header[WS_HEADER_MAX_BYTES];
-	int r = l->is_ws
-			? queue_add(&w->pool, &l->out, header, ws_header(header, WS_OP_BINARY, len))
-			: 0;
-	return r < 0 ? r : queue_add(&w->pool, &l->out, data, len);
+	return l->is_ws ? emit_message(w, l, WS_OP_BINARY, data, len) : emit(w, l, data, len);
 }
 
 int
@@ -208,7 +236,7 @@ leg_send(struct worker *w, struct leg *l, const void *data, size_t len)
 		leg_close(w, l, -ERR_SLOW);
 		return -ERR_SLOW;
 	}
-	int r = put(w, l, data, len);
+	int r = leg_put(w, l, data, len);
 	if (r < 0)
 		leg_close(w, l, r);
 	else
@@ -232,69 +260,83 @@ leg_frame(
 	return r;
 }
 
+/* Bytes that the kernel took; -EAGAIN. */
 static int
-transport_write(struct leg *l, const uint8_t *data, size_t len)
+transmit(struct leg *l, const uint8_t *wire, size_t len)
 {
-	if (l->secure)
-		return secure_write(l->secure, data, len);
-	ssize_t n = send(l->fd, data, len, MSG_NOSIGNAL);
+	ssize_t n = send(l->fd, wire, len, MSG_NOSIGNAL);
 	if (n >= 0)
 		return (int)n;
-	return errno == EINTR || errno == EWOULDBLOCK ? -EAGAIN : -errno;
+	if (errno != EINTR && errno != EWOULDBLOCK)
+		return -errno;
+	l->can_write = 0;
+	return -EAGAIN;
 }
 
+/* The queue is empty and our direction is over. */
 static void
 finish_now(struct worker *w, struct leg *l)
 {
-	if (l->is_ws && l->state != LEG_CLOSING) {
-		l->finished = 1;
+	uint8_t goodbye[SECURE_ALERT_BYTES];
+	l->finished = 1;
+	if (l->is_ws && l->state != LEG_CLOSING)
 		return;
-	}
-	int r = 0;
 	if (l->secure)
-		r = secure_finish(l->secure);
+		(void)queue_add(&w->pool, &l->out, goodbye, secure_goodbye(l->secure, goodbye));
 	else if (shutdown(l->fd, SHUT_WR) < 0)
-		r = -errno;
-	if (r == -EAGAIN)
-		l->can_write = 0;
-	else if (r < 0)
-		leg_close(w, l, r);
-	else
-		l->finished = 1;
+		leg_close(w, l, -errno);
 }
 
-void
-leg_flush(struct worker *w, struct leg *l)
+int
+leg_wire(struct worker *w, struct leg *l, const uint8_t *wire, size_t len)
+{
+	int n = l->out.len == 0 && l->can_write ? transmit(l, wire, len) : -EAGAIN;
+	size_t sent = n > 0 ? (size_t)n : 0;
+	int r = n < 0 && n != -EAGAIN ? n : queue_add(&w->pool, &l->out, wire + sent, len - sent);
+	if (r < 0)
+		leg_close(w, l, r);
+	return r;
+}
+
+static int
+drain(struct worker *w, struct leg *l)
 {
 	size_t len;
 	const uint8_t *data;
 	int moved = 0;
-	if (l->state == LEG_HANDSHAKE || l->state == LEG_DEAD)
-		return;
 	while (l->can_write && (data = queue_front(&l->out, &len), len > 0)) {
-		int n = transport_write(l, data, len);
-		if (n == -EAGAIN) {
-			l->can_write = 0;
+		int n = transmit(l, data, len);
+		if (n == -EAGAIN)
 			break;
-		}
 		if (n <= 0) {
 			leg_close(w, l, n < 0 ? n : -ECONNRESET);
-			return;
+			return n;
 		}
 		queue_drop(&w->pool, &l->out, (size_t)n);
 		moved = 1;
 	}
 	if (moved && l->state == LEG_CLOSING)
 		l->heard = w->now; /* it still takes what it is owed */
-	if (l->out.len == 0 && l->finish && !l->finished && l->can_write)
-		finish_now(w, l);
+	return 0;
+}
+
+void
+leg_flush(struct worker *w, struct leg *l)
+{
+	if (l->state == LEG_HANDSHAKE || l->state == LEG_DEAD || drain(w, l) < 0)
+		return;
+	if (l->out.len > 0 || !l->finish || l->finished)
+		return;
+	finish_now(w, l);
+	if (l->state != LEG_DEAD)
+		drain(w, l);
 }
 
 void
 leg_closing(struct worker *w, struct leg *l)
 {
 	leg_flush(w, l);
-	if (l->state == LEG_DEAD || !l->finished)
+	if (l->state == LEG_DEAD || !l->finished || l->out.len > 0)
 		return;
 	/* our FIN, then the peer's: closing with unread bytes would reset the connection and take
 	 * the last frame with it */
@@ -309,6 +351,26 @@ leg_closing(struct worker *w, struct leg *l)
 		}
 	}
 	leg_close(w, l, -ERR_CLOSED); /* it talks and does not listen */
+}
+
+/* The alert that a broken record earns, as far as the kernel takes it now. */
+static void
+tell_alert(struct worker *w, struct leg *l)
+{
+	uint8_t alert[SECURE_ALERT_BYTES];
+	size_t len = secure_alert(l->secure, alert);
+	if (len > 0 && queue_add(&w->pool, &l->out, alert, len) == 0)
+		drain(w, l);
+}
+
+int
+leg_read_failed(struct worker *w, struct leg *l, int code)
+{
+	if (code == -EAGAIN)
+		l->can_read = 0;
+	else if (code == -ERR_CRYPTO && l->secure)
+		tell_alert(w, l);
+	return code;
 }
 
 int
@@ -326,9 +388,9 @@ leg_read(struct worker *w, struct leg *l, void *out, size_t cap)
 		    : errno == EINTR || errno == EWOULDBLOCK ? -EAGAIN
 							     : -errno;
 	}
-	if (n == -EAGAIN)
-		l->can_read = 0;
-	else if (n > 0 && l->state != LEG_CLOSING)
+	if (n < 0)
+		return leg_read_failed(w, l, n);
+	if (l->state != LEG_CLOSING)
 		l->heard = w->now;
 	return n;
 }
@@ -360,16 +422,13 @@ leg_hold(struct worker *w, struct leg *l, const uint8_t *data, size_t len)
 static int
 answer_control(struct worker *w, struct leg *l, const struct ws_event *event)
 {
-	uint8_t header[WS_HEADER_MAX_BYTES];
 	if (event->kind == WS_CLOSE)
 		l->eof = 1;
 	if (event->kind != WS_PING || l->ws_shut)
 		return 0;
 	if (l->out.len > LIMIT_QUEUE_MAX_BYTES)
 		return 0; /* RFC 6455 5.5.3: a later ping may be answered instead */
-	int r = queue_add(&w->pool, &l->out, header, ws_header(header, WS_OP_PONG, event->len));
-	if (r == 0)
-		r = queue_add(&w->pool, &l->out, event->data, event->len);
+	int r = emit_message(w, l, WS_OP_PONG, event->data, event->len);
 	if (r == 0)
 		leg_run_later(w, l);
 	return r;

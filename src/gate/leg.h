@@ -123,11 +123,17 @@ void leg_run_later(struct worker *w, struct leg *l);
 void leg_deadline(struct worker *w, struct leg *l, int64_t seconds);
 
 /* Queues bytes (as one binary message of a browser) and sends what the kernel takes. On failure the
- * leg is closed: 0 or negative. */
+ * leg is closed: 0 or negative. Queues hold wire bytes: TLS is put on here. */
 int leg_send(struct worker *w, struct leg *l, const void *data, size_t len);
 /* The same for one frame. A waiting leg that has not taken LIMIT_QUEUE bytes is closed. */
 int leg_frame(
 	struct worker *w, struct leg *l, uint8_t type, const pb_msgdesc_t *fields, const void *msg);
+/* The bytes of a pipe, with their WebSocket header when the leg needs one. 0 or negative, and the
+ * leg is as it was. */
+int leg_put(struct worker *w, struct leg *l, const void *data, size_t len);
+/* Wire bytes: straight to the kernel when nothing is queued before them. On failure the leg is
+ * closed. */
+int leg_wire(struct worker *w, struct leg *l, const uint8_t *wire, size_t len);
 void leg_flush(struct worker *w, struct leg *l);
 /* Work of a leg in LEG_CLOSING. */
 void leg_closing(struct worker *w, struct leg *l);
@@ -135,6 +141,9 @@ void leg_closing(struct worker *w, struct leg *l);
 /* Bytes as TLS gives them: their count; -EAGAIN; -ERR_CLOSED at an orderly end; other negative
  * values are final. */
 int leg_read(struct worker *w, struct leg *l, void *out, size_t cap);
+/* What every failed read means for the leg: nothing more to read for now, or an alert for the peer.
+ * Returns code. */
+int leg_read_failed(struct worker *w, struct leg *l, int code);
 /*
  * What was held and what came, together in the worker's scratch; WebSocket frames taken off, pings
  * answered. 0, -EAGAIN when nothing new came, negative when the leg has to go. What is not used now

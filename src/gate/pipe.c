@@ -15,9 +15,7 @@
 #include "gate/worker.h"
 
 enum {
-	ROOM_LEAST_BYTES = 4096, /* less room than this at the end of a chunk is not worth a read */
-	WS_ROOM_BYTES = 4,       /* header of a message of up to 64 KiB */
-	DEAD_AFTER_S = 60,       /* a peer that vanished without a word: TCP finds out */
+	DEAD_AFTER_S = 60, /* a peer that vanished without a word: TCP finds out */
 };
 
 /* The kernel watches for a vanished peer: in the middle of a login neither side may have anything
@@ -71,56 +69,57 @@ on_eof(struct worker *w, struct leg *l)
 	leg_deadline(w, p, w->settings.half_closed_s);
 }
 
-/* The WebSocket header goes in front of bytes that were read behind its room. */
-static size_t
-wrap(uint8_t *to, size_t len)
-{
-	uint8_t header[WS_HEADER_MAX_BYTES];
-	size_t n = ws_header(header, WS_OP_BINARY, len);
-	if (n < WS_ROOM_BYTES)
-		memmove(to + n, to + WS_ROOM_BYTES, len);
-	memcpy(to, header, n);
-	return n + len;
-}
-
 /* From a browser: frames are taken off on the way. */
 static int
-move_unwrapped(struct worker *w, struct leg *l, struct leg *p, size_t allowed)
+move_unwrapped(struct worker *w, struct leg *l, struct leg *p)
 {
-	size_t held = l->raw ? l->raw->len : 0, room, len = 0;
+	size_t held = l->raw ? l->raw->len : 0, len = 0;
 	if (held)
 		memcpy(w->raw, l->raw->bytes, held);
-	int n = leg_read(
-		w, l, w->raw + held, allowed < WORKER_READ_BYTES ? allowed : WORKER_READ_BYTES);
+	int n = leg_read(w, l, w->raw + held, WORKER_READ_BYTES);
 	if (n < 0)
 		return n;
-	uint8_t *to = queue_reserve(&w->pool, &p->out, held + (size_t)n, &room);
-	if (!to)
-		return -ENOMEM;
-	int r = leg_unwrap(w, l, w->raw, held + (size_t)n, to, &len);
-	queue_commit(&w->pool, &p->out, r < 0 ? 0 : len);
+	int r = leg_unwrap(w, l, w->raw, held + (size_t)n, w->scratch, &len);
+	if (r == 0 && len > 0)
+		r = leg_put(w, p, w->scratch, len);
 	if (r < 0)
 		return r;
 	session_count(w, l, len);
 	return n;
 }
 
+/* From TLS to TLS: opened and sealed in place, and given to the kernel from where it came. */
+static int
+relay(struct worker *w, struct leg *l, struct leg *p, size_t allowed)
+{
+	uint8_t *wire;
+	size_t len, payload;
+	int r = secure_relay(
+		l->secure, p->secure, w->relay, sizeof w->relay, allowed, &wire, &len, &payload);
+	if (r < 0)
+		return leg_read_failed(w, l, r);
+	l->heard = w->now;
+	session_count(w, l, payload);
+	if (len > 0)
+		leg_wire(
+			w, p, wire, len); /* when that fails the pipe is over, and says so itself */
+	return payload > 0 ? (int)payload : 1;
+}
+
+/* Bytes moved, at least 1; negative as leg_read. */
 static int
 move(struct worker *w, struct leg *l, struct leg *p, size_t allowed)
 {
-	size_t room, before = p->is_ws ? WS_ROOM_BYTES : 0;
 	if (l->is_ws)
-		return move_unwrapped(w, l, p, allowed);
-	uint8_t *to = queue_reserve(&w->pool, &p->out, ROOM_LEAST_BYTES, &room);
-	if (!to)
-		return -ENOMEM;
-	size_t want = room - before < WORKER_READ_BYTES ? room - before : WORKER_READ_BYTES;
-	int n = leg_read(w, l, to + before, want < allowed ? want : allowed);
-	size_t len = n > 0 ? (size_t)n : 0;
-	if (len > 0)
-		session_count(w, l, len);
-	queue_commit(&w->pool, &p->out, len > 0 && p->is_ws ? wrap(to, len) : len);
-	return n;
+		return move_unwrapped(w, l, p);
+	if (l->secure && p->secure && !p->is_ws)
+		return relay(w, l, p, allowed);
+	int n = leg_read(w, l, w->scratch, WORKER_READ_BYTES);
+	if (n <= 0)
+		return n;
+	session_count(w, l, (size_t)n);
+	int r = leg_put(w, p, w->scratch, (size_t)n);
+	return r < 0 ? r : n;
 }
 
 static int
@@ -134,7 +133,7 @@ may_read(struct worker *w, struct leg *l, struct leg *p, size_t *ret_allowed)
 			limit_bite(&w->limits, LIMIT_MEMORY, NULL);
 		return 0;
 	}
-	*ret_allowed = session_allowance(w, l, WORKER_READ_BYTES);
+	*ret_allowed = session_allowance(w, l, WORKER_TURN_BYTES);
 	if (*ret_allowed > 0)
 		return 1;
 	limit_bite(&w->limits, LIMIT_CLIENT_RATE, &l->address);

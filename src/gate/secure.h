@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "crypto/tlsrec.h"
+
 struct secure_context;
 struct secure;
 struct x509_st;
@@ -34,11 +36,37 @@ int secure_has_certificate(const struct secure *secure);
 /* Agent id (16 bytes) of the certificate. 0 or -ERR_CRYPTO. */
 int secure_agent(const struct secure *secure, uint8_t ret_agent_id[static 16]);
 
-/* Bytes read; -EAGAIN; -ERR_CLOSED after close_notify; -ECONNRESET when the peer went without one;
- * -ERR_CRYPTO. */
-int secure_read(struct secure *secure, void *out, size_t cap);
-/* Bytes taken; -EAGAIN (try again with the same bytes, more may follow them); -ECONNRESET;
- * -ERR_CRYPTO. */
-int secure_write(struct secure *secure, const void *data, size_t len);
-/* Sends close_notify. 0, -EAGAIN, or negative when the connection is broken. Reading may go on. */
-int secure_finish(struct secure *secure);
+/*
+ * Bytes read into out, at least SECURE_READ_BYTES long; -EAGAIN; -ERR_CLOSED after close_notify;
+ * -ECONNRESET when the peer went without one; -ERR_CRYPTO, and secure_alert has what the peer is
+ * owed.
+ */
+enum {
+	SECURE_READ_BYTES = TLSREC_PLAIN_MAX_BYTES,
+	SECURE_ROOM_BYTES = TLSREC_OVERHEAD_BYTES + TLSREC_UPDATE_BYTES,
+};
+int secure_read(struct secure *secure, uint8_t *out, size_t cap);
+
+/* Wire bytes of len (1 to SECURE_READ_BYTES) bytes of data: out has room for len +
+ * SECURE_ROOM_BYTES. Their count or -ERR_CRYPTO. */
+int secure_wrap(struct secure *secure, const uint8_t *data, size_t len, uint8_t *out);
+
+/*
+ * What has come from one connection becomes, in place and record by record, wire bytes of the
+ * other. buf: cap bytes, at least SECURE_RELAY_BYTES; most: read no more than about that. 0 and
+ * *ret_len wire bytes at *ret_wire in buf that carry *ret_payload bytes; otherwise as secure_read.
+ * What was read before a failure still comes out first.
+ */
+enum {
+	SECURE_RELAY_BYTES = 4 * TLSREC_WIRE_MAX_BYTES
+};
+int secure_relay(struct secure *from, struct secure *to, uint8_t *buf, size_t cap, size_t most,
+	uint8_t **ret_wire, size_t *ret_len, size_t *ret_payload);
+
+/* Wire bytes of close_notify, or of the alert after a failed read: out has SECURE_ALERT_BYTES.
+ * Their count, 0 when there is none to send. Reading may go on after close_notify. */
+enum {
+	SECURE_ALERT_BYTES = TLSREC_ALERT_BYTES
+};
+size_t secure_goodbye(struct secure *secure, uint8_t *out);
+size_t secure_alert(struct secure *secure, uint8_t *out);

@@ -12,6 +12,7 @@
 #include "gate/pool.h"
 #include "gate/presence.h"
 #include "gate/request.h"
+#include "gate/secure.h"
 #include "gate/session.h"
 #include "gate/settings.h"
 #include "gate/wheel.h"
@@ -19,10 +20,10 @@
 
 enum {
 	WORKER_LISTENERS_MAX = 16,
-	WORKER_TICKET_KEYS_MAX = 4, /* as LinkWelcome */
-	WORKER_READ_BYTES = 16384,  /* one TLS record */
-	WORKER_TURN_BYTES = 65536,  /* what one leg may move before the others have their turn */
-	LINGER_S = 3,               /* for a peer to take the last bytes and close */
+	WORKER_TICKET_KEYS_MAX = 4,            /* as LinkWelcome */
+	WORKER_READ_BYTES = SECURE_READ_BYTES, /* one TLS record */
+	WORKER_TURN_BYTES = 65536, /* what one leg may move before the others have their turn */
+	LINGER_S = 3,              /* for a peer to take the last bytes and close */
 };
 
 struct draft; /* certificates on their way from the parent */
@@ -67,6 +68,7 @@ struct worker {
 	uint8_t raw[WS_HELD_MAX_BYTES + WORKER_READ_BYTES];
 	uint8_t scratch[FRAME_HEADER_BYTES + FRAME_MAX_BYTES + WS_HELD_MAX_BYTES +
 			WORKER_READ_BYTES];
+	uint8_t relay[SECURE_RELAY_BYTES];
 };
 
 /* The process: talks to the parent on descriptor 3. Returns the exit status. */
