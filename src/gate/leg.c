@@ -14,8 +14,8 @@
 #include "gate/secure.h"
 #include "gate/worker.h"
 
-static int
-watch(struct worker *w, struct leg *l)
+int
+leg_watch(struct worker *w, struct leg *l)
 {
 	struct epoll_event event = {
 		.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = l};
@@ -32,20 +32,26 @@ leg_new(struct worker *w, enum leg_kind kind, int fd, struct secure *secure,
 		l->state = secure ? LEG_HANDSHAKE : LEG_PIPE;
 		l->fd = fd;
 		l->secure = secure;
-		l->serial = ++w->serial;
 		l->address = *address;
 		l->opened = l->heard = l->pinged = w->now;
 		l->can_read = l->can_write = 1;
 	}
-	if (!l || watch(w, l) < 0) {
+	if (!l || leg_watch(w, l) < 0) {
 		free(l);
 		secure_free(secure);
 		close(fd);
 		return NULL;
 	}
-	w->by_fd[fd] = l;
-	w->leg_count++;
+	leg_adopt(w, l);
 	return l;
+}
+
+void
+leg_adopt(struct worker *w, struct leg *l)
+{
+	l->serial = ++w->serial;
+	w->by_fd[l->fd] = l;
+	w->leg_count++;
 }
 
 struct leg *
@@ -141,7 +147,7 @@ leg_end(struct worker *w, struct leg *l, int code)
 	enum leg_state was = l->state;
 	if (was >= LEG_CLOSING)
 		return;
-	if (was == LEG_HANDSHAKE) {
+	if (was == LEG_HANDSHAKE || was == LEG_MOVING) {
 		leg_close(w, l, code);
 		return;
 	}

@@ -35,7 +35,8 @@ enum leg_kind {
 
 /*
  * handshake ─┬─▶ hello ─▶ ready ─┬─▶ knocking ─▶ pipe           (client)
- *            │             │ ▲   └─▶ pipe                       (agent's session)
+ *            │             │ ▲   ├─▶ pipe                       (agent's session)
+ *            │             │ │   └─▶ moving ─▶ dead, or ready   (to another worker)
  *            │             ▼ │
  *            │            asking                                (client, enrolment)
  *            └─▶ head ─┬─▶ hello                                (browser, WebSocket)
@@ -50,6 +51,7 @@ enum leg_state {
 	LEG_READY,    /* said who it is; frames */
 	LEG_ASKING,   /* waits for the controller's answer */
 	LEG_KNOCKING, /* client: waits for the agent's connection */
+	LEG_MOVING,   /* frozen, on its way to another worker: move.h */
 	LEG_PIPE,     /* bytes go to peer, nothing looks at them */
 	LEG_CLOSING,  /* what is queued goes out, what comes in is dropped */
 	LEG_DEAD,
@@ -89,6 +91,7 @@ struct leg {
 	uint8_t waiting;           /* requests that are open at the controller */
 	uint8_t can_read : 1, can_write : 1, in_run : 1, is_half_open : 1, is_ws : 1;
 	uint8_t greeted : 1;   /* our Hello is out */
+	uint8_t moved : 1;     /* has been handed over, or tried: not again */
 	uint8_t announced : 1; /* the controller knows of this agent */
 	uint8_t throttled : 1; /* over its rate: not read until the next tick */
 	uint8_t eof : 1;       /* the peer ended its direction */
@@ -104,6 +107,10 @@ static_assert(sizeof(struct leg) <= 256, "struct leg: every byte counts half a m
  * plain. */
 struct leg *leg_new(struct worker *w, enum leg_kind kind, int fd, struct secure *secure,
 	const struct address *address);
+/* Puts one that was handed over into the tables. */
+void leg_adopt(struct worker *w, struct leg *l);
+/* Into the set of events: what is there already comes as an event. 0 or -errno. */
+int leg_watch(struct worker *w, struct leg *l);
 /* The leg that had this descriptor and serial number, if it still lives. */
 struct leg *leg_find(struct worker *w, int fd, uint32_t serial);
 

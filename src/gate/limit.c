@@ -2,8 +2,14 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/err.h"
 
@@ -56,8 +62,81 @@ limits_init(struct limits *l, const struct settings *s)
 		l->each[i].max = max[i];
 		l->each[i].log = (struct log_limit){.burst = 3, .window_ms = 10000};
 	}
-	ssize_t n = getrandom(l->seed, sizeof l->seed, 0);
-	assert(n == sizeof l->seed);
+	ssize_t n = getrandom(l->alone_seed, sizeof l->alone_seed, 0);
+	assert(n == sizeof l->alone_seed);
+	l->seed = l->alone_seed;
+	l->rows = l->mine = &l->alone;
+	l->row_count = 1;
+}
+
+static size_t
+segment_bytes(size_t workers)
+{
+	return sizeof(struct limit_segment) + workers * sizeof(struct limit_row);
+}
+
+int
+limit_segment_new(size_t workers, struct limit_segment **ret_segment)
+{
+	size_t size = segment_bytes(workers);
+	int fd = memfd_create("engawa-gate", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return -errno;
+	/* nobody can make it shorter than what the others have mapped */
+	struct limit_segment *s = MAP_FAILED;
+	if (ftruncate(fd, (off_t)size) == 0 &&
+		fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+		s = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (s == MAP_FAILED) {
+		int r = -errno;
+		close(fd);
+		return r;
+	}
+	ssize_t n = getrandom(s->seed, sizeof s->seed, 0);
+	assert(n == sizeof s->seed);
+	*ret_segment = s;
+	return fd;
+}
+
+void
+limit_segment_clear(struct limit_segment *segment, size_t worker)
+{
+	memset(&segment->rows[worker], 0, sizeof segment->rows[worker]);
+}
+
+int
+limits_share(struct limits *l, int fd, size_t row, size_t row_count)
+{
+	struct stat st;
+	size_t size = segment_bytes(row_count);
+	if (row >= row_count || fstat(fd, &st) < 0 || st.st_size < (off_t)size)
+		return -ERR_PROTOCOL;
+	struct limit_segment *s = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (s == MAP_FAILED)
+		return -errno;
+	/* a copy: another worker that went mad cannot move our counters under us */
+	memcpy(l->alone_seed, s->seed, sizeof l->alone_seed);
+	l->rows = s->rows;
+	l->mine = &s->rows[row];
+	l->row_count = row_count;
+	return 0;
+}
+
+/* Of all workers. */
+static int64_t
+total(const struct limits *l, enum limit which)
+{
+	int64_t sum = 0;
+	for (size_t i = 0; i < l->row_count; i++)
+		sum += atomic_load_explicit(&l->rows[i].now[which], memory_order_relaxed);
+	return sum;
+}
+
+static void
+change(struct limits *l, enum limit which, int by)
+{
+	l->each[which].now = (uint32_t)((int)l->each[which].now + by);
+	atomic_store_explicit(&l->mine->now[which], l->each[which].now, memory_order_relaxed);
 }
 
 void
@@ -77,11 +156,13 @@ limit_bite(struct limits *l, enum limit which, const struct address *address)
 int
 limit_take(struct limits *l, enum limit which, const struct address *address)
 {
-	if (l->each[which].now >= l->each[which].max) {
+	int own = which == LIMIT_CONNECTIONS && l->own_max > 0 &&
+		  l->each[which].now >= l->own_max;
+	if (own || total(l, which) >= l->each[which].max) {
 		limit_bite(l, which, address);
 		return -ERR_TOO_MANY;
 	}
-	l->each[which].now++;
+	change(l, which, 1);
 	return 0;
 }
 
@@ -89,7 +170,7 @@ void
 limit_give(struct limits *l, enum limit which)
 {
 	assert(l->each[which].now > 0);
-	l->each[which].now--;
+	change(l, which, -1);
 }
 
 /* Multiply and fold with secret seeds: nobody outside can choose addresses that meet in one bucket.
@@ -110,23 +191,33 @@ buckets(const struct limits *l, const struct address *a, uint16_t ret[2])
 	}
 }
 
+/* Of all workers; half_open or connections. */
 static int64_t
-least(uint16_t counts[2][SOURCE_BUCKETS], const uint16_t at[2])
+least(const struct limits *l, int half_open, const uint16_t at[2])
 {
-	uint16_t a = counts[0][at[0]], b = counts[1][at[1]];
-	return a < b ? a : b;
+	int64_t sum[2] = {0, 0};
+	for (size_t r = 0; r < l->row_count; r++) {
+		struct limit_row *row = &l->rows[r];
+		for (size_t i = 0; i < 2; i++)
+			sum[i] += atomic_load_explicit(
+				half_open ? &row->half_open[i][at[i]] : &row->connections[i][at[i]],
+				memory_order_relaxed);
+	}
+	return sum[0] < sum[1] ? sum[0] : sum[1];
 }
 
 /* Counters stop at their maximum only when there are more connections than 65,535 in a bucket; then
  * they stay. */
 static void
-count(uint16_t counts[2][SOURCE_BUCKETS], const uint16_t at[2], int up)
+count(_Atomic uint16_t counts[2][SOURCE_BUCKETS], const uint16_t at[2], int up)
 {
 	for (size_t i = 0; i < 2; i++) {
-		uint16_t *c = &counts[i][at[i]];
-		if (*c == UINT16_MAX)
+		_Atomic uint16_t *c = &counts[i][at[i]];
+		uint16_t now = atomic_load_explicit(c, memory_order_relaxed);
+		if (now == UINT16_MAX || (!up && now == 0))
 			continue;
-		*c = (uint16_t)(*c + (up ? 1 : *c > 0 ? -1 : 0));
+		atomic_store_explicit(
+			c, (uint16_t)(up ? now + 1 : now - 1), memory_order_relaxed);
 	}
 }
 
@@ -135,8 +226,8 @@ limit_open(struct limits *l, const struct address *address)
 {
 	uint16_t at[2];
 	buckets(l, address, at);
-	enum limit which = least(l->connections, at) >= l->each[LIMIT_SOURCE].max ? LIMIT_SOURCE
-			   : least(l->half_open, at) >= l->each[LIMIT_SOURCE_HALF_OPEN].max
+	enum limit which = least(l, 0, at) >= l->each[LIMIT_SOURCE].max ? LIMIT_SOURCE
+			   : least(l, 1, at) >= l->each[LIMIT_SOURCE_HALF_OPEN].max
 				   ? LIMIT_SOURCE_HALF_OPEN
 				   : LIMIT_COUNT;
 	if (which != LIMIT_COUNT) {
@@ -146,9 +237,9 @@ limit_open(struct limits *l, const struct address *address)
 	int r = limit_take(l, LIMIT_CONNECTIONS, address);
 	if (r < 0)
 		return r;
-	count(l->connections, at, 1);
-	count(l->half_open, at, 1);
-	l->each[LIMIT_HALF_OPEN].now++;
+	count(l->mine->connections, at, 1);
+	count(l->mine->half_open, at, 1);
+	change(l, LIMIT_HALF_OPEN, 1);
 	return 0;
 }
 
@@ -157,8 +248,17 @@ limit_opened(struct limits *l, const struct address *address)
 {
 	uint16_t at[2];
 	buckets(l, address, at);
-	count(l->half_open, at, 0);
+	count(l->mine->half_open, at, 0);
 	limit_give(l, LIMIT_HALF_OPEN);
+}
+
+void
+limit_adopt(struct limits *l, const struct address *address)
+{
+	uint16_t at[2];
+	buckets(l, address, at);
+	count(l->mine->connections, at, 1);
+	change(l, LIMIT_CONNECTIONS, 1);
 }
 
 void
@@ -166,6 +266,6 @@ limit_closed(struct limits *l, const struct address *address)
 {
 	uint16_t at[2];
 	buckets(l, address, at);
-	count(l->connections, at, 0);
+	count(l->mine->connections, at, 0);
 	limit_give(l, LIMIT_CONNECTIONS);
 }

@@ -39,6 +39,23 @@ enum {
 void address_text(const struct address *address, char out[static ADDRESS_TEXT_SIZE]);
 int address_is_v4(const struct address *address);
 
+/*
+ * What one worker counts. All rows lie in one segment that the workers share; each writes its own and
+ * reads all. So a dead worker's counts go with its row (the parent clears it), and no lock or
+ * read-modify-write is needed. Workers that count at the same moment may pass a limit by one each.
+ */
+struct limit_row {
+	_Atomic uint32_t now[LIMIT_COUNT];
+	/* A count-min sketch: two hashed counters for each source, the smaller one counts. Fixed
+	 * size, whoever connects. */
+	_Atomic uint16_t connections[2][SOURCE_BUCKETS], half_open[2][SOURCE_BUCKETS];
+};
+
+struct limit_segment {
+	uint64_t seed[2];
+	struct limit_row rows[];
+};
+
 struct limits {
 	struct {
 		int64_t max;
@@ -46,13 +63,23 @@ struct limits {
 		uint64_t bites;
 		struct log_limit log;
 	} each[LIMIT_COUNT];
-	/* A count-min sketch: two hashed counters for each source, the smaller one counts. Fixed
-	 * size, whoever connects. */
-	uint64_t seed[2];
-	uint16_t connections[2][SOURCE_BUCKETS], half_open[2][SOURCE_BUCKETS];
+	int64_t own_max; /* connections of this worker; 0 = as all */
+	const uint64_t *seed;
+	struct limit_row *rows, *mine;
+	size_t row_count;
+	uint64_t alone_seed[2]; /* until it shares */
+	struct limit_row alone;
 };
 
+/* The parent's: a sealed memory file for so many workers; -errno. *ret_segment is mapped. */
+int limit_segment_new(size_t workers, struct limit_segment **ret_segment);
+/* A worker died. */
+void limit_segment_clear(struct limit_segment *segment, size_t worker);
+
 void limits_init(struct limits *limits, const struct settings *settings);
+/* Counts with the others from here on: after limits_init, before the first count. fd stays the
+ * caller's. 0 or negative. */
+int limits_share(struct limits *limits, int fd, size_t row, size_t row_count);
 
 /* Writes the log line of a limit that bit. address may be NULL. */
 void limit_bite(struct limits *limits, enum limit which, const struct address *address);
@@ -66,4 +93,6 @@ void limit_give(struct limits *limits, enum limit which);
 int limit_open(struct limits *limits, const struct address *address);
 /* It said who it is. */
 void limit_opened(struct limits *limits, const struct address *address);
+/* One that another worker has counted until now; no limit is asked. */
+void limit_adopt(struct limits *limits, const struct address *address);
 void limit_closed(struct limits *limits, const struct address *address);

@@ -57,7 +57,7 @@ void
 link_connected(struct worker *w, int fd)
 {
 	static const struct address nobody;
-	engawa_LinkHello hello = {.version = 1, .worker = w->number};
+	engawa_LinkHello hello = {.version = 1, .worker = w->seat.seat};
 	struct link *link = &w->link;
 	link->asked = 0;
 	if (fd < 0 || link->leg) {

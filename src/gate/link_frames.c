@@ -65,8 +65,12 @@ link_on_end_session(struct worker *w, struct leg *link, const uint8_t *payload, 
 	if (r < 0 || msg.session_id.size != 16)
 		return -ERR_PROTOCOL;
 	struct session *s = session_find(w, msg.session_id.bytes);
+	struct tell_end end = {.code = msg.code ? msg.code : ERR_ENDED_BY_ADMIN};
+	memcpy(end.session_id, msg.session_id.bytes, sizeof end.session_id);
 	if (s)
-		session_end(w, s, msg.code ? -(int)msg.code : -ERR_ENDED_BY_ADMIN);
+		session_end(w, s, -(int)end.code);
+	else if (w->seat.seats > 1)
+		worker_tell(w, TELL_END, &end, sizeof end);
 	return 0;
 }
 

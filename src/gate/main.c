@@ -30,6 +30,7 @@ main(int argc, char **argv)
 		settings_free(&settings);
 		return r < 0 ? 2 : 0;
 	}
+	settings.workers = settings_workers(&settings);
 	log_level_parse(settings.log_level, &level);
 	log_open("engawa-gate", level, -1);
 	int status = parent_main(&settings);

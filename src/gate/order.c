@@ -83,6 +83,8 @@ one_frame(struct worker *w, struct leg *l, const uint8_t *data, size_t len)
 		return used;
 	w->surplus = len - (size_t)used;
 	int r = o->fn(w, l, payload, payload_len);
+	if (l->state == LEG_MOVING)
+		return 0; /* as if it had not come whole: it is handled where the leg goes */
 	return r < 0 ? r : used;
 }
 

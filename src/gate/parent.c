@@ -17,11 +17,13 @@
 #include "base/mem.h"
 #include "gate/certificates.h"
 #include "gate/listener.h"
+#include "gate/limit.h"
 #include "gate/process.h"
+#include "gate/switchboard.h"
 #include "gate/tell.h"
 
 enum {
-	WORKERS_MAX = 64,
+	WORKERS_MAX = SWITCHBOARD_SEATS_MAX,
 	LISTENERS_MAX = 16, /* as WORKER_LISTENERS_MAX */
 	DENIED_MAX = 65536,
 	RESTART_FIRST_MS = 1000, /* a worker that died at once; doubles */
@@ -48,6 +50,9 @@ struct parent {
 	struct mono keeper_at; /* not started again before */
 	struct worker_child workers[WORKERS_MAX];
 	size_t worker_count, listener_count;
+	struct switchboard switchboard;
+	struct limit_segment *common; /* numbers that all workers count in */
+	int common_fd;
 	int signals;
 	/* what the controller last said: for a worker that starts while it is down */
 	uint8_t *welcome;
@@ -102,7 +107,13 @@ connect_keeper(struct worker_child *worker, struct process *keeper)
 static int
 tell_all(struct parent *p, struct worker_child *worker)
 {
+	size_t at = (size_t)(worker - p->workers);
+	struct tell_seat seat = {.seat = (uint32_t)at,
+		.seats = (uint32_t)p->worker_count,
+		.number = switchboard_sit(&p->switchboard, at, &worker->child)};
 	int r = process_tell(&worker->child, TELL_SETTINGS, p->settings_text, p->settings_len, -1);
+	if (r == 0)
+		r = process_tell(&worker->child, TELL_SEAT, &seat, sizeof seat, p->common_fd);
 	for (size_t i = 0; r == 0 && i < p->listener_count; i++)
 		r = process_tell(&worker->child, TELL_LISTENER, NULL, 0, worker->listeners[i]);
 	if (r == 0)
@@ -178,10 +189,17 @@ drain(struct parent *p)
 	p->listener_count = 0;
 }
 
+static void on_worker(struct parent *p, struct worker_child *worker);
+
 static void
 worker_died(struct parent *p, struct worker_child *worker, int status)
 {
 	uint64_t lived_ms = mono_diff_ms(worker->child.started, mono_now());
+	size_t seat = (size_t)(worker - p->workers);
+	while (worker->child.channel >= 0) /* what it said before */
+		on_worker(p, worker);
+	switchboard_gone(&p->switchboard, seat);
+	limit_segment_clear(p->common, seat);
 	process_gone(&worker->child);
 	if (p->draining && status == 0)
 		return;
@@ -293,7 +311,8 @@ on_worker(struct parent *p, struct worker_child *worker)
 {
 	static uint8_t payload[IPC_PAYLOAD_MAX];
 	uint16_t type;
-	int n = ipc_recv(worker->child.channel, &type, payload, sizeof payload, NULL);
+	int fd = -1;
+	int n = ipc_recv(worker->child.channel, &type, payload, sizeof payload, &fd);
 	if (n < 0) {
 		/* it is gone, and SIGCHLD says how; or it sent nonsense, and has to go */
 		kill(worker->child.pid, SIGKILL);
@@ -301,6 +320,12 @@ on_worker(struct parent *p, struct worker_child *worker)
 		worker->child.channel = -1;
 		return;
 	}
+	int ours = switchboard_hear(&p->switchboard, (size_t)(worker - p->workers), (enum tell)type,
+		payload, (size_t)n, fd);
+	if (fd >= 0)
+		close(fd);
+	if (ours)
+		return;
 	switch ((enum tell)type) {
 	case TELL_WANT_LINK:
 		dial(p, worker, "link.sock", TELL_LINK, NULL, 0);
@@ -314,6 +339,9 @@ on_worker(struct parent *p, struct worker_child *worker)
 	case TELL_DENY:
 	case TELL_ALLOW:
 		keep_deny(p, payload, (size_t)n, type == TELL_ALLOW);
+		for (size_t i = 0; i < p->worker_count; i++)
+			if (&p->workers[i] != worker && p->workers[i].child.pid > 0)
+				process_tell(&p->workers[i].child, type, payload, (size_t)n, -1);
 		break;
 	default:
 		LOG(ERROR, "worker.tell", F_INT("type", type));
@@ -389,6 +417,10 @@ start(struct parent *p)
 	int r = check_user(p->settings);
 	if (r == 0)
 		r = make_signals(p);
+	if (r == 0) {
+		p->common_fd = limit_segment_new(p->worker_count, &p->common);
+		r = p->common_fd < 0 ? p->common_fd : 0;
+	}
 	if (r == 0)
 		r = settings_pack(p->settings, &p->settings_text, &p->settings_len);
 	if (r == 0)
@@ -446,6 +478,8 @@ parent_main(const struct settings *settings)
 	p->settings = settings;
 	p->worker_count = (size_t)settings->workers;
 	p->keeper.channel = -1;
+	/* each has an agent, or half a session */
+	switchboard_init(&p->switchboard, p->worker_count, (size_t)settings->connections_max);
 	for (size_t i = 0; i < WORKERS_MAX; i++)
 		p->workers[i].child.channel = p->workers[i].keeper_end = -1;
 	int r = start(p);
@@ -460,6 +494,7 @@ parent_main(const struct settings *settings)
 		if (p->workers[i].child.pid > 0)
 			kill(p->workers[i].child.pid, SIGKILL);
 	certificates_fini(&p->certificates);
+	switchboard_fini(&p->switchboard);
 	free(p->settings_text);
 	free(p->welcome);
 	free(p->denied);

@@ -86,6 +86,24 @@ replace(struct worker *w, struct leg *old, const uint8_t instance[static 16])
 }
 
 void
+presence_taken(struct worker *w, const struct tell_place *place)
+{
+	struct leg *old = presence_find(w, place->id);
+	if (old && old->serial == place->serial)
+		replace(w, old, place->instance);
+}
+
+static void
+tell_place(struct worker *w, enum tell type, const struct leg *l)
+{
+	struct tell_place place = {.kind = TELL_AGENT, .serial = l->serial};
+	memcpy(place.id, l->agent.id, sizeof place.id);
+	memcpy(place.instance, l->agent.instance, sizeof place.instance);
+	if (w->seat.seats > 1)
+		worker_tell(w, (uint16_t)type, &place, sizeof place);
+}
+
+void
 presence_enter(struct worker *w, struct leg *l, const uint8_t agent_id[static 16],
 	const uint8_t instance[static 16])
 {
@@ -98,6 +116,7 @@ presence_enter(struct worker *w, struct leg *l, const uint8_t agent_id[static 16
 	l->agent.next = *bucket(&w->presence, agent_id);
 	*bucket(&w->presence, agent_id) = l;
 	w->presence.count++;
+	tell_place(w, TELL_PUT, l);
 	address_text(&l->address, address);
 	LOG(INFO, "agent.up", F_AGENT(agent_id), F_STR("address", address),
 		F_INT("build", l->build), F_INT("agents", w->presence.count));
@@ -116,6 +135,7 @@ presence_leave(struct worker *w, struct leg *l, int code)
 		return;
 	*at = l->agent.next;
 	w->presence.count--;
+	tell_place(w, TELL_DROP, l);
 	LOG(INFO, "agent.down", F_AGENT(l->agent.id), F_ERR("code", code),
 		F_INT("agents", w->presence.count));
 	link_agent_down(w, l, code);

@@ -32,6 +32,8 @@ void presence_enter(struct worker *w, struct leg *l, const uint8_t agent_id[stat
 	const uint8_t instance[static 16]);
 /* It is gone. */
 void presence_leave(struct worker *w, struct leg *l, int code);
+/* It has come to another worker. */
+void presence_taken(struct worker *w, const struct tell_place *place);
 /* Keepalive: ping, or close after silence. Sets the next time. */
 void presence_due(struct worker *w, struct leg *l);
 void presence_goaway(struct worker *w, int code);

@@ -17,6 +17,7 @@ static const char *const state_names[] = {
 	[LEG_READY] = "ready",
 	[LEG_ASKING] = "asking",
 	[LEG_KNOCKING] = "knocking",
+	[LEG_MOVING] = "moving",
 	[LEG_PIPE] = "pipe",
 	[LEG_CLOSING] = "closing",
 	[LEG_DEAD] = "dead",
@@ -116,6 +117,9 @@ roles_run(struct worker *w, struct leg *l)
 	case LEG_PIPE:
 		pipe_run(w, l);
 		break;
+	case LEG_MOVING:
+		move_run(w, l);
+		return;
 	case LEG_CLOSING:
 		leg_closing(w, l);
 		return;
@@ -168,6 +172,8 @@ roles_due(struct worker *w, struct leg *l)
 	case LEG_KNOCKING:
 		leg_bye(w, l, -ERR_TIMEOUT);
 		break;
+	case LEG_MOVING:
+		break;
 	case LEG_PIPE:
 		pipe_due(w, l);
 		break;
@@ -183,6 +189,8 @@ void
 roles_gone(struct worker *w, struct leg *l, enum leg_state was, int code)
 {
 	struct leg *peer = l->peer;
+	if (was == LEG_MOVING)
+		return; /* another worker has it */
 	if (was == LEG_DIALLING)
 		limit_give(&w->limits, LIMIT_SPLICE);
 	if (l->kind == LEG_LINK) {

@@ -419,3 +419,73 @@ secure_alert(struct secure *secure, uint8_t *out)
 	secure->alert = NO_ALERT;
 	return n < 0 ? 0 : (size_t)n;
 }
+
+void
+secure_pack(const struct secure *secure, struct wr *out)
+{
+	const struct tlsrec *t = &secure->rec;
+	size_t secret = tlsrec_secret_bytes((enum tlsrec_suite)t->suite);
+	size_t held = secure->held ? secure->held->len : 0;
+	wr_u8(out, secure->is_native);
+	wr_u8(out, secure->has_certificate);
+	wr_u8(out, secure->is_agent);
+	wr_bytes(out, secure->agent_id, sizeof secure->agent_id);
+	wr_u8(out, t->suite);
+	wr_bytes(out, t->in.secret, secret);
+	wr_bytes(out, t->out.secret, secret);
+	wr_u64(out, t->in.seq);
+	wr_u64(out, t->out.seq);
+	wr_u8(out, t->update_wanted);
+	wr_u8(out, t->updates);
+	wr_u8(out, t->partial_len);
+	wr_bytes(out, t->partial, sizeof t->partial);
+	wr_u24(out, (uint32_t)held);
+	if (held)
+		wr_bytes(out, secure->held->bytes, held);
+}
+
+static int
+unpack_rec(struct rd *in, struct tlsrec *t)
+{
+	uint8_t suite = rd_u8(in);
+	if (suite > TLSREC_CHACHA20_POLY1305)
+		return -ERR_PROTOCOL;
+	size_t secret = tlsrec_secret_bytes((enum tlsrec_suite)suite);
+	const uint8_t *client = rd_bytes(in, secret), *server = rd_bytes(in, secret);
+	uint64_t in_seq = rd_u64(in), out_seq = rd_u64(in);
+	if (in->failed || tlsrec_init(t, (enum tlsrec_suite)suite, client, server, in_seq, out_seq) < 0)
+		return -ERR_PROTOCOL;
+	t->update_wanted = rd_u8(in);
+	t->updates = rd_u8(in);
+	t->partial_len = rd_u8(in);
+	rd_copy(in, t->partial, sizeof t->partial);
+	int good = t->update_wanted <= 1 && t->updates <= TLSREC_UPDATES_MAX &&
+		   t->partial_len < sizeof t->partial;
+	return good ? 0 : -ERR_PROTOCOL;
+}
+
+struct secure *
+secure_unpack(struct rd *in, int fd)
+{
+	struct secure *s = mem_array(1, sizeof *s);
+	if (!s)
+		return NULL;
+	s->fd = fd;
+	s->alert = NO_ALERT;
+	s->is_native = rd_u8(in);
+	s->has_certificate = rd_u8(in);
+	s->is_agent = rd_u8(in);
+	rd_copy(in, s->agent_id, sizeof s->agent_id);
+	int r = unpack_rec(in, &s->rec);
+	size_t held = rd_u24(in);
+	const uint8_t *bytes = rd_bytes(in, held);
+	if (s->is_native > 1 || s->has_certificate > 1 || s->is_agent > s->has_certificate ||
+		in->failed || held > TLSREC_WIRE_MAX_BYTES)
+		r = -ERR_PROTOCOL;
+	if (r == 0)
+		r = hold(s, bytes, held);
+	if (r == 0)
+		return s;
+	secure_free(s);
+	return NULL;
+}

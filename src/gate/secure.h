@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/wire.h"
 #include "crypto/tlsrec.h"
 
 struct secure_context;
@@ -26,6 +27,13 @@ void secure_context_free(struct secure_context *context);
  * memory. */
 struct secure *secure_new(struct secure_context *context, int fd);
 void secure_free(struct secure *secure);
+
+/* The state of an established connection that has not failed, for another process. Bytes that came
+ * and make no whole record go along. */
+void secure_pack(const struct secure *secure, struct wr *out);
+/* The connection that was packed, on this descriptor. NULL when it cannot be one, or out of memory.
+ */
+struct secure *secure_unpack(struct rd *in, int fd);
 
 /* 0 = done, -EAGAIN, else why not; then text has OpenSSL's words. */
 int secure_handshake(struct secure *secure, char *ret_text, size_t size);

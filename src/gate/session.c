@@ -53,6 +53,15 @@ session_find(struct worker *w, const uint8_t id[static 16])
 	return s;
 }
 
+static void
+tell_place(struct worker *w, enum tell type, const struct session *s)
+{
+	struct tell_place place = {.kind = TELL_SESSION, .serial = s->client->serial};
+	memcpy(place.id, s->id, sizeof place.id);
+	if (w->seat.seats > 1)
+		worker_tell(w, (uint16_t)type, &place, sizeof place);
+}
+
 int
 session_knock(struct worker *w, struct leg *client, const engawa_TicketBody *ticket,
 	const uint8_t *envelope, size_t len)
@@ -63,6 +72,8 @@ session_knock(struct worker *w, struct leg *client, const engawa_TicketBody *tic
 	uint32_t denied = presence_denied(&w->presence, ticket->agent_id.bytes);
 	if (session_find(w, id))
 		return -ERR_TICKET_BAD; /* the same ticket, while its session lives */
+	if (!denied && !agent && move_start(w, client, TELL_AGENT, ticket->agent_id.bytes) == 0)
+		return 0;
 	if (denied || !agent)
 		return -ERR_UNREACHABLE; /* one answer for both */
 	if (len > sizeof knock.ticket.bytes)
@@ -81,6 +92,7 @@ session_knock(struct worker *w, struct leg *client, const engawa_TicketBody *tic
 	client->session = s;
 	client->state = LEG_KNOCKING;
 	leg_deadline(w, client, w->settings.answer_s);
+	tell_place(w, TELL_PUT, s);
 	memcpy(knock.ticket.bytes, envelope, len);
 	/* when the agent's connection breaks at this, the client's deadline says so */
 	leg_frame(w, agent, engawa_OuterType_OUTER_KNOCK, engawa_Knock_fields, &knock);
@@ -101,6 +113,8 @@ session_answer(struct worker *w, struct leg *agent, const uint8_t agent_id[stati
 {
 	char address[ADDRESS_TEXT_SIZE];
 	struct session *s = session_find(w, id);
+	if (!s && move_start(w, agent, TELL_SESSION, id) == 0)
+		return 0;
 	/* a session that is not there, not this agent's, or answered already: one answer */
 	if (!s || s->agent || !mem_equal(s->agent_id, agent_id, sizeof s->agent_id))
 		return -ERR_TICKET_BAD;
@@ -131,8 +145,22 @@ session_refuse(
 	struct worker *w, const uint8_t agent_id[static 16], const uint8_t id[static 16], int code)
 {
 	struct session *s = session_find(w, id);
+	struct tell_end end = {.code = (uint32_t)-code, .refused = 1};
+	if (!s && w->seat.seats > 1) {
+		memcpy(end.session_id, id, sizeof end.session_id);
+		memcpy(end.agent_id, agent_id, sizeof end.agent_id);
+		worker_tell(w, TELL_END, &end, sizeof end);
+	}
 	if (s && !s->agent && mem_equal(s->agent_id, agent_id, sizeof s->agent_id))
 		leg_bye(w, s->client, code);
+}
+
+void
+session_taken(struct worker *w, const struct tell_place *place)
+{
+	struct session *s = session_find(w, place->id);
+	if (s && s->client->serial == place->serial)
+		session_end(w, s, -ERR_TICKET_BAD);
 }
 
 static void
@@ -156,6 +184,7 @@ session_end(struct worker *w, struct session *s, int code)
 		at = &(*at)->next;
 	*at = s->next;
 	w->sessions.count--;
+	tell_place(w, TELL_DROP, s);
 	uint64_t ms = s->agent ? mono_diff_ms(s->joined, mono_now()) : 0;
 	LOG(INFO, s->agent ? "session.down" : "session.unanswered", F_SESSION(s->id),
 		F_AGENT(s->agent_id), F_ERR("code", code), F_INT("to_client", s->to_client),

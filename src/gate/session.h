@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "gate/leg.h"
+#include "gate/tell.h"
 #include "signed.pb.h"
 
 struct session {
@@ -39,6 +40,8 @@ int session_knock(struct worker *w, struct leg *client, const engawa_TicketBody 
 /* The agent's new connection. 0 or a code for Bye. */
 int session_answer(struct worker *w, struct leg *agent, const uint8_t agent_id[static 16],
 	const uint8_t id[static 16]);
+/* It is at another worker already. */
+void session_taken(struct worker *w, const struct tell_place *place);
 /* The agent will not come. */
 void session_refuse(
 	struct worker *w, const uint8_t agent_id[static 16], const uint8_t id[static 16], int code);

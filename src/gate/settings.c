@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -43,8 +44,8 @@ const struct conf_option settings_table[] = {
 	OPTION("USER", STR, user, "engawa", 0, 0,
 		"User that workers and keeper become when the gate is started as root."),
 	OPTION("LOG_LEVEL", STR, log_level, "info", 0, 0, "debug, info, warn or error."),
-	OPTION("WORKERS", INT, workers, "1", 1, 1,
-		"Worker processes. One, until connections can be handed over."),
+	OPTION("WORKERS", INT, workers, "0", 0, 64,
+		"Worker processes. 0 = one for each core, or for each 18,500 connections, whichever is more."),
 
 	OPTION("KEEPALIVE_S", INT, keepalive_s, "30", 1, 3600,
 		"Seconds between two pings to a waiting agent."),
@@ -67,9 +68,9 @@ const struct conf_option settings_table[] = {
 		"After SIGTERM, how long sessions may go on."),
 
 	OPTION("CONNECTIONS_MAX", INT, connections_max, "18000", 4, 1000000,
-		"Connections of one worker. Lowered to what its descriptors allow."),
+		"Connections of all workers. Lowered to what their descriptors allow."),
 	OPTION("HALF_OPEN_MAX", INT, half_open_max, "2048", 1, 1000000,
-		"Connections that have not said yet who they are. When full, the slowest one makes room."),
+		"Connections of one worker that have not said yet who they are. When full, the slowest one makes room."),
 	OPTION("SOURCE_MAX", INT, source_max, "8192", 1, 65535,
 		"Connections from one IPv4 address or IPv6 /64."),
 	OPTION("SOURCE_HALF_OPEN_MAX", INT, source_half_open_max, "512", 1, 65535,
@@ -115,6 +116,19 @@ settings_check(const struct settings *s, struct conf_error *error)
 	if (log_level_parse(s->log_level, &level) < 0)
 		return wrong(error, "LOG_LEVEL must be debug, info, warn or error");
 	return 0;
+}
+
+int64_t
+settings_workers(const struct settings *s)
+{
+	enum {
+		CONNECTIONS_EACH = 18500,
+		MOST = 64
+	};
+	int64_t cores = sysconf(_SC_NPROCESSORS_ONLN);
+	int64_t n = (s->connections_max + CONNECTIONS_EACH - 1) / CONNECTIONS_EACH;
+	n = s->workers > 0 ? s->workers : n > cores ? n : cores;
+	return n < 1 ? 1 : n > MOST ? MOST : n;
 }
 
 int

@@ -22,6 +22,9 @@ extern const struct conf_option settings_table[];
 /* What the table cannot say: required keys, keys that must fit each other. 0 or -ERR_SETTING. */
 int settings_check(const struct settings *settings, struct conf_error *error);
 
+/* How many workers: as set, or what 0 means. */
+int64_t settings_workers(const struct settings *settings);
+
 /* As text for another process; *ret_text is the heap. 0 or -ENOMEM. */
 int settings_pack(const struct settings *settings, char **ret_text, size_t *ret_len);
 /* settings must be zeroed. 0 or -ERR_SETTING. */

@@ -7,6 +7,12 @@
  * [WELCOME, DENY...], READY worker  -> parent   READY, WANT_LINK, WANT_HTTP, WELCOME, DENY, ALLOW
  *   parent  -> worker   LINK, HTTP, later again CHANNEL ... APPLY (SIGHUP), DRAIN
  *   worker  -> keeper   SIGN                               keeper -> worker   SIGNED
+ *
+ * Workers among each other, through the parent (switchboard.h; the order is that of
+ * tests/model/handover.pml, where HAND is BATCH and GONE is END):
+ *
+ *   worker  -> parent   PUT, DROP, END, HAND, ACK, COMMIT, BACK
+ *   parent  -> worker   TAKEN, END, HAND, HANDED, ACK, COMMIT, BACK, GONE
  */
 #pragma once
 #include <stdint.h>
@@ -30,6 +36,17 @@ enum tell {
 	TELL_DENY,      /* struct tell_deny: kept likewise */
 	TELL_ALLOW,
 	TELL_DRAIN,  /* no new ones; the worker exits when nothing is left */
+	TELL_SEAT,   /* struct tell_seat, descriptor of the common numbers (limit.h) */
+	TELL_PUT,    /* struct tell_place: this agent waits, or this session is, at the sender */
+	TELL_DROP,   /* no longer */
+	TELL_TAKEN,  /* your agent has come to another worker; your session is at another one */
+	TELL_END,    /* struct tell_end: to whoever has the session */
+	TELL_HAND,   /* struct tell_hand, then handover.h, descriptor: a connection, frozen */
+	TELL_HANDED, /* struct tell_step: it is on its way, to that worker */
+	TELL_ACK,    /* struct tell_step: it is installed, frozen */
+	TELL_COMMIT, /* struct tell_step: the sender's copy is closed: thaw */
+	TELL_BACK,   /* struct tell_step: nobody took it: thaw */
+	TELL_GONE,   /* struct tell_step: that worker is dead, and nothing of it follows */
 	TELL_SIGN,   /* struct tell_sign */
 	TELL_SIGNED, /* struct tell_signed */
 };
@@ -39,6 +56,42 @@ enum tell {
 struct tell_http {
 	int32_t fd;
 	uint32_t serial;
+};
+
+/* Where a worker sits. number: never given twice by one parent. */
+struct tell_seat {
+	uint32_t seat, seats, number;
+};
+
+enum tell_kind {
+	TELL_AGENT,
+	TELL_SESSION
+};
+
+/* serial: of the agent's control connection or of the session's client; in TAKEN, of the one that
+ * has to go. instance: of an agent, the newer one's. */
+struct tell_place {
+	uint8_t id[16], instance[16];
+	uint32_t serial;
+	uint32_t kind; /* enum tell_kind */
+};
+
+struct tell_end {
+	uint8_t session_id[16], agent_id[16];
+	uint32_t code;
+	uint32_t refused; /* by this agent, before it answered */
+};
+
+struct tell_hand {
+	uint8_t id[16]; /* to whoever has it */
+	uint32_t kind;
+	uint32_t number, worker; /* as struct tell_step */
+};
+
+/* number: the hand-over's, of the worker that hands over. worker: to whom when a worker sends it,
+ * from whom when it gets there. */
+struct tell_step {
+	uint32_t number, worker;
 };
 
 struct tell_deny {

@@ -33,15 +33,6 @@ enum {
 				   others wait */
 };
 
-int
-worker_tell(struct worker *w, uint16_t type, const void *payload, size_t len)
-{
-	int r = ipc_send(w->parent, type, payload, len, -1);
-	if (r < 0)
-		LOG(ERROR, "parent.tell", F_INT("type", type), F_ERR("code", r));
-	return r;
-}
-
 static void
 listen_for(struct worker *w, int on)
 {
@@ -212,6 +203,61 @@ take_settings(struct worker *w, const char *text, size_t len)
 	return r;
 }
 
+/* fd: of the common numbers. */
+static int
+take_seat(struct worker *w, const uint8_t *payload, size_t len, int fd)
+{
+	if (len != sizeof w->seat || fd < 0)
+		return -ERR_PROTOCOL;
+	memcpy(&w->seat, payload, sizeof w->seat);
+	int r = limits_share(&w->limits, fd, w->seat.seat, w->seat.seats);
+	close(fd);
+	return r;
+}
+
+static int
+on_end(struct worker *w, const uint8_t *payload, size_t len)
+{
+	struct tell_end end;
+	if (len != sizeof end)
+		return -ERR_PROTOCOL;
+	memcpy(&end, payload, sizeof end);
+	struct session *s = session_find(w, end.session_id);
+	if (s && end.refused)
+		session_refuse(w, end.agent_id, end.session_id, -(int)end.code);
+	else if (s)
+		session_end(w, s, -(int)end.code);
+	return 0;
+}
+
+static int
+on_taken(struct worker *w, const uint8_t *payload, size_t len)
+{
+	struct tell_place place;
+	if (len != sizeof place)
+		return -ERR_PROTOCOL;
+	memcpy(&place, payload, sizeof place);
+	if (place.kind == TELL_AGENT)
+		presence_taken(w, &place);
+	else
+		session_taken(w, &place);
+	return 0;
+}
+
+static int
+on_deny(struct worker *w, enum tell type, const uint8_t *payload, size_t len)
+{
+	struct tell_deny deny;
+	if (len != sizeof deny)
+		return -ERR_PROTOCOL;
+	memcpy(&deny, payload, sizeof deny);
+	if (type == TELL_DENY)
+		presence_deny(w, &deny);
+	else
+		presence_allow(w, deny.agent_id);
+	return 0;
+}
+
 static int
 on_http(struct worker *w, const uint8_t *payload, size_t len, int fd)
 {
@@ -231,7 +277,6 @@ on_http(struct worker *w, const uint8_t *payload, size_t len, int fd)
 static int
 on_told(struct worker *w, uint16_t type, const uint8_t *payload, size_t len, int fd)
 {
-	struct tell_deny deny;
 	switch ((enum tell)type) {
 	case TELL_SETTINGS:
 		return take_settings(w, (const char *)payload, len);
@@ -252,11 +297,22 @@ on_told(struct worker *w, uint16_t type, const uint8_t *payload, size_t len, int
 	case TELL_HTTP:
 		return on_http(w, payload, len, fd);
 	case TELL_DENY:
-		if (len != sizeof deny)
-			return -ERR_PROTOCOL;
-		memcpy(&deny, payload, sizeof deny);
-		presence_deny(w, &deny);
-		return 0;
+	case TELL_ALLOW:
+		return on_deny(w, (enum tell)type, payload, len);
+	case TELL_SEAT:
+		return take_seat(w, payload, len, fd);
+	case TELL_TAKEN:
+		return on_taken(w, payload, len);
+	case TELL_END:
+		return on_end(w, payload, len);
+	case TELL_HAND:
+		return move_on_hand(w, payload, len, fd);
+	case TELL_HANDED:
+	case TELL_ACK:
+	case TELL_COMMIT:
+	case TELL_BACK:
+	case TELL_GONE:
+		return move_on_step(w, (enum tell)type, payload, len);
 	case TELL_DRAIN:
 		drain(w);
 		return 0;
@@ -294,13 +350,15 @@ size_to_descriptors(struct worker *w)
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return -errno;
 	int64_t most = limit.rlim_cur > 1 << 20 ? 1 << 20 : (int64_t)limit.rlim_cur;
-	if (w->settings.connections_max > most - SPARE_DESCRIPTORS) {
-		w->settings.connections_max = most - SPARE_DESCRIPTORS;
-		LOG(WARN, "worker.descriptors",
-			F_INT("connections_max", w->settings.connections_max));
-	}
-	if (w->settings.connections_max < 1)
+	int64_t mine = most - SPARE_DESCRIPTORS, all = mine * w->settings.workers;
+	if (mine < 1)
 		return -EMFILE;
+	if (w->settings.connections_max > all) {
+		w->settings.connections_max = all;
+		LOG(WARN, "worker.descriptors", F_INT("connections_max", all));
+	}
+	w->connections_most =
+		w->settings.connections_max < mine ? w->settings.connections_max : mine;
 	w->by_fd_count = (size_t)most;
 	w->by_fd = mem_new(w->by_fd_count * sizeof(struct leg *));
 	return 0;
@@ -313,9 +371,10 @@ make_tables(struct worker *w)
 	if (r < 0)
 		return r;
 	limits_init(&w->limits, &w->settings);
+	w->limits.own_max = w->connections_most;
 	pool_init(&w->pool, (size_t)w->settings.memory_max_mib << 20);
-	presence_init(&w->presence, (size_t)w->settings.connections_max);
-	sessions_init(&w->sessions, (size_t)w->settings.connections_max / 2);
+	presence_init(&w->presence, (size_t)w->connections_most);
+	sessions_init(&w->sessions, (size_t)w->connections_most / 2);
 	requests_init(&w->requests);
 	link_init(&w->link);
 	wheel_init(&w->wheel, 0);
@@ -431,6 +490,7 @@ tick(struct worker *w, wheel_tick now)
 		roles_due(w, (struct leg *)(void *)((char *)node - offsetof(struct leg, timer)));
 	requests_due(w);
 	link_tick(w);
+	move_tick(w);
 	if (w->listeners.paused)
 		listen_for(w, 1);
 	if (w->draining)
@@ -462,6 +522,7 @@ run(struct worker *w)
 		}
 		run_queue(w);
 		leg_reap(w);
+		outbox_run(w);
 	}
 	return 0;
 }

@@ -9,6 +9,8 @@
 #include "gate/leg.h"
 #include "gate/limit.h"
 #include "gate/link.h"
+#include "gate/move.h"
+#include "gate/outbox.h"
 #include "gate/pool.h"
 #include "gate/presence.h"
 #include "gate/request.h"
@@ -31,7 +33,9 @@ struct draft; /* certificates on their way from the parent */
 struct worker {
 	struct settings settings;
 	int parent, epoll;
-	uint32_t number;
+	struct tell_seat seat;
+	struct outbox outbox;
+	struct moves moves;
 	struct {
 		int fds[WORKER_LISTENERS_MAX];
 		size_t count;
@@ -57,6 +61,7 @@ struct worker {
 
 	struct leg **by_fd;
 	size_t by_fd_count, leg_count;
+	int64_t connections_most; /* of this worker */
 	uint32_t serial;
 	struct leg *run_head, *run_tail, *dead;
 	struct leg *oldest, *newest; /* half open */
@@ -76,9 +81,6 @@ int worker_main(void);
 
 /* The leg said who it is. */
 void worker_opened(struct worker *w, struct leg *l);
-/* To the parent; without an answer when the channel is full (the parent is gone or stuck: logged).
- */
-int worker_tell(struct worker *w, uint16_t type, const void *payload, size_t len);
 
 /* Short forms of ids in the log: enough to follow one, too little to use it. */
 #define F_AGENT(id) F_HEX("agent", id, 4)

@@ -240,7 +240,8 @@ class Gate:
         self.controller = Controller(run, messages, keys)
         defaults = {"LISTEN": "127.0.0.1:0", "NAME": "east", "CERTIFICATE": keys.dir / "gates/east.pem",
             "KEY": keys.dir / "gates/east.key", "ISSUER": keys.dir / "issuer.pem", "PAGE_CERTIFICATE": keys.dir / "page.pem",
-            "PAGE_KEY": keys.dir / "page.key", "RUN_DIRECTORY": run, "USER": "nobody"}
+            "PAGE_KEY": keys.dir / "page.key", "RUN_DIRECTORY": run, "USER": "nobody",
+            "WORKERS": os.environ.get("ENGAWA_GATE_WORKERS", 1)}
         self.settings = defaults | settings
         (run / "gate.conf").write_text("".join(f"{key} {value}\n" for key, value in self.settings.items() if value is not None))
 

@@ -237,8 +237,8 @@ test_many_sources(void **state)
 		limit_closed(l, &a);
 	}
 	for (size_t i = 0; i < SOURCE_BUCKETS; i++)
-		assert_int_equal(l->connections[0][i] | l->connections[1][i] | l->half_open[0][i] |
-					 l->half_open[1][i],
+		assert_int_equal(l->mine->connections[0][i] | l->mine->connections[1][i] | l->mine->half_open[0][i] |
+					 l->mine->half_open[1][i],
 			0);
 	free(l);
 }

@@ -1,0 +1,162 @@
+#include "gate/switchboard.h"
+
+#include <string.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+void
+switchboard_init(struct switchboard *s, size_t seats, size_t connections)
+{
+	*s = (struct switchboard){.count = seats};
+	directory_init(&s->directory, connections);
+}
+
+void
+switchboard_fini(struct switchboard *s)
+{
+	directory_fini(&s->directory);
+}
+
+uint32_t
+switchboard_sit(struct switchboard *s, size_t seat, struct process *worker)
+{
+	s->seats[seat].worker = worker;
+	s->seats[seat].number = ++s->next;
+	return s->seats[seat].number;
+}
+
+static int
+tell(struct switchboard *s, size_t seat, enum tell type, const void *payload, size_t len, int fd)
+{
+	struct process *worker = s->seats[seat].worker;
+	return worker ? process_tell(worker, (unsigned short)type, payload, len, fd) : -ERR_CLOSED;
+}
+
+static void
+step(struct switchboard *s, size_t seat, enum tell type, uint32_t number, uint32_t worker)
+{
+	const struct tell_step message = {number, worker};
+	tell(s, seat, type, &message, sizeof message, -1);
+}
+
+void
+switchboard_gone(struct switchboard *s, size_t seat)
+{
+	uint32_t number = s->seats[seat].number;
+	if (!s->seats[seat].worker)
+		return;
+	s->seats[seat].worker = NULL;
+	directory_drop_seat(&s->directory, seat);
+	for (size_t i = 0; i < s->count; i++)
+		step(s, i, TELL_GONE, 0, number);
+}
+
+/* An agent's newest connection counts; a session's first one. */
+static void
+put(struct switchboard *s, size_t seat, const struct tell_place *place)
+{
+	struct tell_place taken = *place;
+	struct entry *e = directory_find(&s->directory, place->kind, place->id);
+	if (!e) {
+		if (directory_add(&s->directory, place, seat) < 0)
+			LOG(ERROR, "worker.directory", F_INT("entries", s->directory.count),
+				F_ERR("code", ERR_TOO_MANY));
+		return;
+	}
+	if (e->seat == seat) {
+		e->serial = place->serial;
+	} else if (place->kind == TELL_SESSION) {
+		tell(s, seat, TELL_TAKEN, &taken, sizeof taken, -1);
+	} else {
+		size_t older = e->seat;
+		taken.serial = e->serial;
+		e->seat = (uint16_t)seat;
+		e->serial = place->serial;
+		tell(s, older, TELL_TAKEN, &taken, sizeof taken, -1);
+	}
+}
+
+static int
+on_place(struct switchboard *s, size_t seat, enum tell type, const uint8_t *payload, size_t len)
+{
+	struct tell_place place;
+	if (len != sizeof place)
+		return 0;
+	memcpy(&place, payload, sizeof place);
+	if (place.kind > TELL_SESSION)
+		return 0;
+	if (type == TELL_PUT)
+		put(s, seat, &place);
+	else
+		directory_drop(&s->directory, &place, seat);
+	return 1;
+}
+
+static int
+on_end(struct switchboard *s, size_t seat, const uint8_t *payload, size_t len)
+{
+	struct tell_end end;
+	if (len != sizeof end)
+		return 0;
+	memcpy(&end, payload, sizeof end);
+	const struct entry *e = directory_find(&s->directory, TELL_SESSION, end.session_id);
+	if (e && e->seat != seat)
+		tell(s, e->seat, TELL_END, payload, len, -1);
+	return 1;
+}
+
+static int
+on_hand(struct switchboard *s, size_t seat, uint8_t *payload, size_t len, int fd)
+{
+	struct tell_hand hand;
+	if (len < sizeof hand || fd < 0)
+		return 0;
+	memcpy(&hand, payload, sizeof hand);
+	const struct entry *e = directory_find(&s->directory, hand.kind, hand.id);
+	size_t to = e ? e->seat : seat;
+	hand.worker = s->seats[seat].number;
+	memcpy(payload, &hand, sizeof hand);
+	int r = to == seat ? -ERR_NOT_FOUND : tell(s, to, TELL_HAND, payload, len, fd);
+	mem_wipe(payload, len); /* it has the connection's keys */
+	if (r < 0)
+		step(s, seat, TELL_BACK, hand.number, 0);
+	else
+		step(s, seat, TELL_HANDED, hand.number, s->seats[to].number);
+	return 1;
+}
+
+static int
+on_step(struct switchboard *s, size_t seat, enum tell type, const uint8_t *payload, size_t len)
+{
+	struct tell_step message;
+	if (len != sizeof message)
+		return 0;
+	memcpy(&message, payload, sizeof message);
+	for (size_t i = 0; i < s->count; i++)
+		if (s->seats[i].worker && s->seats[i].number == message.worker)
+			step(s, i, type, message.number, s->seats[seat].number);
+	return 1;
+}
+
+int
+switchboard_hear(struct switchboard *s, size_t seat, enum tell type, uint8_t *payload, size_t len,
+	int fd)
+{
+	switch (type) {
+	case TELL_PUT:
+	case TELL_DROP:
+		return on_place(s, seat, type, payload, len);
+	case TELL_END:
+		return on_end(s, seat, payload, len);
+	case TELL_HAND:
+		return on_hand(s, seat, payload, len, fd);
+	case TELL_ACK:
+	case TELL_COMMIT:
+	case TELL_BACK:
+		return on_step(s, seat, type, payload, len);
+	default:
+		return 0;
+	}
+}
