@@ -254,7 +254,7 @@ class Gate:
         self.wait_log("gate.up")
         self.port = int(re.search(r"gate.listen address=\S*:(\d+)", self.log())[1])
         if controller:
-            self.wait_log("link.up")
+            self.wait_log("link.up", int(self.settings["WORKERS"]))
         return self
 
     def stop(self):
@@ -280,6 +280,10 @@ class Gate:
         pids = subprocess.run(["pgrep", "-P", str(self.process.pid), "-f", f"engawa-gate {role}"], capture_output=True,
             text=True).stdout.split()
         return int(pids[-1])
+
+    def children(self, role):
+        return [int(pid) for pid in subprocess.run(["pgrep", "-P", str(self.process.pid), "-f", f"engawa-gate {role}"],
+            capture_output=True, text=True).stdout.split()]
 
     def memory_kib(self, role="worker"):
         status = pathlib.Path(f"/proc/{self.child(role)}/status").read_text()

@@ -1,0 +1,24 @@
+/* A connection handed over: what is taken can be handed on, and is then the same to the byte. */
+#include <assert.h>
+#include <string.h>
+
+#include "gate/handover.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static uint8_t again[HANDOVER_MAX_BYTES];
+	struct pool pool;
+	struct leg *l;
+	pool_init(&pool, 1 << 20);
+	if (handover_decode(&pool, data, size, 5, 1000, &l) == 0) {
+		int n = handover_encode(l, 1000, again);
+		assert(size > HANDOVER_MAX_BYTES || (n == (int)size && memcmp(again, data, size) == 0));
+		handover_free(&pool, l);
+	}
+	assert(pool.used == 0);
+	pool_fini(&pool);
+	return 0;
+}
