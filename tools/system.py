@@ -200,6 +200,7 @@ class Engawa:
         self.smtp_port = free_port()
         self.mail = Mail(self.dir / "mail")
         self.parts = []
+        self.agent_options = {}  # more lines of its settings
         self.display = self.smtp = self.controller = self.gate = self.agent = None
         # Programs started by root give their rights up, to a user who can reach what they need.
         root = os.geteuid() == 0
@@ -376,7 +377,7 @@ class Engawa:
     def start_agent(self, ready=None, **part):
         conf = self.settings("agent", STATE_DIRECTORY=self.agent_dir, POLICY_FILE=self.policy_file, USER=self.user,
             DESKTOP_PROGRAM=BUILD / "src/desktop/engawa-desktop", DESKTOP_USER=self.file_user, DISPLAY=self.display, SELF_CONNECT="yes",
-            XAUTHORITY=self.desktop_env["XAUTHORITY"], LOG_LEVEL="debug")
+            XAUTHORITY=self.desktop_env["XAUTHORITY"], **self.agent_options, LOG_LEVEL="debug")
         self.agent = self.part("agent", [BUILD / "src/agent/engawa-agent", "--config", conf, "run"], ready or self.agent_up).start()
 
     def agents(self):
