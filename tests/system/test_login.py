@@ -32,7 +32,7 @@ def unknown_id():
 def enrol(engawa, name):
     """One more office PC, which nobody has approved yet and whose agent does not run."""
     code = engawa.tool("engawa", "code", "new", "--org", system.ORGANISATION)
-    return engawa.tool("engawa-agent", "enrol", "--org", engawa.org_file, "--code", code, "--state-directory", engawa.dir / name)
+    return engawa.tool("engawa-agent", "enrol", "--org", engawa.org_file, "--org-fingerprint", engawa.fingerprint(), "--code", code, "--state-directory", engawa.dir / name)
 
 
 def start_agent(engawa, name):
