@@ -1,5 +1,5 @@
 /*
- * What the organisation demands (docs/policy.md): the original system's key names, read from a
+ * What the organisation demands (docs/man/engawa-policy.5.scd, docs/policy.md): the original system's key names, read from a
  * signed file. Without a file every default holds, and every default is the closed one. A file that
  * cannot be read, is not signed by the organisation, has expired, is older than one seen before, or
  * has a key or value this program does not know, closes the office PC: a rule that is not
