@@ -43,6 +43,8 @@ usage(void)
 		"engawa agent unlock\n"
 		"engawa agent user list | add NAME [--method METHOD] [--expires DAY]\n"
 		"engawa agent user remove NAME | expire NAME [--expires DAY] | disable NAME | enable NAME | password NAME\n"
+		"engawa agent totp [--remove]            (shows a QR code, asks for a code of the app)\n"
+		"engawa agent recovery | emergency [--remove]\n"
 		"engawa agent addresses list | allow NETWORK [N] | deny NETWORK [N] | remove N\n");
 	return 2;
 }
@@ -195,7 +197,7 @@ int
 agent_is_local(const char *action)
 {
 	static const char *const actions[] = {"enrol", "organisation", "password", "mail", "status",
-		"unlock", "user", "addresses"};
+		"unlock", "user", "addresses", "totp", "recovery", "emergency"};
 	for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
 		if (strcmp(actions[i], action) == 0)
 			return 1;
