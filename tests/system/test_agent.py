@@ -348,7 +348,7 @@ def test_settings(office):
     def fails(*argv, code, **options):
         with pytest.raises(system.Failed, match=f"EW-{code}"):
             tool(office, *argv, **options)
-    fails("password", input="short1A\n", code=1051)
+    fails("password", input="short1A\n", code=1080)
     fails("mail", "not an address", code=1028)
     fails("mail", "a@b,c@d", code=1028)
     assert office.agent_status()["password"] is True
