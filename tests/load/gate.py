@@ -18,7 +18,14 @@ from relays import load, program  # noqa: E402
 
 ROUNDS = 3
 OURS, FLOOR = "engawa", "floor"
-NEAREST = {"cpu": "nginx", "rtt": "haproxy", "idle": "hitch, two chained"}  # of the peers, in whole runs: what --quick compares with
+NEAREST = {"cpu": "nginx", "rtt": "haproxy", "idle": "haproxy"}  # of the peers, in whole runs: what --quick compares with
+NOT_MANY = "OpenSSH -R", "hitch, two chained"  # a second for each session, or one connection for all: not asked for hundreds
+# How much of each: bytes at full speed, seconds of desktops, round trips, the same beside load, handshakes, waiting agents and sessions of
+# others (from, to), seconds and number of windows of idle CPU
+WHOLE = {"bytes": 3_200_000_000, "seconds": 8, "trips": 10000, "busy": 1000, "handshakes": 2000, "agents": (1000, 15000), "sessions": (500, 4000),
+    "window": 60, "windows": 3}
+QUICK = {"bytes": 400_000_000, "seconds": 2, "trips": 2000, "busy": 200, "handshakes": 500, "agents": (200, 2000), "sessions": (100, 500), "window": 30,
+    "windows": 1}
 PATTERNS = {  # sessions, bytes of a record, bytes a second of each session (0 = as fast as it goes)
     "16k": (1, 16384, 0, "one session, records of 16 KiB, as fast as it goes"),
     "1k": (1, 1024, 0, "one session, records of 1 KiB, as fast as it goes"),
@@ -37,7 +44,7 @@ certificates. Memory is the slope between two numbers of connections, for each e
 waiting session is two at the others): user = private and written to; kernel = estimate from the growth of the socket, file and epoll slabs, both ends
 being on this machine, without buffers in use and page tables. Round trips are 64 bytes there and back, *added* = less what the ends need without a relay;
 *busy* = the whole round trip beside 8 sessions at full speed, the pinging process before all others on its processor. OpenSSH: its sessions
-share one SSH connection on each side; its waiting connections are not counted here. *original*: published figures of the original gate, quoted; its
+share one SSH connection on each side. hitch as a client takes its time for each session: it is left out where there are many. *original*: published figures of the original gate, quoted; its
 idle CPU, throughput and new sessions by its own log. Not measured yet: `gate.reconnect_s.67485` (needs several workers) and `gate.upgrade.*` (needs the
 upgrade). Instructions are not counted: this kind of virtual machine has no counters, and the gate's sandbox lets no callgrind write."""
 
@@ -97,25 +104,25 @@ def busy(relay):
 class Moving:
     """Relays that are all up at the same time, measured in turns."""
 
-    def __init__(self, relays_up, direct, quick):
-        self.relays, self.direct, self.quick = relays_up, direct, quick
+    def __init__(self, relays_up, direct, quick, sizes):
+        self.relays, self.direct, self.quick, self.sizes = relays_up, direct, quick, sizes
 
-    def rounds(self, nearest):
+    def rounds(self, nearest, without=()):
         for _ in range(ROUNDS):
             for relay in self.relays:
-                if not self.quick or relay.name in (OURS, FLOOR, nearest):
+                if relay.name not in without and (not self.quick or relay.name in (OURS, FLOOR, nearest)):
                     yield relay
 
     def throughput(self):
         for name, (sessions, record, rate, words) in PATTERNS.items():
-            size = rate * sessions * (2 if self.quick else 8) or (1 if self.quick else 4) * record * 50_000
+            size = rate * sessions * self.sizes["seconds"] or self.sizes["bytes"] * min(record, 4096) // 4096
             sample = Sample(f"gate.cpu_s_per_gb.{name}", "s/GB", f"{words}; {size / 1e9:.2g} GB")
-            for relay in self.rounds(NEAREST["cpu"]):
-                sample.add(relay.name, run_flow(relay, sessions, record, rate, max(size, 200_000_000), 30))
+            for relay in self.rounds(NEAREST["cpu"], NOT_MANY[1:] if sessions > 1 else ()):
+                sample.add(relay.name, run_flow(relay, sessions, record, rate, size, 30))
             yield from sample.results()
 
     def latency(self):
-        count = 2000 if self.quick else 10000
+        count = self.sizes["trips"]
         samples = [Sample(f"gate.rtt_added_us.{p}", "µs", f"64 bytes, {count} one after the other") for p in ("p50", "p99")]
         alone = [pings(self.direct, count) for _ in range(ROUNDS)]
         base = [statistics.median(values) for values in zip(*alone)]
@@ -126,7 +133,7 @@ class Moving:
             yield from sample.results()
 
     def latency_busy(self):
-        count = 500 if self.quick else 2000
+        count = self.sizes["busy"]
         sample = Sample("gate.rtt_busy_us.p99", "µs", f"64 bytes, {count} one after the other, beside 8 sessions of 16 KiB records at full speed")
         for relay in self.rounds(NEAREST["rtt"]):
             with busy(relay):
@@ -134,8 +141,7 @@ class Moving:
         yield from sample.results()
 
 
-def handshakes(ours, bare, engawa, quick):
-    count = 500 if quick else 2000
+def handshakes(ours, bare, engawa, count):
     sample = Sample("gate.handshake_cpu_ms", "ms", f"{count} full handshakes, certificates on both sides, with Hello and its answer; log on")
     for _ in range(ROUNDS):
         for who, relay, port in (OURS, ours, engawa.port), (FLOOR, bare, bare.words[1]):
@@ -156,8 +162,7 @@ def slab_bytes():
 
 
 class Waiting:
-    def __init__(self, quick):
-        self.quick = quick
+    def __init__(self):
         self.user, self.kernel = Sample("gate.idle_user_bytes", "B", ""), Sample("gate.idle_kernel_bytes", "B", "")
         self.cpu = Sample("gate.idle_cpu_percent_per_1000", "% of a core", "")
 
@@ -189,22 +194,18 @@ class Waiting:
             yield from sample.results()
 
 
-def idle(home, peers, quick):
+def idle(home, peers, sizes):
     """Every run starts its relay anew."""
-    w = Waiting(quick)
-    ours, others = ((200, 2000), (100, 600)) if quick else ((1000, 15000), (500, 4000))
+    w, ours, others = Waiting(), sizes["agents"], sizes["sessions"]
     w.user.conditions = w.kernel.conditions = f"engawa {ours[0]} and {ours[1]} agents, others {others[0]} and {others[1]} sessions"
     w.cpu.conditions = f"engawa {ours[1]} agents that are pinged every 30 s; others {others[1]} sessions without any"
     for number in range(ROUNDS):
         with home.gate() as relay:
             argv = [program("idle_agents"), home.engawa.org_file, home.engawa.ca]
-            windows = (1 if number == ROUNDS - 1 else 0) if quick else 1
-            w.measure(relay, argv, ours, 30 if quick else 60, windows)
+            w.measure(relay, argv, ours, sizes["window"], 1 if number < sizes["windows"] else 0)
         for name, method in peers.items():
-            if name == "OpenSSH -R" or quick and name != NEAREST["idle"]:
-                continue
             with getattr(home, method)() as relay:
-                w.measure(relay, [program("hold"), *relay.words], others, 2 if quick else 10, 1)
+                w.measure(relay, [program("hold"), *relay.words], others, sizes["window"] / 10, 1)
     yield from w.results()
 
 
@@ -212,17 +213,18 @@ def measure(quick):
     directory = pathlib.Path(tempfile.mkdtemp(prefix="engawa-bench-"))
     directory.chmod(0o711)
     home, peers = relays.Bench(directory), relays.installed()
-    wanted = set(NEAREST.values()) if quick else set(peers)
+    wanted, sizes = (set(NEAREST.values()), QUICK) if quick else (set(peers), WHOLE)
     try:
         with contextlib.ExitStack() as stack:
             ours, floor, bare, direct = (stack.enter_context(start()) for start in (home.gate, home.floor, home.bare, home.direct))
             others = [stack.enter_context(getattr(home, method)()) for name, method in peers.items() if name in wanted]
-            moving = Moving([ours, floor, *others], direct, quick)
+            moving = Moving([ours, floor, *others], direct, quick, sizes)
             yield from moving.throughput()
             yield from moving.latency()
             yield from moving.latency_busy()
-            yield from handshakes(ours, bare, home.engawa, quick)
-        yield from idle(home, peers, quick)
+            yield from handshakes(ours, bare, home.engawa, sizes["handshakes"])
+        idlers = {name: method for name, method in peers.items() if name == NEAREST["idle"] or not quick and name not in NOT_MANY}
+        yield from idle(home, idlers, sizes)
         for metric, value in ORIGINAL.items():
             yield result(metric, value, "as above", 0, "quoted", "original")
     finally:
