@@ -1,7 +1,7 @@
 """./bench NAME [--quick]: runs tests/load/NAME.py and keeps what it measured.
 
-A bench is a module with DESCRIPTION and measure(quick), which yields results as result() below makes them. They go to
-out/bench/NAME.json, to the terminal, and between the markers of NAME in docs/performance.md."""
+A bench is a module with DESCRIPTION and measure(quick), which yields results as result() below makes them; it may have its
+own table(results). They go to out/bench/NAME.json, to the terminal, and between the markers of NAME in docs/performance.md."""
 import argparse
 import datetime
 import importlib
@@ -51,7 +51,7 @@ def document(name, text):
 
 
 def main():
-    names = sorted(path.stem for path in LOAD.glob("*.py"))
+    names = sorted(path.stem for path in LOAD.glob("*.py") if "\ndef measure(" in path.read_text())
     parser = argparse.ArgumentParser(prog="./bench")
     parser.add_argument("name", choices=names)
     parser.add_argument("--quick", action="store_true", help="at most five minutes")
@@ -65,9 +65,10 @@ def main():
     path = ROOT / "out" / "bench" / f"{arguments.name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(results, ensure_ascii=False, indent=1) + "\n")
-    print("\n" + table(results))
+    text = getattr(bench, "table", table)(results)
+    print("\n" + text)
     how = " with `--quick`" if arguments.quick else ""
-    document(arguments.name, f"## {arguments.name}\n\n{bench.DESCRIPTION}\n\n{machine()}; {datetime.date.today()}{how}.\n\n{table(results)}")
+    document(arguments.name, f"## {arguments.name}\n\n{bench.DESCRIPTION}\n\n{machine()}; {datetime.date.today()}{how}.\n\n{text}")
 
 
 if __name__ == "__main__":

@@ -36,9 +36,12 @@ as_root()
 	fi
 }
 
+# What packages_listed names beside debian-packages.txt: a command may add its own list before install_all.
+package_lists=("$root/packaging/debian-packages.txt")
+
 packages_listed()
 {
-	sed 's/#.*//' "$root/packaging/debian-packages.txt" | xargs -n 1
+	sed 's/#.*//' "${package_lists[@]}" | xargs -n 1
 	# A working npm is kept: Debian's does not go together with other builds of Node.
 	if ! npm --version > /dev/null 2>&1; then
 		echo npm

@@ -187,6 +187,8 @@ class Engawa:
         if not self.state:  # what an earlier start left unfinished
             for name in "ca", "org", "agent", "controller":
                 shutil.rmtree(self.dir / name, ignore_errors=True)
+            for path in self.dir.glob("*.known"):  # of an organisation that is gone
+                path.unlink()
         self.size = size
         self.port = self.state.get("port") or port or free_port()
         self.org_dir, self.agent_dir = self.dir / "org", self.dir / "agent"
@@ -200,6 +202,7 @@ class Engawa:
         self.smtp_port = free_port()
         self.mail = Mail(self.dir / "mail")
         self.parts = []
+        self.agent_options = {}  # more lines of its settings
         self.display = self.smtp = self.controller = self.gate = self.agent = None
         # Programs started by root give their rights up, to a user who can reach what they need.
         root = os.geteuid() == 0
@@ -249,6 +252,12 @@ class Engawa:
         self.tool("engawa", "org", "create", "--ca", self.ca, "--dir", self.org_dir, "--id", ORGANISATION, "--name", "えんがわ市",
             "--support", "情報政策課 内線 1234", "--gate", f"east-1=localhost:{self.port}")
 
+    def fingerprint(self):
+        """Of the organisation file, as the organisation tells it to its people: what uses the file for the first time must name it."""
+        if "fingerprint" not in self.state:
+            self.state["fingerprint"] = self.tool("engawa", "org", "fingerprint", self.org_file)
+        return self.state["fingerprint"]
+
     def sign_policy(self, **changes):
         """The demo's own policy; what is not named in it stays closed."""
         revision = self.state["revision"] = self.state.get("revision", 0) + 1
@@ -259,7 +268,7 @@ class Engawa:
     def enrol(self):
         """Enrols the office PC with a code, approves it, and sets what its person sets. The agent runs from then on."""
         code = self.tool("engawa", "code", "new", "--org", ORGANISATION)
-        self.state["terminal_id"] = self.tool("engawa-agent", "enrol", "--org", self.org_file, "--code", code,
+        self.state["terminal_id"] = self.tool("engawa-agent", "enrol", "--org", self.org_file, "--org-fingerprint", self.fingerprint(), "--code", code,
             "--state-directory", self.agent_dir)
         self.start_agent(ready=lambda: (self.agent_dir / "agent.sock").exists())
         [agent] = self.agents()
@@ -376,7 +385,7 @@ class Engawa:
     def start_agent(self, ready=None, **part):
         conf = self.settings("agent", STATE_DIRECTORY=self.agent_dir, POLICY_FILE=self.policy_file, USER=self.user,
             DESKTOP_PROGRAM=BUILD / "src/desktop/engawa-desktop", DESKTOP_USER=self.file_user, DISPLAY=self.display, SELF_CONNECT="yes",
-            XAUTHORITY=self.desktop_env["XAUTHORITY"], LOG_LEVEL="debug")
+            XAUTHORITY=self.desktop_env["XAUTHORITY"], **self.agent_options, LOG_LEVEL="debug")
         self.agent = self.part("agent", [BUILD / "src/agent/engawa-agent", "--config", conf, "run"], ready or self.agent_up).start()
 
     def agents(self):
@@ -417,7 +426,7 @@ class Engawa:
         return shlex.join(["/usr/bin/python3", "-B", __file__, "next-pin", str(self.mail.path), str(self.mail.count())])
 
     def connect_argv(self, *actions, terminal_id=None, code_command=None, password_file=None, org=None, device="device.key"):
-        return [BUILD / "src/cli/engawa", "connect", "--json", "--org", org or self.org_file, "--id", terminal_id or self.terminal_id,
+        return [BUILD / "src/cli/engawa", "connect", "--json", "--org", org or self.org_file, "--org-fingerprint", self.fingerprint(), "--id", terminal_id or self.terminal_id,
             "--code-command", code_command or self.code_command(), "--password-file", password_file or self.password_file,
             "--device-key", self.dir / device, *actions]
 

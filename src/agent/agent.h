@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "agent/devices.h"
+#include "agent/factors.h"
 #include "agent/iplist.h"
 #include "agent/keys.h"
 #include "agent/message.h"
@@ -37,6 +38,7 @@ struct agent {
 	struct pepper *pepper;
 	struct users *users;
 	struct devices *persons; /* the same counters, by user_key */
+	struct factors *factors;
 	struct ticket_memory *tickets;
 	uint64_t policy_revision; /* the highest one seen, persisted */
 	struct gate_state gates[ORGFILE_GATES_MAX];

@@ -19,6 +19,7 @@ enum {
 	TEXT_SIZE = 4 * CHECK_FIELD_SIZE
 };
 #define IN_CHAIN "1.2.840.113556.1.4.1941" /* Active Directory: members of members */
+#define ACTIVE_DIRECTORY "1.2.840.113556.1.4.800"
 
 static int
 failed(const char *what, int r)
@@ -93,6 +94,26 @@ search(LDAP *ldap, const char *base, int scope, const char *filter, char *ret_dn
 	return count < 0 ? failed(base, r) : count;
 }
 
+/* Another server does not know the rule IN_CHAIN, and finds nobody in any group: in no group that
+ * is denied either. 0 or negative. */
+static int
+check_server(LDAP *ldap)
+{
+	char attribute[] = "supportedCapabilities", *attributes[] = {attribute, NULL};
+	LDAPMessage *result = NULL;
+	int found = 0;
+	int r = ldap_search_ext_s(ldap, "", LDAP_SCOPE_BASE, "(objectClass=*)", attributes, 0, NULL,
+		NULL, NULL, 1, &result);
+	LDAPMessage *entry = r == LDAP_SUCCESS ? ldap_first_entry(ldap, result) : NULL;
+	struct berval **values = entry ? ldap_get_values_len(ldap, entry, attribute) : NULL;
+	for (size_t i = 0; values && values[i]; i++)
+		found |= values[i]->bv_len == strlen(ACTIVE_DIRECTORY) &&
+			 memcmp(values[i]->bv_val, ACTIVE_DIRECTORY, values[i]->bv_len) == 0;
+	ldap_value_free_len(values);
+	ldap_msgfree(result);
+	return found ? 0 : failed("groups in groups", r ? r : LDAP_UNAVAILABLE_CRITICAL_EXTENSION);
+}
+
 /* 1, 0 or negative. */
 static int
 is_member(LDAP *ldap, const struct check_question *q, const char *dn, const char *group)
@@ -119,6 +140,8 @@ check_groups(LDAP *ldap, const struct check_question *q)
 	const char *allow = q->field[CHECK_ALLOW], *deny = q->field[CHECK_DENY];
 	if (!allow[0] && !deny[0])
 		return 0;
+	if (q->field[CHECK_NESTED][0] == '1' && check_server(ldap) < 0)
+		return -ERR_PERSON_SERVICE;
 	if (directory_fill(filter, sizeof filter, q->field[CHECK_FILTER], q->field[CHECK_USER], 1) <
 		0)
 		return -ERR_PERSON_SERVICE;

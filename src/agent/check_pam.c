@@ -72,8 +72,11 @@ check_pam(const struct check_question *question)
 	int result = from_pam(pam_authenticate(pam, PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK));
 	if (result == -ERR_PERSON_DENIED)
 		result = -ERR_PASSWORD_WRONG; /* before the password was found right */
-	if (result == 0)
+	if (result == 0) {
 		result = from_pam(pam_acct_mgmt(pam, PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK));
+		if (result == -ERR_PASSWORD_WRONG)
+			result = -ERR_PERSON_DENIED;
+	}
 	if (pam_end(pam, result == 0 ? PAM_SUCCESS : PAM_AUTH_ERR) != PAM_SUCCESS && result == 0)
 		result = -ERR_PERSON_SERVICE;
 	return result;

@@ -81,6 +81,8 @@ on_welcome(struct link *link, const uint8_t *p, size_t len)
 	link->silence_ms = silence_s * UINT64_C(1000);
 	link->backoff_ms = BACKOFF_FIRST_MS;
 	link->state = LINK_UP;
+	timer_start(link->silence, link->silence_ms,
+		0); /* the first ping may take longer than a Hello */
 	uint64_t now_s = wall_s(),
 		 off_s = now_s > welcome.time_s ? now_s - welcome.time_s : welcome.time_s - now_s;
 	if (welcome.time_s && off_s > CLOCK_NOTE_S)

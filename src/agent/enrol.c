@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/wire.h"
+#include "crypto/orgtrust.h"
 #include "crypto/tls.h"
 #include "net/conn.h"
 #include "net/dial.h"
@@ -196,6 +197,14 @@ on_deadline(void *user)
 	stop(user, -ERR_TIMEOUT);
 }
 
+static int
+save_organisation(const struct options *o, const struct keys *keys)
+{
+	char path[PATH_MAX];
+	int r = state_path(o, "organisation", path, sizeof path);
+	return r < 0 ? r : conf_write_file(path, keys->org_text, keys->org_len, 0600);
+}
+
 /* The certificate is for our key, from this organisation's authority, and the two files are there
  * whole or not at all: the certificate last. */
 static int
@@ -222,9 +231,7 @@ save(struct enrol *e)
 	if (r == 0)
 		r = trusted;
 	if (r == 0)
-		r = state_path(e->options, "organisation", path, sizeof path);
-	if (r == 0)
-		r = conf_write_file(path, e->keys.org_text, e->keys.org_len, 0600);
+		r = save_organisation(e->options, &e->keys);
 	if (r == 0)
 		r = state_path(e->options, "certificate", path, sizeof path);
 	if (r == 0)
@@ -250,8 +257,27 @@ ask(struct enrol *e)
 	return e->result;
 }
 
+/* The organisation file that was named, when it is to be trusted. */
 static int
-prepare(struct enrol *e, struct conf_error *error)
+take_organisation(
+	const struct options *o, enum err_lang lang, struct keys *keys, struct conf_error *error)
+{
+	char path[PATH_MAX];
+	int r = conf_read_file(o->org, ORGFILE_MAX_BYTES, &keys->org_text, &keys->org_len);
+	if (r == 0)
+		r = orgfile_parse(keys->org_text, keys->org_len, wall_s(), &keys->org, error);
+	if (r == 0)
+		r = state_path(o, "organisation.known", path, sizeof path);
+	if (r < 0)
+		return r;
+	r = org_trust(path, &keys->org, o->org_fingerprint, lang);
+	if (r == -ERR_ORG_CHANGED || r == -ERR_SETTING)
+		snprintf(error->text, sizeof error->text, "%.200s", path);
+	return r;
+}
+
+static int
+prepare(struct enrol *e, enum err_lang lang, struct conf_error *error)
 {
 	const struct options *o = e->options;
 	char path[PATH_MAX];
@@ -265,10 +291,18 @@ prepare(struct enrol *e, struct conf_error *error)
 	if (r == 0 && access(path, F_OK) == 0)
 		return -ERR_EXISTS;
 	if (r == 0)
-		r = conf_read_file(o->org, ORGFILE_MAX_BYTES, &e->keys.org_text, &e->keys.org_len);
-	if (r == 0)
-		r = orgfile_parse(e->keys.org_text, e->keys.org_len, wall_s(), &e->keys.org, error);
+		r = take_organisation(o, lang, &e->keys, error);
 	return r < 0 ? r : keys_open(o, 1, &e->keys);
+}
+
+static void
+tell_failure(int r, enum err_lang lang, const struct conf_error *error)
+{
+	const struct err_entry *entry = err_find(r);
+	fprintf(stderr, "engawa-agent: %s%s%s\n", err_text(r, lang), error->text[0] ? ": " : "",
+		error->text);
+	if (entry)
+		fprintf(stderr, "        %s (EW-%d)\n", entry->next[lang], entry->number);
 }
 
 int
@@ -280,17 +314,13 @@ enrol_main(const struct options *options)
 	enum err_lang lang = err_lang(setlocale(LC_MESSAGES, ""));
 	e->options = options;
 	umask(077);
-	int r = prepare(e, &error);
+	int r = prepare(e, lang, &error);
 	if (r == 0)
 		r = ask(e);
 	if (r == 0)
 		r = save(e);
 	if (r < 0) {
-		const struct err_entry *entry = err_find(r);
-		fprintf(stderr, "engawa-agent: %s%s%s\n", err_text(r, lang),
-			error.text[0] ? ": " : "", error.text);
-		if (entry)
-			fprintf(stderr, "        %s (EW-%d)\n", entry->next[lang], entry->number);
+		tell_failure(r, lang, &error);
 	} else {
 		terminal_id_format(e->keys.terminal_id, id);
 		printf("%s\n", id);
@@ -299,5 +329,28 @@ enrol_main(const struct options *options)
 	}
 	keys_fini(&e->keys);
 	free(e);
+	return r < 0 ? 1 : 0;
+}
+
+int
+organisation_main(const struct options *options)
+{
+	struct keys keys = {.org_text = NULL};
+	struct conf_error error = {""};
+	char path[PATH_MAX];
+	enum err_lang lang = err_lang(setlocale(LC_MESSAGES, ""));
+	umask(077);
+	int r = options->org ? state_path(options, "certificate", path, sizeof path) : -ERR_SETTING;
+	if (r == -ERR_SETTING)
+		snprintf(error.text, sizeof error.text, "organisation needs --org FILE");
+	if (r == 0 && access(path, F_OK) < 0)
+		r = -ERR_NOT_ENROLLED;
+	if (r == 0)
+		r = take_organisation(options, lang, &keys, &error);
+	if (r == 0)
+		r = save_organisation(options, &keys);
+	if (r < 0)
+		tell_failure(r, lang, &error);
+	keys_fini(&keys);
 	return r < 0 ? 1 : 0;
 }

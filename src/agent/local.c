@@ -221,7 +221,7 @@ status(struct peer *peer)
 	settings_mail_mask(
 		agent->settings.mail[0] ? agent->settings.mail : "-@-", masked, sizeof masked);
 	json_t *root = json_pack(
-		"{s:s, s:s, s:o, s:b, s:s, s:{s:i, s:I, s:s}, s:i, s:b, s:i, s:i, s:b, s:i}",
+		"{s:s, s:s, s:o, s:b, s:s, s:{s:i, s:I, s:s}, s:i, s:b, s:i, s:i, s:b, s:i, s:b, s:i, s:b}",
 		"terminal_id", id, "organisation", agent->keys.org.id, "gates", gates_json(agent),
 		"password", agent->settings.password[0] != '\0', "mail",
 		agent->settings.mail[0] ? masked : "", "policy", "code", -policy_code, "revision",
@@ -230,7 +230,9 @@ status(struct peer *peer)
 		"working", agent->working != NULL, "devices", (int)devices_count(agent->devices),
 		"strangers_locked_s", (int)devices_strangers_locked_s(agent->devices, wall_s()),
 		"strangers_shut_out", devices_strangers_shut(agent->devices), "addresses",
-		(int)agent->addresses.count);
+		(int)agent->addresses.count, "totp", factors_has_totp(agent->factors), "recovery",
+		(int)factors_recovery_left(agent->factors), "emergency",
+		factors_has_emergency(agent->factors));
 	char waiver[WAIVER_NAME_SIZE];
 	persons_waiver_name(agent, waiver);
 	json_object_set_new(root, "waiver_name", json_string(waiver));

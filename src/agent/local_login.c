@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agent/agent.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -132,15 +133,100 @@ addresses(struct agent *agent, const char *text, char *out, size_t size)
 	return 0;
 }
 
+static int
+begin_totp(struct agent *agent, char *out, size_t size)
+{
+	struct totp totp;
+	char label[32], uri[TOTP_URI_SIZE];
+	int r = factors_totp_begin(agent->factors, wall_s(), &totp);
+	if (r < 0)
+		return r;
+	r = str_print(
+		label, sizeof label, "PC %s", agent->keys.terminal_id + TERMINAL_ID_CHARS - 4);
+	if (r == 0)
+		r = totp_uri(&totp, label, agent->keys.org.name, uri);
+	if (r == 0)
+		r = str_copy(out, size, uri);
+	mem_wipe(&totp, sizeof totp);
+	mem_wipe(uri, sizeof uri);
+	return r;
+}
+
+static int
+change_totp(struct agent *agent, const char *text, char *out, size_t size)
+{
+	static const char confirm[] = "confirm ";
+	int r;
+	if (strcmp(text, "begin") == 0)
+		return begin_totp(agent, out, size);
+	if (strncmp(text, confirm, sizeof confirm - 1) == 0)
+		r = factors_totp_confirm(agent->factors, text + sizeof confirm - 1, wall_s());
+	else if (strcmp(text, "remove") == 0)
+		r = factors_totp_remove(agent->factors);
+	else
+		return -ERR_SETTING;
+	LOG(INFO, "settings.totp", F_STR("change", text[0] == 'c' ? "enrolled" : "removed"),
+		F_ERR("code", r));
+	return r;
+}
+
+static int
+make_recovery(struct factors *factors, char *out, size_t size)
+{
+	char codes[RECOVERY_COUNT][RECOVERY_TEXT_SIZE];
+	int r = factors_recovery_make(factors, codes);
+	size_t len = 0;
+	for (size_t i = 0; r == 0 && i < RECOVERY_COUNT; i++) {
+		r = str_print(out + len, size - len, "%s\n", codes[i]);
+		len += strlen(out + len);
+	}
+	mem_wipe(codes, sizeof codes);
+	return r;
+}
+
+static int
+change_recovery(struct agent *agent, const char *text, char *out, size_t size)
+{
+	int r;
+	if (strcmp(text, "make") == 0)
+		r = make_recovery(agent->factors, out, size);
+	else if (strcmp(text, "emergency") == 0 && size >= RECOVERY_TEXT_SIZE)
+		r = factors_emergency_make(agent->factors, out);
+	else if (strcmp(text, "remove") == 0)
+		r = factors_recovery_remove(agent->factors);
+	else
+		return -ERR_SETTING;
+	LOG(INFO, "settings.recovery", F_STR("change", text), F_ERR("code", r));
+	return r;
+}
+
+static const struct {
+	uint16_t type;
+	int (*fn)(struct agent *agent, const char *text, char *out, size_t size);
+} commands[] = {
+	{MSG_ADDRESSES, addresses},
+	{MSG_TOTP, change_totp},
+	{MSG_RECOVERY, change_recovery},
+};
+enum {
+	COMMANDS = sizeof commands / sizeof commands[0]
+};
+
 int
 local_login_is(uint16_t type)
 {
-	return type == MSG_ADDRESSES;
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (commands[i].type == type)
+			return 1;
+	return 0;
 }
 
 int
 local_login(struct agent *agent, uint16_t type, const char *text, char *ret_answer, size_t size)
 {
-	(void)type;
-	return addresses(agent, text, ret_answer, size);
+	int r = -ERR_PROTOCOL;
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (commands[i].type == type)
+			r = commands[i].fn(agent, text, ret_answer, size);
+	return r == -ENOSPC ? -ERR_DISK_FULL : r;
 }

@@ -1,9 +1,16 @@
 /*
- * What agent.sock says about logins: where clients may come from.
+ * What agent.sock says about logins: where clients may come from, and what the person has besides
+ * the password.
  *
  * MSG_ADDRESSES "list N"                      from the N-th entry on, one "N allow NETWORK" a line;
  * empty: no more "allow NETWORK" "deny NETWORK"   at the end, or with " N" behind it as the N-th
  *               "remove N"                    counted from 1
+ *
+ * MSG_TOTP      "begin"         a new secret: its otpauth URI
+ *               "confirm CODE"  a code made with it: in force from now on
+ *               "remove"
+ * MSG_RECOVERY  "make"          ten new codes, one a line; "emergency": one of digits only
+ *               "remove"        all of both kinds
  */
 #pragma once
 #include <stddef.h>

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "agent/devices.h"
+#include "agent/factors.h"
 #include "agent/iplist.h"
 #include "agent/message.h"
 #include "agent/policy.h"
@@ -23,6 +24,7 @@ enum {
 	LOGIN_CODE_DIGITS = 8,
 	LOGIN_CODE_LIFE_S = 300,
 	LOGIN_CODE_SENDS_MAX = 5,
+	LOGIN_TURNS_MAX = 16, /* from one way of a code to another, in one session */
 	LOGIN_ADDRESS_SIZE = 64,
 	LOGIN_TRIES_MAX = 5, /* of one prompt in one session; the lock-out is counted apart */
 };
@@ -72,6 +74,7 @@ struct login_office {
 	struct devices *devices;
 	const struct users *users; /* NULL or empty: the single password of the settings */
 	struct devices *persons;   /* counters of persons, with users */
+	struct factors *factors;
 };
 
 struct login {
@@ -88,7 +91,7 @@ struct login {
 	struct {
 		char digits[LOGIN_CODE_DIGITS + 1]; /* "" = none is valid; secret */
 		struct mono born;
-		unsigned sends, wrong;
+		unsigned sends, wrong, turns;
 		uint32_t why; /* `wrong` of the next prompt */
 	} code;
 	struct {

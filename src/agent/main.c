@@ -35,7 +35,8 @@ static int
 usage(void)
 {
 	fprintf(stderr, "usage: engawa-agent [--config FILE] [--OPTION VALUE]... run\n"
-			"       engawa-agent enrol --org FILE --code CODE [--state-directory DIR]\n"
+			"       engawa-agent enrol --org FILE --code CODE [--org-fingerprint HEX] [--state-directory DIR]\n"
+			"       engawa-agent organisation --org FILE [--org-fingerprint HEX] [--state-directory DIR]\n"
 			"       engawa-agent --help\n");
 	return 2;
 }
@@ -71,5 +72,7 @@ main(int argc, char **argv)
 		return monitor_main(&options);
 	if (strcmp(command, "enrol") == 0)
 		return enrol_main(&options);
+	if (strcmp(command, "organisation") == 0)
+		return organisation_main(&options);
 	return usage();
 }

@@ -64,6 +64,8 @@ enum message {
 	MSG_UNLOCK,    /* empty: forgets failures and lock-outs */
 	MSG_ADDRESSES, /* text, see local_login.h; the answer is text */
 	MSG_USERS,     /* text, see local_users.h */
+	MSG_TOTP,      /* text, see local_login.h */
+	MSG_RECOVERY,  /* text, see local_login.h */
 	MSG_RESULT,    /* code u32, then JSON of a status */
 };
 

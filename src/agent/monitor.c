@@ -354,6 +354,10 @@ load(struct agent *agent, struct conf_error *error)
 	if (r == 0)
 		r = load_addresses(path, &agent->addresses, error);
 	if (r == 0)
+		r = state_path(o, "factors", path, sizeof path);
+	if (r == 0)
+		r = factors_open(path, &agent->factors);
+	if (r == 0)
 		r = state_path(o, "devices", path, sizeof path);
 	if (r == 0)
 		r = devices_open(path, &agent->devices);
@@ -437,6 +441,7 @@ monitor_main(struct options *options)
 	keys_fini(&agent->keys);
 	devices_free(agent->devices);
 	persons_close(agent);
+	factors_free(agent->factors);
 	iplist_fini(&agent->addresses);
 	ticket_memory_free(agent->tickets);
 	LOG(INFO, "agent.stop", F_INT("code", 0));

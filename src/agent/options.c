@@ -58,7 +58,9 @@ const struct conf_option option_table[] = {
 	{"LDAP_NESTED", CONF_BOOL, offsetof(struct options, ldap_nested), "yes", 0, 0,
 		"Groups may have groups as members, which Active Directory resolves; other directories need no."},
 	STR(LOG_LEVEL, log_level, "info", "Lowest level that is logged: debug, info, warn, error."),
-	STR(ORG, org, NULL, "For enrol: the organisation file."),
+	STR(ORG, org, NULL, "For enrol and organisation: the organisation file."),
+	STR(ORG_FINGERPRINT, org_fingerprint, NULL,
+		"For enrol and organisation: the fingerprint that the organisation told; without it the terminal asks."),
 	STR(CODE, code, NULL, "For enrol: the enrolment code."), CONF_OPTIONS_END};
 
 int

@@ -13,7 +13,7 @@ struct options {
 		*ldap_deny_group;
 	int64_t ldap_nested;
 	int64_t logins_max, self_connect;
-	char *org, *code; /* enrol */
+	char *org, *org_fingerprint, *code; /* enrol */
 };
 
 extern const struct conf_option option_table[];

@@ -25,6 +25,8 @@ const struct conf_option policy_options[] = {
 	SWITCH("ENFORCE_OTP", enforce_otp, "0",
 		"A one-time code is asked for, whatever DISABLE_OTP says."),
 	SWITCH("DISABLE_OTP", disable_otp, "0", "No one-time code is asked for."),
+	{"OTP_MAIL", CONF_STR, AT(otp_mail), "legacy", 0, 0,
+		"When codes are mailed: legacy (while no authenticator app is enrolled), recovery (when the app is not at hand), off (never)."},
 	{"ENFORCE_OTP_ENDWITH", CONF_STR, AT(otp_endwith), NULL, 0, 0,
 		"Codes are mailed only to addresses that end with this, for example @city.example.lg.jp."},
 	SWITCH("ENFORCE_INSPECTION", enforce_inspection, "0",
@@ -110,6 +112,25 @@ enum {
 };
 _Static_assert(sizeof policy_options / sizeof policy_options[0] < KEYS_MAX, "seen[] has room");
 
+/* By enum policy_mail. */
+static const char *const mail_names[] = {"off", "legacy", "recovery"};
+
+static int
+mail_by_name(const char *name)
+{
+	for (int i = 0; i < (int)(sizeof mail_names / sizeof mail_names[0]); i++)
+		if (strcmp(name, mail_names[i]) == 0)
+			return i;
+	return -ERR_SETTING;
+}
+
+enum policy_mail
+policy_mail(const struct policy *policy)
+{
+	int r = policy->otp_mail ? mail_by_name(policy->otp_mail) : -ERR_SETTING;
+	return r < 0 ? POLICY_MAIL_OFF : (enum policy_mail)r;
+}
+
 struct pass {
 	struct policy *policy;
 	struct conf_error *error;
@@ -133,6 +154,11 @@ on_line(void *user, const char *key, const char *value)
 			value = "1";
 		if (o->type == CONF_INT && o->max == 1 && strcmp(value, "no") == 0)
 			value = "0";
+	}
+	if (strcmp(key, "OTP_MAIL") == 0 && mail_by_name(value) < 0) {
+		snprintf(pass->error->text, sizeof pass->error->text,
+			"OTP_MAIL: legacy, recovery or off");
+		return -ERR_SETTING;
 	}
 	return conf_set(policy_options, pass->policy, key, value, pass->error);
 }

@@ -1,5 +1,5 @@
 /*
- * What the organisation demands (docs/policy.md): the original system's key names, read from a
+ * What the organisation demands (docs/man/engawa-policy.5.scd, docs/policy.md): the original system's key names, read from a
  * signed file. Without a file every default holds, and every default is the closed one. A file that
  * cannot be read, is not signed by the organisation, has expired, is older than one seen before, or
  * has a key or value this program does not know, closes the office PC: a rule that is not
@@ -24,7 +24,7 @@ struct policy {
 	int64_t enforce_password_complexity;
 	struct conf_list password_waiver;
 	int64_t minimum_build, lockout_count, lockout_timeout_s, idle_timeout_s;
-	char *otp_endwith, *watermark_message, *server_message, *server_mac_list;
+	char *otp_mail, *otp_endwith, *watermark_message, *server_message, *server_mac_list;
 	char *noted; /* where the keys go that are known and have no effect in this version */
 	char *not_after;
 };
@@ -42,6 +42,14 @@ void policy_fini(struct policy *policy);
  * and policy holds the defaults. */
 int policy_read(struct policy *policy, const char *text, size_t len,
 	const uint8_t key[static SIGN_POINT_BYTES], uint64_t now_s, struct conf_error *error);
+
+/* When one-time codes are mailed. */
+enum policy_mail {
+	POLICY_MAIL_OFF,      /* never */
+	POLICY_MAIL_LEGACY,   /* while no authenticator app is enrolled at the office PC */
+	POLICY_MAIL_RECOVERY, /* when the enrolled app is not at hand */
+};
+enum policy_mail policy_mail(const struct policy *policy);
 
 /* What holds in the end: ENFORCE_x wins over DISABLE_x, neither means yes. */
 int policy_wants_otp(const struct policy *policy);

@@ -49,6 +49,8 @@ tell(void *user)
 	struct check *check = user;
 	struct session *s = check->session;
 	int result = check->result;
+	LOG(DEBUG, "check.told", F_ERR("code", result),
+		F_INT("after_ms", mono_diff_ms(check->begun, mono_now())));
 	check_free(check);
 	s->check = NULL;
 	if (s->state == SESSION_LOGIN)

@@ -174,6 +174,7 @@ session_handshake(struct session *s, const uint8_t *first, size_t len)
 		.settings = &s->agent->settings,
 		.addresses = &s->agent->addresses,
 		.devices = s->agent->devices,
+		.factors = s->agent->factors,
 		.users = s->agent->users,
 		.persons = s->agent->persons};
 	login_init(&s->flow, &s->env, &office, s->ticket.client_address,

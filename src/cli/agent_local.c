@@ -35,13 +35,16 @@ static int
 usage(void)
 {
 	fprintf(stderr,
-		"engawa agent enrol --org FILE --code CODE [--state-directory DIR]\n"
+		"engawa agent enrol --org FILE --code CODE [--org-fingerprint HEX] [--state-directory DIR]\n"
+		"engawa agent organisation --org FILE [--org-fingerprint HEX] [--state-directory DIR]\n"
 		"engawa agent password [--remove]        (asks for it, or reads one line)\n"
 		"engawa agent mail ADDRESS | --remove\n"
 		"engawa agent status\n"
 		"engawa agent unlock\n"
 		"engawa agent user list | add NAME [--method METHOD] [--expires DAY]\n"
 		"engawa agent user remove NAME | expire NAME [--expires DAY] | disable NAME | enable NAME | password NAME\n"
+		"engawa agent totp [--remove]            (shows a QR code, asks for a code of the app)\n"
+		"engawa agent recovery | emergency [--remove]\n"
 		"engawa agent addresses list | allow NETWORK [N] | deny NETWORK [N] | remove N\n");
 	return 2;
 }
@@ -166,9 +169,9 @@ run(const char *action, const struct agent_settings *s, const struct args *args)
 	return 0;
 }
 
-/* engawa-agent beside this program, in sbin, or in the build tree. */
+/* By engawa-agent itself: the one beside this program, in sbin, or in the build tree. */
 static int
-enrol(int argc, char **argv)
+run_agent(int argc, char **argv)
 {
 	static const char *const places[] = {"", "/../sbin", "/../agent"};
 	char self[PATH_MAX], path[PATH_MAX];
@@ -178,8 +181,7 @@ enrol(int argc, char **argv)
 		return command_fail(ERR_INTERNAL, NULL);
 	self[n] = '\0';
 	*strrchr(self, '/') = '\0';
-	args[1] = (char *)(uintptr_t) "enrol";
-	for (int i = 1; i < argc; i++)
+	for (int i = 0; i < argc; i++)
 		args[i + 1] = argv[i];
 	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
 		if (str_print(path, sizeof path, "%s%s/engawa-agent", self, places[i]) < 0)
@@ -194,8 +196,8 @@ enrol(int argc, char **argv)
 int
 agent_is_local(const char *action)
 {
-	static const char *const actions[] = {
-		"enrol", "password", "mail", "status", "unlock", "user", "addresses"};
+	static const char *const actions[] = {"enrol", "organisation", "password", "mail", "status",
+		"unlock", "user", "addresses", "totp", "recovery", "emergency"};
 	for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
 		if (strcmp(actions[i], action) == 0)
 			return 1;
@@ -209,8 +211,8 @@ agent_local(int argc, char **argv)
 	struct args args;
 	if (argc < 1 || !agent_is_local(argv[0]))
 		return usage();
-	if (strcmp(argv[0], "enrol") == 0)
-		return enrol(argc, argv);
+	if (strcmp(argv[0], "enrol") == 0 || strcmp(argv[0], "organisation") == 0)
+		return run_agent(argc, argv);
 	int r = args_take(options, &settings, "engawa agent", argc, argv, &args);
 	int status = r < 0 ? 2 : r > 0 ? 0 : run(argv[0], &settings, &args);
 	conf_free(options, &settings);

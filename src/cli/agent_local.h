@@ -1,5 +1,5 @@
-/* engawa agent enrol | password | mail | status | unlock | addresses: at the office PC
- * itself, through the agent's own socket. */
+/* engawa agent enrol | password | mail | status | unlock | addresses | totp | recovery | emergency:
+ * at the office PC itself, through the agent's own socket. */
 #pragma once
 #include <stdint.h>
 

@@ -20,6 +20,7 @@
 #include "cli/connect_script.h"
 #include "client/facts.h"
 #include "client/session.h"
+#include "crypto/orgtrust.h"
 
 enum {
 	SCREEN_WIDTH_PX = 1920,
@@ -30,7 +31,7 @@ enum {
 };
 
 struct connect {
-	const char *org_path, *device_path, *proxy, *screenshot, *user;
+	const char *org_path, *org_fingerprint, *device_path, *proxy, *screenshot, *user;
 	struct session_settings settings;
 	struct answer_sources sources;
 	uint64_t for_ms;
@@ -55,7 +56,7 @@ static int
 usage(void)
 {
 	fprintf(stderr,
-		"engawa connect --org FILE --id TERMINAL-ID [--proxy URL] [--device-key FILE]\n"
+		"engawa connect --org FILE --id TERMINAL-ID [--org-fingerprint HEX] [--proxy URL] [--device-key FILE]\n"
 		"               [--user NAME] [--code-command CMD] [--password-file FILE] [--screenshot FILE.png] [--json] [--for TIME]\n"
 		"               [--type TEXT] [--key NAME] [--click X,Y[,BUTTON]] [--wait MS] [--latency N] ...\n");
 	return 2;
@@ -322,6 +323,7 @@ run(struct connect *c)
 
 enum {
 	ORG = 256,
+	ORG_FINGERPRINT,
 	ID,
 	PROXY,
 	DEVICE_KEY,
@@ -336,6 +338,7 @@ enum {
 
 static const struct option options[] = {
 	{"org", required_argument, NULL, ORG},
+	{"org-fingerprint", required_argument, NULL, ORG_FINGERPRINT},
 	{"id", required_argument, NULL, ID},
 	{"proxy", required_argument, NULL, PROXY},
 	{"device-key", required_argument, NULL, DEVICE_KEY},
@@ -361,6 +364,9 @@ take_option(struct connect *c, int option, const char *name)
 	switch (option) {
 	case ORG:
 		c->org_path = optarg;
+		break;
+	case ORG_FINGERPRINT:
+		c->org_fingerprint = optarg;
 		break;
 	case ID:
 		if (terminal_id_parse(optarg, c->settings.terminal) < 0)
@@ -400,6 +406,22 @@ take_option(struct connect *c, int option, const char *name)
 	return r < 0 ? usage() : 0;
 }
 
+/* What is remembered of an organisation lies beside the device key, one file for each. */
+static int
+trust(const struct connect *c, const char *device_path)
+{
+	char path[PATH_MAX];
+	const char *slash = strrchr(device_path, '/');
+	int dir_len = slash ? (int)(slash + 1 - device_path) : 0;
+	int r = str_print(path, sizeof path, "%.*s%s.known", dir_len, device_path, c->org.id);
+	if (r == 0)
+		r = org_trust(path, &c->org, c->org_fingerprint, language());
+	return r < 0 ? command_fail(r, r == -ERR_ORG_FINGERPRINT || r == -ERR_ORG_UNCONFIRMED
+					       ? c->org_path
+					       : path)
+		     : 0;
+}
+
 static int
 load(struct connect *c)
 {
@@ -414,6 +436,8 @@ load(struct connect *c)
 		r = device_key_load(path, &c->settings.device);
 	if (r < 0)
 		return command_fail(r, path);
+	if (trust(c, path) != 0)
+		return 1;
 	c->settings.org = &c->org;
 	c->settings.proxy = c->proxy;
 	facts_collect(SCREEN_WIDTH_PX, SCREEN_HEIGHT_PX, &c->settings.facts);

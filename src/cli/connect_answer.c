@@ -148,7 +148,15 @@ on_command(void *user, pid_t pid, int status)
 	report(a);
 }
 
-/* The environment of ours, and what the mail will say. Strings are borrowed except the first three.
+static const char *
+prompt_name(engawa_PromptKind kind)
+{
+	return kind == engawa_PromptKind_PROMPT_TOTP       ? "totp"
+	       : kind == engawa_PromptKind_PROMPT_RECOVERY ? "recovery"
+							   : "mail";
+}
+
+/* The environment of ours, and what the mail will say. Strings are borrowed except the first four.
  */
 static char **
 make_environment(const engawa_Prompt *prompt, const char *const words[2])
@@ -157,7 +165,7 @@ make_environment(const engawa_Prompt *prompt, const char *const words[2])
 	size_t count = 0, n = 0;
 	while (environ[count])
 		count++;
-	char **env = mem_new((count + 4) * sizeof *env);
+	char **env = mem_new((count + 5) * sizeof *env);
 	char text[2 * sizeof prompt->words[0] + sizeof prompt->masked_address];
 	snprintf(text, sizeof text, "ENGAWA_WORD1=%s", words[0]);
 	env[n++] = mem_str(text);
@@ -165,8 +173,11 @@ make_environment(const engawa_Prompt *prompt, const char *const words[2])
 	env[n++] = mem_str(text);
 	snprintf(text, sizeof text, "ENGAWA_ADDRESS=%s", prompt->masked_address);
 	env[n++] = mem_str(text);
+	snprintf(text, sizeof text, "ENGAWA_PROMPT=%s", prompt_name(prompt->kind));
+	env[n++] = mem_str(text);
 	for (size_t i = 0; i < count; i++)
 		if (strncmp(environ[i], "ENGAWA_WORD", 11) != 0 &&
+			strncmp(environ[i], "ENGAWA_PROMPT=", 14) != 0 &&
 			strncmp(environ[i], "ENGAWA_ADDRESS=", 15) != 0)
 			env[n++] = environ[i];
 	return env;
@@ -190,7 +201,7 @@ run_command(struct answer *a, const engawa_Prompt *prompt, const char *const wor
 	struct command *command = mem_new(sizeof *command);
 	command->answer = a;
 	int r = child_start(a->loop, argv, env, &pipes[1], 1, on_command, command, &command->pid);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		free(env[i]);
 	free(env);
 	free(script);
@@ -247,6 +258,18 @@ print_question(const engawa_Prompt *prompt, const char *const words[2])
 		fprintf(stderr, ja ? "パスワード: " : "Password: ");
 		return;
 	}
+	if (prompt->kind == engawa_PromptKind_PROMPT_TOTP) {
+		fprintf(stderr,
+			ja ? "認証アプリの確認コード (%u桁、手元になければ空のまま): "
+			   : "Code of your authenticator app (%u digits, empty when it is not at hand): ",
+			prompt->digits);
+		return;
+	}
+	if (prompt->kind == engawa_PromptKind_PROMPT_RECOVERY) {
+		fprintf(stderr, ja ? "回復コードまたは緊急用コード (ほかの方法は空のまま): "
+				   : "Recovery or emergency code (empty for another way): ");
+		return;
+	}
 	fprintf(stderr,
 		ja ? "%s にメールを送りました。メールの照合語が「%s・%s」であることを確かめてください。\n"
 		   : "A mail was sent to %s. Check that its words are \"%s %s\".\n",
@@ -274,7 +297,7 @@ ask(struct answer *a, const engawa_Prompt *prompt, const char *const words[2])
 void
 answer_start(struct answer *a, const engawa_Prompt *prompt, const char *const words[2])
 {
-	int is_code = prompt->kind == engawa_PromptKind_PROMPT_MAIL_CODE;
+	int is_code = prompt->kind != engawa_PromptKind_PROMPT_PASSWORD;
 	int automatic =
 		is_code ? a->sources.code_command != NULL : a->sources.password_file != NULL;
 	int again = is_code && prompt->wrong == ERR_CODE_EXPIRED && ++a->tries < COMMAND_TRIES;

@@ -1,5 +1,5 @@
-/* engawa org create | list | suspend | resume | quota | file | policy sign: organisations, their
- * keys and their signed files. */
+/* engawa org create | list | suspend | resume | quota | file | fingerprint | policy sign:
+ * organisations, their keys and their signed files. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -144,6 +144,25 @@ file(const struct settings *s, const struct args *args)
 	return r < 0 ? fail(r, s->dir, at, error.text) : 0;
 }
 
+/* What people compare when they use the file for the first time. */
+static int
+fingerprint(const struct settings *s, const struct args *args)
+{
+	char text[ORGFILE_FINGERPRINT_SIZE];
+	struct conf_error error = {""};
+	struct orgfile org;
+	(void)s;
+	if (args->count != 1)
+		return 2;
+	int r = orgfile_load(args->words[0], &org, &error);
+	if (r < 0)
+		return fail(r, "", args->words[0], error.text);
+	orgfile_fingerprint(&org, text);
+	orgfile_fini(&org);
+	printf("%s\n", text);
+	return 0;
+}
+
 static int
 list(const struct settings *s, const struct args *args)
 {
@@ -264,6 +283,7 @@ usage(void)
 		"engawa org suspend|resume ID\n"
 		"engawa org quota ID N\n"
 		"engawa org file --ca DIR --dir ORGDIR [--name NAME] [--support TEXT] [--gate NAME=HOST:PORT]... [--days N]\n"
+		"engawa org fingerprint FILE\n"
 		"engawa org policy sign --dir ORGDIR FILE\n");
 	return 2;
 }
@@ -275,7 +295,7 @@ command_org(int argc, char **argv)
 		const char *name;
 		int (*run)(const struct settings *s, const struct args *args);
 	} actions[] = {{"create", create}, {"list", list}, {"suspend", suspend}, {"resume", resume},
-		{"quota", quota}, {"file", file}, {"policy", policy}};
+		{"quota", quota}, {"file", file}, {"fingerprint", fingerprint}, {"policy", policy}};
 	struct settings settings = {0};
 	struct args args;
 	int status = 2;

@@ -175,8 +175,8 @@ on_prompt(struct session *s, const uint8_t *payload, size_t len)
 	int r = frame_decode(engawa_Prompt_fields, &prompt, payload, len);
 	if (r < 0)
 		return r;
-	if (s->prompt || (prompt.kind != engawa_PromptKind_PROMPT_MAIL_CODE &&
-				 prompt.kind != engawa_PromptKind_PROMPT_PASSWORD))
+	if (s->prompt || prompt.kind < engawa_PromptKind_PROMPT_MAIL_CODE ||
+		prompt.kind > engawa_PromptKind_PROMPT_RECOVERY)
 		return -ERR_PROTOCOL;
 	s->prompt = prompt.kind;
 	timer_stop(s->deadline); /* a person has time; how much, the agent says */

@@ -19,8 +19,8 @@
 #include "net/frame.h"
 #include "screen/damage.h"
 #include "screen/encode.h"
+#include "screen/move.h"
 #include "screen/pace.h"
-#include "screen/picture.h"
 
 enum {
 	CURSOR_INTERVAL_MS = 40, /* an animated cursor is no video */
@@ -43,9 +43,8 @@ struct session {
 	struct input input;
 	struct capture capture;
 	xcb_damage_damage_t damage_id;
-	const struct watermark *watermark;
 	struct damage damage;
-	struct image shown; /* what the client has, or will have */
+	struct image shown; /* what the client has, or will have, without the watermark */
 	struct encoder *encoder;
 	struct pace pace;
 	enum state state;
@@ -59,7 +58,8 @@ struct session {
 	unsigned ping; /* sequence of a request that only tells that the display lives; 0 = none */
 	struct mono ping_sent;
 	struct capture_cursor cursor;
-	struct rect rects[PICTURE_RECTS_MAX];
+	struct moves *moves;
+	struct rect rects[ENCODE_RECTS_MAX];
 	engawa_Frame frame;
 	engawa_Cursor cursor_message;
 };
@@ -118,13 +118,14 @@ session_new(int fd, struct display *display, const struct session_settings *sett
 {
 	struct session *s = mem_new(sizeof *s);
 	s->display = display;
-	s->watermark = settings->watermark;
 	s->cursor_stale = 1;
 	s->capture.display = display;
 	pace_init(&s->pace, settings->interval_ms);
 	int r = link_init(&s->link, fd);
 	if (r == 0)
-		r = encoder_new(settings->window_mib, &s->encoder);
+		r = encoder_new(settings->window_mib, settings->watermark, &s->encoder);
+	if (r == 0)
+		r = moves_new(&s->moves);
 	if (r == 0)
 		r = inject_init(&s->inject, display);
 	if (r == 0)
@@ -176,6 +177,7 @@ session_free(struct session *s)
 	damage_fini(&s->damage);
 	image_fini(&s->shown);
 	encoder_free(s->encoder);
+	moves_free(s->moves);
 	link_fini(&s->link);
 	mem_wipe_free(s, sizeof *s);
 }
@@ -326,23 +328,29 @@ start_capture(struct session *s, struct mono now)
 static void
 compare(struct session *s)
 {
-	for (size_t i = 0; i < s->capture.count; i++) {
-		struct rect area;
-		struct image view = capture_view(&s->capture, i, &area);
-		watermark_apply(s->watermark, &view, area.x, area.y);
-		damage_compare(&s->damage, &view, area.x, area.y, &s->shown);
-	}
-	size_t count = damage_changed(&s->damage, s->rects, PICTURE_RECTS_MAX);
+	_Static_assert((int)CAPTURE_PARTS_MAX <= (int)MOVE_VIEWS_MAX, "one search takes a capture");
+	struct move_view views[CAPTURE_PARTS_MAX];
+	struct copy copies[MOVE_COPIES_MAX];
+	struct encode_change change = {.copies = copies, .rects = s->rects};
+	for (size_t i = 0; i < s->capture.count; i++)
+		views[i].image = capture_view(&s->capture, i, &views[i].area);
+	if (!s->whole)
+		change.copy_count =
+			moves_find(s->moves, views, s->capture.count, &s->shown, copies);
+	for (size_t i = 0; i < s->capture.count; i++)
+		damage_compare(
+			&s->damage, &views[i].image, views[i].area.x, views[i].area.y, &s->shown);
+	change.rect_count = damage_changed(&s->damage, s->rects, ENCODE_RECTS_MAX);
 	if (s->whole) {
 		s->rects[0] = (struct rect){0, 0, s->shown.width, s->shown.height};
-		count = 1;
+		change.rect_count = 1;
 		s->whole = 0;
 	}
 	s->state = IDLE;
-	if (count == 0)
+	if (change.copy_count + change.rect_count == 0)
 		return;
 	s->seq = pace_begin(&s->pace);
-	encoder_start(s->encoder, s->seq, &s->shown, s->rects, count);
+	encoder_start(s->encoder, s->seq, &s->shown, &change);
 	s->state = SEND;
 }
 

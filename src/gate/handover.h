@@ -1,8 +1,8 @@
 /*
- * The state of one live connection as a message, so that another process can go on with it: a worker
- * that has the other end of a session, or a new version of the program. The descriptor goes beside
- * it (SCM_RIGHTS). The only place that knows the format; a field is added at the end, with a new
- * version.
+ * The state of one live connection as a message, so that another process can go on with it: a
+ * worker that has the other end of a session, or a new version of the program. The descriptor goes
+ * beside it (SCM_RIGHTS). The only place that knows the format; a field is added at the end, with a
+ * new version.
  *
  * In it: what the connection is and whom it belongs to, TLS keys and sequence numbers, WebSocket
  * state, bytes that came and were not used, wire bytes that were not sent, and how long ago things

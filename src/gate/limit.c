@@ -156,8 +156,7 @@ limit_bite(struct limits *l, enum limit which, const struct address *address)
 int
 limit_take(struct limits *l, enum limit which, const struct address *address)
 {
-	int own = which == LIMIT_CONNECTIONS && l->own_max > 0 &&
-		  l->each[which].now >= l->own_max;
+	int own = which == LIMIT_CONNECTIONS && l->own_max > 0 && l->each[which].now >= l->own_max;
 	if (own || total(l, which) >= l->each[which].max) {
 		limit_bite(l, which, address);
 		return -ERR_TOO_MANY;
@@ -216,8 +215,7 @@ count(_Atomic uint16_t counts[2][SOURCE_BUCKETS], const uint16_t at[2], int up)
 		uint16_t now = atomic_load_explicit(c, memory_order_relaxed);
 		if (now == UINT16_MAX || (!up && now == 0))
 			continue;
-		atomic_store_explicit(
-			c, (uint16_t)(up ? now + 1 : now - 1), memory_order_relaxed);
+		atomic_store_explicit(c, (uint16_t)(up ? now + 1 : now - 1), memory_order_relaxed);
 	}
 }
 

@@ -40,8 +40,8 @@ void address_text(const struct address *address, char out[static ADDRESS_TEXT_SI
 int address_is_v4(const struct address *address);
 
 /*
- * What one worker counts. All rows lie in one segment that the workers share; each writes its own and
- * reads all. So a dead worker's counts go with its row (the parent clears it), and no lock or
+ * What one worker counts. All rows lie in one segment that the workers share; each writes its own
+ * and reads all. So a dead worker's counts go with its row (the parent clears it), and no lock or
  * read-modify-write is needed. Workers that count at the same moment may pass a limit by one each.
  */
 struct limit_row {

@@ -63,9 +63,10 @@ send_hand(struct worker *w, const struct move_out *m, const struct leg *l)
 	memcpy(hand.id, m->id, sizeof hand.id);
 	memcpy(message, &hand, sizeof hand);
 	int n = handover_encode(l, w->now, message + sizeof hand);
-	int r = n < 0            ? n
-		: w->outbox.head ? -EAGAIN
-				 : ipc_send(w->parent, TELL_HAND, message, sizeof hand + (size_t)n, l->fd);
+	int r = n < 0 ? n
+		: w->outbox.head
+			? -EAGAIN
+			: ipc_send(w->parent, TELL_HAND, message, sizeof hand + (size_t)n, l->fd);
 	if (n > 0)
 		mem_wipe(message, sizeof hand + (size_t)n);
 	return r == -ETOOMANYREFS ? -EAGAIN : r;
@@ -168,8 +169,8 @@ move_on_hand(struct worker *w, const uint8_t *payload, size_t len, int fd)
 	struct move_in *m = mem_array(1, sizeof *m);
 	int r = !m || (size_t)fd >= w->by_fd_count || w->draining ? -ERR_TOO_MANY : 0;
 	if (r == 0)
-		r = handover_decode(&w->pool, payload + sizeof hand, len - sizeof hand, fd, w->now,
-			&m->leg);
+		r = handover_decode(
+			&w->pool, payload + sizeof hand, len - sizeof hand, fd, w->now, &m->leg);
 	if (r < 0) {
 		LOG(WARN, "connection.not_taken", F_ERR("code", r));
 		free(m);

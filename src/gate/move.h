@@ -1,8 +1,8 @@
 /*
  * Handing a connection over to the worker that has its other half: the one that the agent of a
  * client's ticket waits at, or that the session of an agent's answer is at. The connection crosses
- * before its frame is handled (Join or Answer crosses as bytes that came), so the worker it comes to
- * checks everything itself.
+ * before its frame is handled (Join or Answer crosses as bytes that came), so the worker it comes
+ * to checks everything itself.
  *
  * The order is that of tests/model/handover.pml: HAND (the model's BATCH), ACK, COMMIT. From HAND
  * on nobody touches the connection until COMMIT, or until the other side is known to be dead

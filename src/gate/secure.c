@@ -453,7 +453,8 @@ unpack_rec(struct rd *in, struct tlsrec *t)
 	size_t secret = tlsrec_secret_bytes((enum tlsrec_suite)suite);
 	const uint8_t *client = rd_bytes(in, secret), *server = rd_bytes(in, secret);
 	uint64_t in_seq = rd_u64(in), out_seq = rd_u64(in);
-	if (in->failed || tlsrec_init(t, (enum tlsrec_suite)suite, client, server, in_seq, out_seq) < 0)
+	if (in->failed ||
+		tlsrec_init(t, (enum tlsrec_suite)suite, client, server, in_seq, out_seq) < 0)
 		return -ERR_PROTOCOL;
 	t->update_wanted = rd_u8(in);
 	t->updates = rd_u8(in);

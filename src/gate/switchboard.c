@@ -141,8 +141,8 @@ on_step(struct switchboard *s, size_t seat, enum tell type, const uint8_t *paylo
 }
 
 int
-switchboard_hear(struct switchboard *s, size_t seat, enum tell type, uint8_t *payload, size_t len,
-	int fd)
+switchboard_hear(
+	struct switchboard *s, size_t seat, enum tell type, uint8_t *payload, size_t len, int fd)
 {
 	switch (type) {
 	case TELL_PUT:

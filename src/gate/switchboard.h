@@ -29,5 +29,5 @@ uint32_t switchboard_sit(struct switchboard *s, size_t seat, struct process *wor
 /* It is dead, and its channel has been read to the end. */
 void switchboard_gone(struct switchboard *s, size_t seat);
 /* A message of a worker; fd stays the caller's. 1 when it was one of ours. */
-int switchboard_hear(struct switchboard *s, size_t seat, enum tell type, uint8_t *payload, size_t len,
-	int fd);
+int switchboard_hear(
+	struct switchboard *s, size_t seat, enum tell type, uint8_t *payload, size_t len, int fd);

@@ -2,12 +2,14 @@
  * The plain bytes are a small state machine's input, in whatever portions zstd gives them:
  *
  *   HEADER --n = 0--> END              take_header
- *   HEADER --n > 0--> RECT             take_header
- *   RECT -----------> PIXELS           take_rect
- *   PIXELS --more---> RECT             take_pixels
- *   PIXELS --all n--> END
+ *   HEADER --n > 0--> ITEM             take_header
+ *   ITEM -----------> PIXELS           take_item, by the item's kind
+ *   ITEM -----------> COPY
+ *   ITEM -----------> MARK
+ *   PIXELS, COPY, MARK --more---> ITEM take_pixels, take_copy, take_mark
+ *   PIXELS, COPY, MARK --all n--> END
  *   END ------------> HEADER           only in decoder_frame, at the picture's last piece; a byte
- * here is an error
+ *                                      here is an error
  */
 #include "screen/decode.h"
 
@@ -18,7 +20,9 @@
 
 #include "base/err.h"
 #include "base/wire.h"
+#include "screen/move.h"
 #include "screen/picture.h"
+#include "screen/watermark.h"
 
 enum {
 	OUT_BYTES = 64 * 1024
@@ -26,8 +30,10 @@ enum {
 
 enum state {
 	HEADER,
-	RECT,
+	ITEM,
 	PIXELS,
+	COPY,
+	MARK,
 	END
 };
 
@@ -35,18 +41,22 @@ struct decoder {
 	ZSTD_DCtx *stream;
 	enum decoder_order order;
 	struct image image;
-	int fresh;          /* the next picture must cover the whole screen */
-	uint32_t seq;       /* of the open picture, or of the last one */
-	int open;           /* pieces of a picture have come, its last has not */
-	int dead;           /* failed before */
-	size_t magic_len;   /* bytes of the stream's magic number that came */
-	uint64_t area_left; /* pixels that the picture may still write */
+	int fresh;                      /* the next picture must cover the whole screen */
+	uint32_t seq;                   /* of the open picture, or of the last one */
+	int open;                       /* pieces of a picture have come, its last has not */
+	int dead;                       /* failed before */
+	size_t magic_len;               /* bytes of the stream's magic number that came */
+	uint64_t area_left, moved_left; /* pixels that the picture may still write and copy */
 	enum state state;
-	size_t count, index; /* of rectangles */
-	size_t x, y;         /* next pixel of rects[index], relative to it */
-	size_t part_len;     /* bytes of an unfinished header, rectangle head or pixel */
+	size_t items_left; /* of the picture, with the present one */
+	struct rect item;
+	size_t x, y; /* next pixel of item, relative to it */
+	struct watermark *watermark;
+	uint8_t *mask;   /* of a watermark that is coming, one byte for each pixel */
+	size_t part_len; /* bytes of an unfinished header, rectangle head or pixel */
 	uint8_t part[PICTURE_HEADER_BYTES];
-	struct rect rects[PICTURE_RECTS_MAX];
+	struct rect rects[PICTURE_RECTS_MAX]; /* written by the last picture */
+	size_t count;
 	uint8_t out[OUT_BYTES];
 };
 
@@ -76,6 +86,8 @@ decoder_free(struct decoder *decoder)
 		return;
 	ZSTD_freeDCtx(decoder->stream);
 	image_fini(&decoder->image);
+	watermark_free(decoder->watermark);
+	free(decoder->mask);
 	free(decoder);
 }
 
@@ -135,35 +147,118 @@ take_header(struct decoder *d, struct rd *r)
 	if (seq != d->seq || width != d->image.width || height != d->image.height ||
 		n > PICTURE_RECTS_MAX)
 		return -ERR_PROTOCOL;
-	d->area_left = (uint64_t)width * height;
-	d->count = n;
-	d->index = 0;
-	d->state = n ? RECT : END;
+	d->area_left = d->moved_left = (uint64_t)width * height;
+	d->count = 0;
+	d->items_left = n;
+	d->state = n ? ITEM : END;
+	return 0;
+}
+
+static void
+next_item(struct decoder *d)
+{
+	d->state = --d->items_left ? ITEM : END;
+}
+
+/* It comes once, before anything else. */
+static int
+start_mark(struct decoder *d)
+{
+	const struct rect *r = &d->item;
+	if (d->seq != 1 || d->count > 0 || d->watermark || r->x || r->y || r->w == 0 || r->h == 0 ||
+		r->w > WATERMARK_SIDE_MAX_PX || r->h > WATERMARK_SIDE_MAX_PX)
+		return -ERR_PROTOCOL;
+	d->mask = malloc((size_t)r->w * r->h);
+	if (!d->mask)
+		return -ENOMEM;
+	d->state = MARK;
+	return 0;
+}
+
+/* An area that is written: pixels of a budget. */
+static int
+start_area(struct decoder *d, uint64_t *left, enum state state)
+{
+	uint64_t area = (uint64_t)d->item.w * d->item.h;
+	if (!rect_inside(&d->item, d->image.width, d->image.height) || area > *left)
+		return -ERR_PROTOCOL;
+	*left -= area;
+	d->rects[d->count++] = d->item;
+	d->state = state;
 	return 0;
 }
 
 static int
-take_rect(struct decoder *d, struct rd *r)
+take_item(struct decoder *d, struct rd *r)
 {
 	const uint8_t *p = collect(d, r, PICTURE_RECT_BYTES);
 	if (!p)
 		return 0;
 	struct rd head = rd_init(p, PICTURE_RECT_BYTES);
 	uint8_t kind = rd_u8(&head);
-	struct rect rect;
-	rect.x = rd_u16(&head);
-	rect.y = rd_u16(&head);
-	rect.w = rd_u16(&head);
-	rect.h = rd_u16(&head);
-	uint64_t area = (uint64_t)rect.w * rect.h;
-	if (kind != PICTURE_PIXELS || !rect_inside(&rect, d->image.width, d->image.height) ||
-		area > d->area_left)
-		return -ERR_PROTOCOL;
-	d->area_left -= area;
-	d->rects[d->index] = rect;
+	d->item.x = rd_u16(&head);
+	d->item.y = rd_u16(&head);
+	d->item.w = rd_u16(&head);
+	d->item.h = rd_u16(&head);
 	d->x = d->y = 0;
-	d->state = PIXELS;
+	switch (kind) {
+	case PICTURE_PIXELS:
+		return start_area(d, &d->area_left, PIXELS);
+	case PICTURE_COPY:
+		return start_area(d, &d->moved_left, COPY);
+	case PICTURE_MARK:
+		return start_mark(d);
+	default:
+		return -ERR_PROTOCOL;
+	}
+}
+
+/* Moves the pixels, takes the mark of the old place off them and puts that of the new one on. */
+static int
+take_copy(struct decoder *d, struct rd *r)
+{
+	const uint8_t *p = collect(d, r, PICTURE_COPY_BYTES);
+	if (!p)
+		return 0;
+	struct rd source = rd_init(p, PICTURE_COPY_BYTES);
+	struct copy copy = {.to = d->item};
+	copy.from_x = rd_u16(&source);
+	copy.from_y = rd_u16(&source);
+	struct rect from = {copy.from_x, copy.from_y, copy.to.w, copy.to.h};
+	if (!rect_inside(&from, d->image.width, d->image.height))
+		return -ERR_PROTOCOL;
+	move_copy(&d->image, &copy);
+	for (size_t y = 0; d->watermark && y < from.h; y++) {
+		uint8_t *row = image_at(&d->image, copy.to.x, copy.to.y + y);
+		watermark_row(d->watermark, row, IMAGE_PIXEL_BYTES, from.x, (uint32_t)(from.y + y),
+			from.w);
+		watermark_row(d->watermark, row, IMAGE_PIXEL_BYTES, copy.to.x,
+			(uint32_t)(copy.to.y + y), from.w);
+	}
+	next_item(d);
 	return 0;
+}
+
+/* Eight pixels of the mask. */
+static int
+take_mark(struct decoder *d, struct rd *r)
+{
+	uint8_t bits = rd_u8(r);
+	uint8_t *row = d->mask + d->y * d->item.w;
+	for (int i = 0; i < 8 && d->x < d->item.w; i++, bits >>= 1)
+		row[d->x++] = bits & 1;
+	if (bits) /* after the end of the row */
+		return -ERR_PROTOCOL;
+	if (d->x < d->item.w)
+		return 0;
+	d->x = 0;
+	if (++d->y < d->item.h)
+		return 0;
+	int result = watermark_new(d->mask, d->item.w, d->item.h, &d->watermark);
+	free(d->mask);
+	d->mask = NULL;
+	next_item(d);
+	return result == -EINVAL ? -ERR_PROTOCOL : result;
 }
 
 static void
@@ -192,7 +287,7 @@ put_rgbx(uint8_t *out, const uint8_t *in, size_t count)
 static int
 take_pixels(struct decoder *d, struct rd *r)
 {
-	const struct rect *rect = &d->rects[d->index];
+	const struct rect *rect = &d->item;
 	size_t count = rect->w - d->x, whole = r->left / PICTURE_PIXEL_BYTES;
 	const uint8_t *in;
 	if (d->part_len > 0 || whole == 0) {
@@ -215,7 +310,7 @@ take_pixels(struct decoder *d, struct rd *r)
 	d->x = 0;
 	if (++d->y < rect->h)
 		return 0;
-	d->state = ++d->index < d->count ? RECT : END;
+	next_item(d);
 	return 0;
 }
 
@@ -229,11 +324,17 @@ take(struct decoder *d, const uint8_t *data, size_t len)
 		case HEADER:
 			result = take_header(d, &r);
 			break;
-		case RECT:
-			result = take_rect(d, &r);
+		case ITEM:
+			result = take_item(d, &r);
 			break;
 		case PIXELS:
 			result = take_pixels(d, &r);
+			break;
+		case COPY:
+			result = take_copy(d, &r);
+			break;
+		case MARK:
+			result = take_mark(d, &r);
 			break;
 		case END:
 			result = -ERR_PROTOCOL;

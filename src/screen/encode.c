@@ -7,7 +7,6 @@
 #include <zstd.h>
 
 #include "base/wire.h"
-#include "screen/picture.h"
 
 enum {
 	LEVEL = 5, /* design/screen.md: the best bytes per millisecond of those measured */
@@ -22,8 +21,13 @@ enum {
 
 struct encoder {
 	ZSTD_CCtx *stream;
-	const struct image *image; /* NULL: no picture is open */
-	struct rect rects[PICTURE_RECTS_MAX];
+	const struct watermark *watermark;
+	uint32_t mark_width, mark_height; /* 0: nothing to tell, or told */
+	uint32_t mark_y;                  /* next row of the mask to tell */
+	const struct image *image;        /* NULL: no picture is open */
+	struct copy copies[MOVE_COPIES_MAX];
+	size_t copy_count, copy_index;
+	struct rect rects[ENCODE_RECTS_MAX];
 	size_t count, index; /* of rectangles */
 	size_t x, y;         /* next pixel of rects[index], relative to it */
 	int flushing;        /* every plain byte is staged */
@@ -44,13 +48,16 @@ set(ZSTD_CCtx *stream, ZSTD_cParameter parameter, int value)
 }
 
 int
-encoder_new(uint32_t window_mib, struct encoder **ret_encoder)
+encoder_new(uint32_t window_mib, const struct watermark *watermark, struct encoder **ret_encoder)
 {
 	if (!encode_window_ok(window_mib))
 		return -EINVAL;
 	struct encoder *e = calloc(1, sizeof *e);
 	if (!e)
 		return -ENOMEM;
+	e->watermark = watermark;
+	if (watermark)
+		watermark_size(watermark, &e->mark_width, &e->mark_height);
 	e->stream = ZSTD_createCCtx();
 	int r = e->stream ? 0 : -ENOMEM;
 	if (r == 0)
@@ -86,31 +93,107 @@ encoder_busy(const struct encoder *encoder)
 	return encoder->image != NULL;
 }
 
-void
-encoder_start(struct encoder *e, uint32_t seq, const struct image *image, const struct rect *rects,
-	size_t n)
+static uint64_t
+area_inside(const struct rect *r, const struct image *image)
 {
-	assert(!encoder_busy(e) && n <= PICTURE_RECTS_MAX);
-	uint64_t area = 0;
-	for (size_t i = 0; i < n; i++) {
-		assert(rect_inside(&rects[i], image->width, image->height));
-		area += (uint64_t)rects[i].w * rects[i].h;
+	assert(rect_inside(r, image->width, image->height));
+	return (uint64_t)r->w * r->h;
+}
+
+/* What the decoder will insist on. */
+static void
+check(const struct image *image, const struct encode_change *c)
+{
+	uint64_t area = 0, moved = 0;
+	assert(c->copy_count <= MOVE_COPIES_MAX && c->rect_count <= ENCODE_RECTS_MAX);
+	for (size_t i = 0; i < c->copy_count; i++) {
+		const struct copy *copy = &c->copies[i];
+		struct rect from = {copy->from_x, copy->from_y, copy->to.w, copy->to.h};
+		moved += area_inside(&copy->to, image);
+		area_inside(&from, image);
 	}
-	assert(area <= (uint64_t)image->width * image->height);
-	if (n)
-		memcpy(e->rects, rects, n * sizeof *rects);
+	for (size_t i = 0; i < c->rect_count; i++)
+		area += area_inside(&c->rects[i], image);
+	uint64_t most = (uint64_t)image->width * image->height;
+	assert(area <= most && moved <= most);
+	(void)most;
+}
+
+void
+encoder_start(struct encoder *e, uint32_t seq, const struct image *image,
+	const struct encode_change *change)
+{
+	assert(!encoder_busy(e));
+	check(image, change);
+	if (change->copy_count)
+		memcpy(e->copies, change->copies, change->copy_count * sizeof *change->copies);
+	if (change->rect_count)
+		memcpy(e->rects, change->rects, change->rect_count * sizeof *change->rects);
 	e->image = image;
-	e->count = n;
-	e->index = e->x = e->y = 0;
+	e->copy_count = change->copy_count;
+	e->count = change->rect_count;
+	e->copy_index = e->index = e->x = e->y = 0;
 	e->flushing = 0;
 
 	struct wr w = wr_init(e->stage, PICTURE_HEADER_BYTES);
 	wr_u32(&w, seq);
 	wr_u16(&w, image->width);
 	wr_u16(&w, image->height);
-	wr_u16(&w, (uint16_t)n);
+	wr_u16(&w, (uint16_t)((e->mark_height > 0) + e->copy_count + e->count));
 	e->staged = w.len;
 	e->used = 0;
+}
+
+/* The head of an item. 0: no room. */
+static int
+stage_head(struct encoder *e, enum picture_kind kind, struct rect r, size_t more)
+{
+	if (STAGE_BYTES - e->staged < PICTURE_RECT_BYTES + more)
+		return 0;
+	struct wr w = wr_init(e->stage + e->staged, PICTURE_RECT_BYTES);
+	wr_u8(&w, (uint8_t)kind);
+	wr_u16(&w, r.x);
+	wr_u16(&w, r.y);
+	wr_u16(&w, r.w);
+	wr_u16(&w, r.h);
+	e->staged += w.len;
+	return 1;
+}
+
+/* 0: no room. */
+static int
+stage_mark(struct encoder *e)
+{
+	size_t bytes = watermark_row_bytes(e->mark_width);
+	struct rect size = {0, 0, (uint16_t)e->mark_width, (uint16_t)e->mark_height};
+	if (e->mark_height == 0)
+		return 1;
+	if (e->mark_y == 0 && !stage_head(e, PICTURE_MARK, size, bytes))
+		return 0;
+	for (; e->mark_y < e->mark_height; e->mark_y++) {
+		if (STAGE_BYTES - e->staged < bytes)
+			return 0;
+		watermark_bits(e->watermark, e->mark_y, e->stage + e->staged);
+		e->staged += bytes;
+	}
+	e->mark_height = 0;
+	return 1;
+}
+
+/* 0: no room. */
+static int
+stage_copies(struct encoder *e)
+{
+	for (; e->copy_index < e->copy_count; e->copy_index++) {
+		const struct copy *copy = &e->copies[e->copy_index];
+		if (!stage_head(e, PICTURE_COPY, copy->to, PICTURE_COPY_BYTES))
+			return 0;
+		struct wr w = wr_init(e->stage + e->staged, PICTURE_COPY_BYTES);
+		wr_u16(&w, copy->from_x);
+		wr_u16(&w, copy->from_y);
+		e->staged += w.len;
+	}
+	return 1;
 }
 
 /* Pixels without their fourth byte. Each store is four bytes wide: the next pixel, or the spare
@@ -128,27 +211,25 @@ static void
 refill(struct encoder *e)
 {
 	e->staged = e->used = 0;
+	if (!stage_mark(e) || !stage_copies(e))
+		return;
 	while (e->index < e->count) {
 		const struct rect *r = &e->rects[e->index];
-		if (e->x == 0 && e->y == 0) {
-			if (STAGE_BYTES - e->staged < PICTURE_RECT_BYTES)
-				return;
-			struct wr w = wr_init(e->stage + e->staged, PICTURE_RECT_BYTES);
-			wr_u8(&w, PICTURE_PIXELS);
-			wr_u16(&w, r->x);
-			wr_u16(&w, r->y);
-			wr_u16(&w, r->w);
-			wr_u16(&w, r->h);
-			e->staged += w.len;
-		}
+		if (e->x == 0 && e->y == 0 &&
+			!stage_head(e, PICTURE_PIXELS, *r, PICTURE_PIXEL_BYTES))
+			return;
 		while (e->y < r->h) {
 			size_t room = (STAGE_BYTES - e->staged) / PICTURE_PIXEL_BYTES,
 			       count = r->w - e->x;
 			count = count < room ? count : room;
 			if (count == 0)
 				return;
-			pack(e->stage + e->staged, image_at(e->image, r->x + e->x, r->y + e->y),
-				count);
+			uint8_t *out = e->stage + e->staged;
+			pack(out, image_at(e->image, r->x + e->x, r->y + e->y), count);
+			if (e->watermark)
+				watermark_row(e->watermark, out, PICTURE_PIXEL_BYTES,
+					(uint32_t)(r->x + e->x), (uint32_t)(r->y + e->y),
+					(uint32_t)count);
 			e->staged += count * PICTURE_PIXEL_BYTES;
 			e->x += count;
 			if (e->x == r->w) {

@@ -5,25 +5,40 @@
  */
 #pragma once
 #include "screen/image.h"
+#include "screen/move.h"
+#include "screen/picture.h"
+#include "screen/watermark.h"
 
 struct encoder;
 
 enum {
 	ENCODE_PIECE_MAX_BYTES = 60000, /* Frame.data */
+	ENCODE_RECTS_MAX = PICTURE_RECTS_MAX - MOVE_COPIES_MAX - 1,
 };
 
 /* 1 for the windows a session can have: 8, 16 and 32 MiB. */
 int encode_window_ok(uint32_t window_mib);
 
-/* window_mib: as agreed with the client. 0, -EINVAL, -ENOMEM. Takes about window_mib + 6 MiB. */
-int encoder_new(uint32_t window_mib, struct encoder **ret_encoder);
+/* window_mib: as agreed with the client. watermark: put into all that is sent, borrowed until
+ * encoder_free; NULL = none. 0, -EINVAL, -ENOMEM. Takes about window_mib + 6 MiB. */
+int encoder_new(
+	uint32_t window_mib, const struct watermark *watermark, struct encoder **ret_encoder);
 void encoder_free(struct encoder *encoder);
 
-/* Begins picture seq: n rectangles of image, which must not change before the last piece is out.
- * The rectangles are copied; they lie inside the image, their area is at most the image's, n <=
- * PICTURE_RECTS_MAX. Not while a picture is open. */
+/* What a picture changes: first the copies, one after the other, then the rectangles' pixels. All
+ * lie inside the image; the copies' area together is at most the image's, and so is that of the
+ * rectangles. */
+struct encode_change {
+	const struct copy *copies;
+	size_t copy_count; /* <= MOVE_COPIES_MAX */
+	const struct rect *rects;
+	size_t rect_count; /* <= ENCODE_RECTS_MAX */
+};
+
+/* Begins picture seq of image, which is without the watermark and must not change before the last
+ * piece is out. The change is copied. Not while a picture is open. */
 void encoder_start(struct encoder *encoder, uint32_t seq, const struct image *image,
-	const struct rect *rects, size_t n);
+	const struct encode_change *change);
 
 /* 1 while pieces of a picture are to come. */
 int encoder_busy(const struct encoder *encoder);

@@ -4,10 +4,13 @@
 enum {
 	PICTURE_HEADER_BYTES = 4 + 2 + 2 + 2,
 	PICTURE_RECT_BYTES = 1 + 2 + 2 + 2 + 2,
-	PICTURE_PIXEL_BYTES = 3, /* B G R */
+	PICTURE_PIXEL_BYTES = 3,    /* B G R */
+	PICTURE_COPY_BYTES = 2 + 2, /* the source, after the rectangle's head */
 	PICTURE_RECTS_MAX = 4096,
 };
 
 enum picture_kind {
 	PICTURE_PIXELS = 1,
+	PICTURE_COPY = 2,
+	PICTURE_MARK = 3,
 };

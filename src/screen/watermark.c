@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct watermark {
 	uint32_t width, height;
@@ -59,37 +60,38 @@ watermark_free(struct watermark *watermark)
 	free(watermark);
 }
 
+/* Swaps neighbouring blocks of values, from the top: 255..234 with 233..212, and so on; white and
+ * light ground get darker by it, black lighter. */
 static uint8_t
-darker(uint8_t v)
+swapped(uint8_t v)
 {
-	return v > WATERMARK_STRENGTH ? (uint8_t)(v - WATERMARK_STRENGTH) : 0;
+	enum {
+		BLOCK = WATERMARK_STRENGTH,
+		DARK = 256 % (2 * BLOCK)
+	};
+	_Static_assert(DARK == 2 * WATERMARK_STRENGTH_DARK, "the rest is a pair of blocks, too");
+	if (v < DARK)
+		return (uint8_t)(v < DARK / 2 ? v + DARK / 2 : v - DARK / 2);
+	return (uint8_t)((255 - v) / BLOCK % 2 ? v + BLOCK : v - BLOCK);
 }
 
-static uint8_t
-lighter(uint8_t v)
+void
+watermark_row(const struct watermark *m, uint8_t *pixels, size_t step, uint32_t x, uint32_t y,
+	uint32_t width)
 {
-	return v < 255 - WATERMARK_STRENGTH ? (uint8_t)(v + WATERMARK_STRENGTH) : 255;
-}
-
-/* Darker on light ground and lighter on dark, so that it shows on every colour. */
-static void
-mark(uint8_t *bgr)
-{
-	int light = bgr[0] + 5 * bgr[1] + 2 * bgr[2] >= 8 * 128;
-	for (int i = 0; i < 3; i++)
-		bgr[i] = light ? darker(bgr[i]) : lighter(bgr[i]);
-}
-
-static void
-mark_row(const struct watermark *m, uint32_t mask_y, uint8_t *pixels, uint32_t x, uint32_t width)
-{
-	const uint16_t *first = m->columns + m->rows[mask_y],
-		       *end = m->columns + m->rows[mask_y + 1];
+	const uint16_t *first = m->columns + m->rows[y % m->height],
+		       *end = m->columns + m->rows[y % m->height + 1];
+	if (first == end)
+		return;
 	/* the mask's copies that touch [x, x + width) */
 	for (uint32_t base = x - x % m->width; base < x + width; base += m->width)
-		for (const uint16_t *c = first; c < end && base + *c < x + width; c++)
-			if (base + *c >= x)
-				mark(pixels + (size_t)(base + *c - x) * IMAGE_PIXEL_BYTES);
+		for (const uint16_t *c = first; c < end && base + *c < x + width; c++) {
+			if (base + *c < x)
+				continue;
+			uint8_t *p = pixels + (size_t)(base + *c - x) * step;
+			for (int i = 0; i < 3; i++)
+				p[i] = swapped(p[i]);
+		}
 }
 
 void
@@ -98,6 +100,21 @@ watermark_apply(const struct watermark *watermark, struct image *view, uint16_t 
 	if (!watermark)
 		return;
 	for (uint32_t row = 0; row < view->height; row++)
-		mark_row(watermark, (y + row) % watermark->height, image_at(view, 0, row), x,
+		watermark_row(watermark, image_at(view, 0, row), IMAGE_PIXEL_BYTES, x, y + row,
 			view->width);
+}
+
+void
+watermark_size(const struct watermark *watermark, uint32_t *ret_width, uint32_t *ret_height)
+{
+	*ret_width = watermark->width;
+	*ret_height = watermark->height;
+}
+
+void
+watermark_bits(const struct watermark *m, uint32_t y, uint8_t *out)
+{
+	memset(out, 0, watermark_row_bytes(m->width));
+	for (uint32_t i = m->rows[y]; i < m->rows[y + 1]; i++)
+		out[m->columns[i] / 8] |= (uint8_t)(1 << m->columns[i] % 8);
 }

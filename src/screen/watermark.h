@@ -1,9 +1,10 @@
 /*
  * The watermark (電子透かし): a stroke mask, fixed for the session and repeated over the whole
- * screen, that is put into every captured picture before it is compared and coded. It deters and
- * identifies photographs of the screen; it is no protection against somebody who edits pixels.
+ * screen, that is put into every pixel before it is coded. It deters and identifies photographs of
+ * the screen; it is no protection against somebody who edits pixels.
  *
- * Deterministic: the same mask on the same pixels gives the same picture, on every machine.
+ * Deterministic, and its own inverse: marking a marked pixel gives back what it was. So a copy
+ * inside a marked picture can be set right exactly where its old and its new strokes lie.
  */
 #pragma once
 #include "screen/image.h"
@@ -12,11 +13,11 @@ enum {
 	WATERMARK_SIDE_MAX_PX = 4096, /* of the mask, before it repeats */
 	/* enough for the longest text that a session can have */
 	WATERMARK_MASK_MAX_BYTES = 16 << 20,
-	/* Strokes cost contrast and break matches of the coder: at most this part of the pixels.
-	 * The design allows 20, but the same scrolling took 3.5 Mbit/s at 20, 2.0 at 12, 0.7
-	 * unmarked. */
+	/* Strokes cost contrast and break matches of the coder: at most this part of the pixels
+	 * (the design allows 20). */
 	WATERMARK_COVER_PERMILLE = 12,
-	WATERMARK_STRENGTH = 22, /* steps of 255 that a stroke differs from what is under it */
+	WATERMARK_STRENGTH = 22,      /* steps of 255 that a stroke differs from what is under it */
+	WATERMARK_STRENGTH_DARK = 18, /* the same below 36 */
 };
 
 struct watermark;
@@ -27,6 +28,20 @@ int watermark_new(
 	const uint8_t *mask, uint32_t width, uint32_t height, struct watermark **ret_watermark);
 void watermark_free(struct watermark *watermark);
 
-/* Marks view, the part of the screen whose upper left corner is x, y. watermark NULL = none. Not to
- * be applied twice. */
+/* Marks view, the part of the screen whose upper left corner is x, y. watermark NULL = none.
+ * Applied again, it takes the mark away. */
 void watermark_apply(const struct watermark *watermark, struct image *view, uint16_t x, uint16_t y);
+
+/* The same for width pixels of a row, of step bytes each (3 or 4), as if they lay at x, y. */
+void watermark_row(const struct watermark *watermark, uint8_t *pixels, size_t step, uint32_t x,
+	uint32_t y, uint32_t width);
+
+/* The mask's size, and one of its rows: a bit for each pixel, the lowest first, in
+ * watermark_row_bytes(width) bytes. */
+void watermark_size(const struct watermark *watermark, uint32_t *ret_width, uint32_t *ret_height);
+void watermark_bits(const struct watermark *watermark, uint32_t y, uint8_t *out);
+static inline size_t
+watermark_row_bytes(uint32_t width)
+{
+	return (width + 7) / 8;
+}

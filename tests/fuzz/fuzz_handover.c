@@ -15,7 +15,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	pool_init(&pool, 1 << 20);
 	if (handover_decode(&pool, data, size, 5, 1000, &l) == 0) {
 		int n = handover_encode(l, 1000, again);
-		assert(size > HANDOVER_MAX_BYTES || (n == (int)size && memcmp(again, data, size) == 0));
+		assert(size > HANDOVER_MAX_BYTES ||
+			(n == (int)size && memcmp(again, data, size) == 0));
 		handover_free(&pool, l);
 	}
 	assert(pool.used == 0);

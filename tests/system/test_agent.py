@@ -348,7 +348,7 @@ def test_settings(office):
     def fails(*argv, code, **options):
         with pytest.raises(system.Failed, match=f"EW-{code}"):
             tool(office, *argv, **options)
-    fails("password", input="short1A\n", code=1051)
+    fails("password", input="short1A\n", code=1080)
     fails("mail", "not an address", code=1028)
     fails("mail", "a@b,c@d", code=1028)
     assert office.agent_status()["password"] is True
@@ -365,7 +365,8 @@ def test_enrol(office, tmp_path):
     state = tmp_path / "state"
 
     def enrol(code):
-        return office.tool("engawa", "agent", "enrol", "--org", office.org_file, "--code", code, "--state-directory", state)
+        return office.tool("engawa", "agent", "enrol", "--org", office.org_file, "--org-fingerprint", office.fingerprint(), "--code", code,
+            "--state-directory", state)
     with pytest.raises(system.Failed, match="EW-256"):
         enrol("WRONG-CODE")
     key = (state / "identity.key").read_bytes()
@@ -380,3 +381,54 @@ def test_enrol(office, tmp_path):
         assert path.stat().st_mode & 0o077 == 0 or path.name == "certificate"
     # not approved yet: nobody gets in, and nobody is told why
     assert office.connect("--for", "1s", terminal_id=identifier)["code"] == 202
+
+
+def test_link_stays(office):
+    """A connection that waits is not taken for a silent one before the first ping."""
+    assert office.agent_up()
+    before = log(office).count("link.up")
+    time.sleep(12)  # longer than a Hello may take, shorter than a keepalive
+    assert office.agent_up() and log(office).count("link.up") == before
+
+
+def test_organisation_file(office, tmp_path):
+    """The first one is confirmed, later ones are newer and signed by the same key; nothing else gets in."""
+    state, newer = tmp_path / "state", tmp_path / "newer"
+
+    def agent(*argv):
+        return office.tool("engawa", "agent", *argv, "--state-directory", state)
+
+    def fails(code, *argv):
+        with pytest.raises(system.Failed, match=f"EW-{code}"):
+            agent(*argv)
+    enrol = ["enrol", "--org", office.org_file, "--code", office.tool("engawa", "code", "new", "--org", system.ORGANISATION)]
+    fails(1055, *enrol)
+    fails(1056, *enrol, "--org-fingerprint", "0000" + office.fingerprint()[4:])
+    assert not (state / "identity.key").exists()
+    fails(1053, "organisation", "--org", office.org_file)
+    agent(*enrol, "--org-fingerprint", office.fingerprint())
+    shutil.copytree(office.org_dir, newer)
+    office.tool("engawa", "org", "file", "--ca", office.ca, "--dir", newer, "--support", "内線 5678")
+    agent("organisation", "--org", newer / "organisation.engawa")
+    assert "内線 5678" in (state / "organisation").read_text()
+    fails(1058, "organisation", "--org", office.org_file)
+    changed = tmp_path / "changed"
+    changed.write_text((newer / "organisation.engawa").read_text().replace("5678", "6666"))
+    fails(1005, "organisation", "--org", changed)
+    other = other_organisation(office, tmp_path)
+    named = office.tool("engawa", "org", "fingerprint", other)
+    assert named != office.fingerprint()
+    fails(1057, "organisation", "--org", other)
+    fails(1057, "organisation", "--org", other, "--org-fingerprint", named)
+    assert "内線 5678" in (state / "organisation").read_text()
+
+
+def other_organisation(office, tmp_path):
+    """Somebody else's file of the same name: same relay, another signing key."""
+    directory = tmp_path / "other"
+    shutil.copytree(office.org_dir, directory)
+    office.tool("openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", directory / "signing.key")
+    (directory / "signing.key").chmod(0o600)
+    for _ in range(3):  # no reason to refuse it for its age
+        office.tool("engawa", "org", "file", "--ca", office.ca, "--dir", directory)
+    return directory / "organisation.engawa"

@@ -5,6 +5,7 @@ import pathlib
 import pty
 import re
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -161,6 +162,38 @@ def test_changed_organisation_file(office, tmp_path):
     assert result["status"] == 1 and "EW-1005" in result["stderr"]
 
 
+def test_organisation_file_is_confirmed_once(office, tmp_path):
+    """Nothing is asked of anybody before the fingerprint was confirmed; afterwards only newer files of the same key are taken."""
+    newer = tmp_path / "newer"
+    shutil.copytree(office.org_dir, newer)
+    office.tool("engawa", "org", "file", "--ca", office.ca, "--dir", newer)
+
+    def run(org, fingerprint=None):
+        argv = [str(a) for a in office.connect_argv(org=org, device=tmp_path / "device.key")]
+        at = argv.index("--org-fingerprint")
+        argv[at:at + 2] = ["--org-fingerprint", fingerprint] if fingerprint else []
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, env=os.environ | {"LC_ALL": "C.UTF-8"})
+        return done.returncode, done.stderr
+    mails = office.mail.count()
+    status, words = run(office.org_file)
+    assert status == 1 and "EW-1055" in words and office.fingerprint() in words
+    status, words = run(office.org_file, "ffff" + office.fingerprint()[4:] if office.fingerprint()[:4] != "ffff" else "0" * 40)
+    assert status == 1 and "EW-1056" in words
+    assert office.mail.count() == mails and not list(tmp_path.glob("*.known"))
+    assert run(office.org_file, office.fingerprint().replace(" ", "").upper())[0] == 0
+    assert run(office.org_file)[0] == 0
+    assert run(newer / "organisation.engawa")[0] == 0
+    status, words = run(office.org_file)
+    assert status == 1 and "EW-1058" in words
+    office.tool("openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", newer / "signing.key")
+    (newer / "signing.key").chmod(0o600)
+    office.tool("engawa", "org", "file", "--ca", office.ca, "--dir", newer)
+    changed = newer / "organisation.engawa"
+    for fingerprint in None, office.tool("engawa", "org", "fingerprint", changed):
+        status, words = run(changed, fingerprint)
+        assert status == 1 and "EW-1057" in words and str(tmp_path / f"{system.ORGANISATION}.known") in words
+
+
 def test_organisation_that_trusts_others(office, tmp_path):
     """A gate of somebody else's authority at the same place: the way is not trusted, and nothing is said on it."""
     other = tmp_path / "ca"
@@ -268,10 +301,10 @@ def test_secrets_are_wiped_after_the_login(office):
     process.communicate(timeout=10)
 
 
-def test_person_at_a_terminal(office):
-    """No command and no file: questions on the terminal, the password without echo, the words of the mail."""
-    argv = [str(a) for a in office.connect_argv("--for", "1")]
-    for option in "--code-command", "--password-file":
+def test_person_at_a_terminal(office, tmp_path):
+    """No command and no file: questions on the terminal, the organisation's fingerprint first, the password without echo, the words of the mail."""
+    argv = [str(a) for a in office.connect_argv("--for", "1", device=tmp_path / "device.key")]
+    for option in "--code-command", "--password-file", "--org-fingerprint":
         at = argv.index(option)
         del argv[at:at + 2]
     mails = office.mail.count()
@@ -292,6 +325,9 @@ def test_person_at_a_terminal(office):
                     break
 
     try:
+        until(b"(yes/no)? ")
+        assert office.fingerprint().encode() in shown and office.mail.count() == mails
+        os.write(terminal, b"yes\n")
         until(b"Code (8 digits): ")
         code = office.mail.next_pin(mails)
         words = re.search(r'words are "(.+) (.+)"', shown.decode())

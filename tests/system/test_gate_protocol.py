@@ -1,4 +1,5 @@
 """What strangers send: wrong, late, slow, too much. The gate says why, closes, and goes on serving the others."""
+import multiprocessing
 import os
 import pathlib
 import socket
@@ -236,39 +237,48 @@ def test_deadlines(start_gate):
     assert time.monotonic() - start < 4
 
 
+def crawl(gate, kind, stop):
+    """Opens, says a little, then a byte now and then; comes back when it is thrown out."""
+    openings = b"\x16\x03\x01\x02\x00", b"\x01\x00\x00\xff" + b"\0" * 200, b"GET / HTTP/1.1\r\nX-A: " + b"a" * 4000
+    while not stop.is_set():
+        try:
+            stream = gate.tcp() if kind == 0 else gate.native().stream if kind == 1 else gate.web()
+            stream.sendall(openings[kind])
+            while not stop.wait(0.5):
+                stream.sendall(b"\x01")
+        except OSError:
+            stop.wait(0.05)
+
+
+def crawl_all(gate, count, stop):
+    for number in range(count):
+        threading.Thread(target=crawl, args=(gate, number % 3, stop), daemon=True).start()
+    stop.wait()
+
+
 def test_slow_loris(start_gate):
-    """Hundreds that send a byte now and then: memory stays bounded, a patient client gets in, the slowest give way."""
-    gate = start_gate(HALF_OPEN_MAX=100, HANDSHAKE_S=60, HELLO_S=60)
+    """Many that send a byte now and then: memory stays bounded, who is quick gets in, the slowest give way."""
+    gate = start_gate(HALF_OPEN_MAX=60, HANDSHAKE_S=60, HELLO_S=60)
     serves(gate)
     before = gate.memory_kib()
-    stop = threading.Event()
-
-    def crawl(kind):
-        while not stop.is_set():
-            try:
-                stream = gate.tcp() if kind % 3 == 0 else gate.native().stream if kind % 3 == 1 else gate.web()
-                opening = [b"\x16\x03\x01\x02\x00", b"\x01\x00\x00\xff" + b"\0" * 200, b"GET / HTTP/1.1\r\nX-A: " + b"a" * 4000]
-                stream.sendall(opening[kind % 3])
-                while not stop.wait(0.2):
-                    stream.sendall(b"\x01")
-            except OSError:
-                stop.wait(0.05)
-    threads = [threading.Thread(target=crawl, args=(kind,), daemon=True) for kind in range(200)]
-    for thread in threads:
-        thread.start()
+    forked = multiprocessing.get_context("fork")
+    stop = forked.Event()
+    crowd = forked.Process(target=crawl_all, args=(gate, 120, stop), daemon=True)
+    crowd.start()
     try:
-        gate.wait_log("limit.half_open", timeout=20)
-        times = []
-        for _ in range(3):
-            start = time.monotonic()
-            serves(gate)
-            times.append(time.monotonic() - start)
-        print("session beside 200 slow ones:", times)
-        assert gate.memory_kib() - before < 100 * (64 + 24) + 4096
+        gate.wait_log("limit.half_open", timeout=30)
+        for _ in range(2):
+            for attempt in range(5):  # on a busy machine we may be a slow one ourselves, and come back, as a client does
+                try:
+                    serves(gate)
+                    break
+                except (OSError, EOFError):
+                    assert attempt < 4
+        assert gate.memory_kib() - before < 60 * (64 + 24) + 4096
     finally:
         stop.set()
-        for thread in threads:
-            thread.join(5)
+        crowd.join(10)
+        crowd.kill()
 
 
 def test_limits_of_a_source(start_gate):
@@ -431,7 +441,7 @@ def test_manual_has_every_setting():
 
 @pytest.mark.parametrize("settings,words", [
     ({"NAME": None}, "NAME"), ({"CERTIFICATE": None}, "CERTIFICATE"), ({"ISSUER": None}, "ISSUER"),
-    ({"PAGE_KEY": None}, "PAGE_KEY"), ({"SILENCE_S": "5", "KEEPALIVE_S": "5"}, "SILENCE_S"), ({"WORKERS": "0"}, "WORKERS"),
+    ({"PAGE_KEY": None}, "PAGE_KEY"), ({"SILENCE_S": "5", "KEEPALIVE_S": "5"}, "SILENCE_S"), ({"WORKERS": "65"}, "WORKERS"),
     ({"NONSENSE": "1"}, "NONSENSE"), ({"LOG_LEVEL": "loud"}, "LOG_LEVEL"), ({"KEY": "/nowhere/key"}, "keeper"),
     ({"CERTIFICATE": "/nowhere/cert"}, "/nowhere/cert"), ({"USER": "nobody-at-all"}, "nobody-at-all"),
     ({"KEY": "{issuer}/issuer.key"}, "keeper.key"), ({"PAGE_KEY": "{issuer}/issuer.key"}, "page.pem"),

@@ -1,8 +1,12 @@
 """Who gets in through the whole relay, and what the others learn."""
+import base64
+import hmac
 import secrets
 import statistics
+import struct
 import subprocess
 import time
+import urllib.parse
 
 import pytest
 
@@ -32,7 +36,7 @@ def unknown_id():
 def enrol(engawa, name):
     """One more office PC, which nobody has approved yet and whose agent does not run."""
     code = engawa.tool("engawa", "code", "new", "--org", system.ORGANISATION)
-    return engawa.tool("engawa-agent", "enrol", "--org", engawa.org_file, "--code", code, "--state-directory", engawa.dir / name)
+    return engawa.tool("engawa-agent", "enrol", "--org", engawa.org_file, "--org-fingerprint", engawa.fingerprint(), "--code", code, "--state-directory", engawa.dir / name)
 
 
 def start_agent(engawa, name):
@@ -136,3 +140,107 @@ def test_slips_in_the_address_list(engawa, words):
     with pytest.raises(system.Failed):
         office(engawa, "addresses", *words)
     assert office(engawa, "addresses", "list") == ""
+
+
+# --- authenticator apps and codes on paper ---------------------------------------------------------------------------
+
+
+def app_code(secret, at_s=None):
+    """RFC 6238, written apart from the program's library."""
+    key = base64.b32decode(secret)
+    digest = hmac.digest(key, struct.pack(">Q", int(at_s or time.time()) // 30), "sha1")
+    offset = digest[-1] & 15
+    return f"{(int.from_bytes(digest[offset:offset + 4], 'big') & 0x7fffffff) % 1000000:06}"
+
+
+class App:
+    def __init__(self, engawa):
+        """Enrols as a person does: reads the QR code's text, types one code."""
+        enrolling = subprocess.Popen([system.BUILD / "src/cli/engawa", "agent", "totp", "--state-directory", engawa.agent_dir],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.shown = ""
+        while "otpauth://" not in self.shown:
+            self.shown += enrolling.stdout.readline()
+        self.uri = self.shown[self.shown.index("otpauth://"):].strip()
+        self.secret = urllib.parse.parse_qs(urllib.parse.urlsplit(self.uri).query)["secret"][0]
+        self.used_s = time.time() - 30  # leaves the current step and the next one to the test
+        enrolling.communicate(app_code(self.secret, self.used_s) + "\n", timeout=20)
+        assert enrolling.returncode == 0
+
+    def code(self):
+        """One that has not been used."""
+        self.used_s = max(self.used_s // 30 * 30 + 30, time.time() // 30 * 30 - 30)
+        while self.used_s > time.time() + 30:
+            time.sleep(0.2)
+        return app_code(self.secret, self.used_s)
+
+
+@pytest.fixture
+def app(engawa):
+    try:
+        yield App(engawa)
+    finally:
+        office(engawa, "totp", "--remove")
+        office(engawa, "recovery", "--remove")
+        office(engawa, "unlock")
+        engawa.sign_policy()
+
+
+def by_kind(**codes):
+    """For --code-command: the code for each kind of prompt; an empty line for the others."""
+    cases = "".join(f"{kind}) echo {code};; " for kind, code in codes.items())
+    return f'case "$ENGAWA_PROMPT" in {cases}*) echo;; esac'
+
+
+def test_authenticator_app(engawa, app):
+    """No mail goes out any more."""
+    mails = engawa.mail.count()
+    assert "█" in app.shown and app.uri.startswith("otpauth://totp/") and "issuer=" in app.uri
+    assert engawa.connect(code_command=f"echo {app.code()}")["status"] == 0
+    assert engawa.mail.count() == mails
+    assert engawa.agent_status()["totp"] is True
+
+
+def test_attack_replay_of_an_app_code(engawa, app):
+    """Seen over a shoulder and typed a second later, from the thief's or the owner's own device."""
+    code = app.code()
+    assert engawa.connect(code_command=f"echo {code}")["status"] == 0
+    for device in "device.key", "thief.key":
+        result = engawa.connect(code_command=f"echo {code}", device=device)
+        assert (result["status"], result["code"]) == (1, CODE["CODE_WRONG"])
+
+
+def test_attack_downgrade_to_mail(engawa, app):
+    """Who has the mailbox and no phone: no mail, unless policy says recovery."""
+    mails = engawa.mail.count()
+    result = engawa.connect(code_command=by_kind())
+    assert result["status"] == 1 and engawa.mail.count() == mails
+    engawa.sign_policy(OTP_MAIL="recovery")
+    assert engawa.connect(code_command=f'[ "$ENGAWA_PROMPT" = mail ] && {engawa.code_command()} || echo')["status"] == 0
+    assert engawa.mail.count() == mails + 1
+
+
+def test_recovery_codes(engawa, app):
+    """Ten, each once; and the emergency code of digits only, once."""
+    codes = office(engawa, "recovery").split()
+    assert len(set(codes)) == 10
+    assert engawa.connect(code_command=by_kind(recovery=codes[4]))["status"] == 0
+    result = engawa.connect(code_command=by_kind(recovery=codes[4]))
+    assert (result["status"], result["code"]) == (1, CODE["CODE_WRONG"])
+    emergency = office(engawa, "emergency")
+    assert len(emergency.replace("-", "")) == 30
+    assert engawa.connect(code_command=f"echo {emergency}")["status"] == 0  # typed where the app's code is asked for
+    status = engawa.agent_status()
+    assert (status["recovery"], status["emergency"]) == (9, False)
+
+
+def test_mail_switched_off(engawa):
+    """Policy OTP_MAIL off without an app: nobody comes in, and nothing is sent."""
+    mails = engawa.mail.count()
+    engawa.sign_policy(OTP_MAIL="off")
+    try:
+        result = engawa.connect()
+        assert (result["status"], result["code"]) == (1, CODE["CODE_UNSET"])
+        assert engawa.mail.count() == mails
+    finally:
+        engawa.sign_policy()

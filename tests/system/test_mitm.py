@@ -49,7 +49,7 @@ def relay(engawa, messages, issuer, tmp_path):
 
 
 def attempt(engawa, relay, **options):
-    return engawa.connect(org=relay.org, code_command="echo 00000000", **options)
+    return engawa.connect(org=relay.org, code_command="echo 00000000", device=relay.org.parent / "device.key", **options)
 
 
 def office_keys(engawa):

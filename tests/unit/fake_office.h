@@ -139,7 +139,8 @@ office_picture(struct office *o)
 	static engawa_Frame frame;
 	struct rect all = {0, 0, o->image.width, o->image.height};
 	int last = 0;
-	encoder_start(o->encoder, ++o->seq, &o->image, &all, 1);
+	encoder_start(o->encoder, ++o->seq, &o->image,
+		&(struct encode_change){.rects = &all, .rect_count = 1});
 	while (!last) {
 		int n = encoder_next(o->encoder, frame.data.bytes, sizeof frame.data.bytes, &last);
 		pki_must(n >= 0);
@@ -431,7 +432,7 @@ office_open(struct office *o, struct loop *loop)
 	o->port = ntohs(sa.sin_port);
 	o->watch = watch_new(loop, o->listener, office_accept, o);
 	watch_set(o->watch, WATCH_READ);
-	pki_must(encoder_new(8, &o->encoder) == 0 && image_init(&o->image, 64, 48) == 0);
+	pki_must(encoder_new(8, NULL, &o->encoder) == 0 && image_init(&o->image, 64, 48) == 0);
 	for (size_t i = 0; i < o->image.stride * o->image.height; i++)
 		o->image.bytes[i] = (uint8_t)(i * 7 + i / 251);
 }

@@ -142,6 +142,8 @@ setup(void **state)
 	agent.loop = loop_new();
 	snprintf(path, sizeof path, "%s/devices", directory);
 	assert_int_equal(devices_open(path, &agent.devices), 0);
+	snprintf(path, sizeof path, "%s/factors", directory);
+	assert_int_equal(factors_open(path, &agent.factors), 0);
 	agent.control = process_new(&start);
 	k->anchor = sign_key_generate();
 	assert_int_equal(noise_keypair_generate(&k->agent), 0);
@@ -168,6 +170,7 @@ teardown(void **state)
 	}
 	process_free(agent.control);
 	devices_free(agent.devices);
+	factors_free(agent.factors);
 	sign_key_free(agent.keys.anchor);
 	loop_free(agent.loop);
 	snprintf(command, sizeof command, "rm -rf %s", directory);

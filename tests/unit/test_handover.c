@@ -66,7 +66,8 @@ fill(struct leg *l, int native)
 	l->in->len = 300;
 	memset(l->in->bytes, 0x11, 300);
 	if (!native)
-		l->entry.ws = (struct ws){.left = 1000, .mask = {1, 2, 3, 4}, .mask_at = 3, .in_message = 1};
+		l->entry.ws = (struct ws){
+			.left = 1000, .mask = {1, 2, 3, 4}, .mask_at = 3, .in_message = 1};
 	uint8_t queued[CHUNK_BYTES + 500];
 	memset(queued, 0x22, sizeof queued);
 	assert_int_equal(queue_add(&pool, &l->out, queued, sizeof queued), 0);
@@ -103,7 +104,8 @@ there_and_back(int native, uint8_t suite, size_t secret, size_t held)
 	assert_int_equal(handover_decode(&pool, first, (size_t)n + 1, FD, NOW, &to), -ERR_PROTOCOL);
 	for (int at = 0; at < 4; at++) { /* version, kind, role, flags */
 		first[at] ^= 0x40;
-		assert_int_equal(handover_decode(&pool, first, (size_t)n, FD, NOW, &to), -ERR_PROTOCOL);
+		assert_int_equal(
+			handover_decode(&pool, first, (size_t)n, FD, NOW, &to), -ERR_PROTOCOL);
 		first[at] ^= 0x40;
 	}
 	free(from.in);
@@ -112,7 +114,8 @@ there_and_back(int native, uint8_t suite, size_t secret, size_t held)
 	assert_int_equal(pool.used, 0);
 	const char *directory = getenv("HANDOVER_CORPUS"); /* how tests/corpus/handover was made */
 	char path[256];
-	snprintf(path, sizeof path, "%s/%s-%u", directory ? directory : "", native ? "native" : "browser", suite);
+	snprintf(path, sizeof path, "%s/%s-%u", directory ? directory : "",
+		native ? "native" : "browser", suite);
 	FILE *file = directory ? fopen(path, "w") : NULL;
 	if (file) {
 		fwrite(first, 1, (size_t)n, file);

@@ -39,7 +39,7 @@ carry(struct encoder *e, struct decoder *d, uint32_t seq, const struct image *im
 	static uint8_t piece[ENCODE_PIECE_MAX_BYTES];
 	size_t sum = 0;
 	int last = 0;
-	encoder_start(e, seq, image, rects, n);
+	encoder_start(e, seq, image, &(struct encode_change){.rects = rects, .rect_count = n});
 	while (!last) {
 		assert_true(encoder_busy(e));
 		int len = encoder_next(e, piece, cap, &last);
@@ -73,7 +73,7 @@ round_trip(uint32_t window_mib, enum decoder_order order, size_t cap, int rounds
 	struct encoder *e;
 	struct decoder *d;
 	struct image image;
-	assert_int_equal(encoder_new(window_mib, &e), 0);
+	assert_int_equal(encoder_new(window_mib, NULL, &e), 0);
 	assert_int_equal(decoder_new(window_mib, order, &d), 0);
 	assert_int_equal(image_init(&image, 301, 203), 0);
 	assert_int_equal(decoder_layout(d, 301, 203), 0);
@@ -114,7 +114,7 @@ test_sizes_and_layouts(void **state)
 		{1, 1}, {2, 3}, {16384, 1}, {1, 16384}, {1920, 1080}, {1366, 768}};
 	struct encoder *e;
 	struct decoder *d;
-	assert_int_equal(encoder_new(8, &e), 0);
+	assert_int_equal(encoder_new(8, NULL, &e), 0);
 	assert_int_equal(decoder_new(8, DECODER_BGRX, &d), 0);
 	for (uint32_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
 		struct image image;
@@ -140,7 +140,7 @@ test_history(void **state)
 	struct image image;
 	struct rect all = {0, 0, 400, 300};
 	srandom(5);
-	assert_int_equal(encoder_new(8, &e), 0);
+	assert_int_equal(encoder_new(8, NULL, &e), 0);
 	assert_int_equal(decoder_new(8, DECODER_BGRX, &d), 0);
 	assert_int_equal(image_init(&image, 400, 300), 0);
 	assert_int_equal(decoder_layout(d, 400, 300), 0);
@@ -161,7 +161,7 @@ test_parameters(void **state)
 	struct decoder *d = NULL;
 	static const uint32_t wrong[] = {0, 1, 7, 24, 64, 1u << 31};
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-		assert_int_equal(encoder_new(wrong[i], &e), -EINVAL);
+		assert_int_equal(encoder_new(wrong[i], NULL, &e), -EINVAL);
 		assert_int_equal(decoder_new(wrong[i], DECODER_BGRX, &d), -EINVAL);
 	}
 	encoder_free(NULL);
@@ -274,7 +274,7 @@ test_one_rectangle(void **state)
 	assert_int_equal(offer_one(0, W, H, 1, 1, 0, 0, W, H, W * H), -ERR_PROTOCOL);
 	assert_int_equal(offer_one(1, H, W, 1, 1, 0, 0, H, W, W * H), -ERR_PROTOCOL);
 	assert_int_equal(offer_one(1, W, H, 1, 0, 0, 0, W, H, W * H), -ERR_PROTOCOL);
-	assert_int_equal(offer_one(1, W, H, 1, 2, 0, 0, W, H, W * H), -ERR_PROTOCOL);
+	assert_int_equal(offer_one(1, W, H, 1, 4, 0, 0, W, H, W * H), -ERR_PROTOCOL);
 	/* outside, empty, wrapping around */
 	assert_int_equal(offer_one(1, W, H, 1, 1, 1, 0, W, H, W * H), -ERR_PROTOCOL);
 	assert_int_equal(offer_one(1, W, H, 1, 1, 0, 1, W, H, W * H), -ERR_PROTOCOL);
@@ -315,6 +315,98 @@ test_area(void **state)
 	assert_int_equal(offer(&w, plain), -ERR_PROTOCOL);
 	w = plain_head(plain, sizeof plain, 1, W, H, 0xffff);
 	assert_int_equal(offer(&w, plain), -ERR_PROTOCOL);
+}
+
+static void
+plain_copy(struct wr *w, uint16_t x, uint16_t y, uint16_t width, uint16_t height, uint16_t from_x,
+	uint16_t from_y)
+{
+	plain_rect(w, PICTURE_COPY, x, y, width, height, 0);
+	wr_u16(w, from_x);
+	wr_u16(w, from_y);
+}
+
+/* A whole picture, and a copy after it (or before). */
+static int
+offer_copy(uint16_t x, uint16_t y, uint16_t w, uint16_t h, uint16_t from_x, uint16_t from_y,
+	int before)
+{
+	struct wr wr = plain_head(plain, sizeof plain, 1, W, H, 2);
+	if (before)
+		plain_copy(&wr, x, y, w, h, from_x, from_y);
+	plain_rect(&wr, 1, 0, 0, W, H, W * H);
+	if (!before)
+		plain_copy(&wr, x, y, w, h, from_x, from_y);
+	return offer(&wr, plain);
+}
+
+static void
+test_copies(void **state)
+{
+	(void)state;
+	assert_int_equal(offer_copy(0, 0, W, H, 0, 0, 0), 1);
+	assert_int_equal(offer_copy(1, 0, W - 1, H, 0, 0, 1), 1);
+	assert_int_equal(offer_copy(0, 1, W, H - 1, 0, 0, 0), 1);
+	assert_int_equal(offer_copy(1, 0, W - 1, H, 2, 0, 0), -ERR_PROTOCOL);
+	assert_int_equal(offer_copy(0, 1, W, H - 1, 0, 2, 0), -ERR_PROTOCOL);
+	assert_int_equal(offer_copy(1, 0, W, H, 0, 0, 0), -ERR_PROTOCOL);
+	assert_int_equal(offer_copy(0, 0, 1, 1, 0xffff, 0, 0), -ERR_PROTOCOL);
+	assert_int_equal(offer_copy(0, 0, 1, 1, 0, 0xffff, 0), -ERR_PROTOCOL);
+	assert_int_equal(offer_copy(0, 0, 0, 1, 0, 0, 0), -ERR_PROTOCOL);
+	assert_int_equal(offer_copy(0, 0, 1, 0, 0, 0, 0), -ERR_PROTOCOL);
+	/* together larger than the screen */
+	struct wr wr = plain_head(plain, sizeof plain, 1, W, H, 3);
+	plain_rect(&wr, 1, 0, 0, W, H, W * H);
+	plain_copy(&wr, 0, 0, W, H, 0, 0);
+	plain_copy(&wr, 0, 0, 1, 1, 0, 0);
+	assert_int_equal(offer(&wr, plain), -ERR_PROTOCOL);
+	/* a copy covers nothing that was not covered */
+	wr = plain_head(plain, sizeof plain, 1, W, H, 2);
+	plain_rect(&wr, 1, 0, 0, W / 2, H, W * H / 2);
+	plain_copy(&wr, W / 2, 0, W / 2, H, 0, 0);
+	assert_int_equal(offer(&wr, plain), 1);
+	wr = plain_head(plain, sizeof plain, 1, W, H, 2);
+	plain_copy(&wr, W / 2, 0, W / 2, H, 0, 0);
+	plain_rect(&wr, 1, 0, 0, W / 2, H, W * H / 2);
+	assert_int_equal(offer(&wr, plain), -ERR_PROTOCOL);
+}
+
+/* A picture that begins with a mark of this size whose rows are rows bytes of the same bits. */
+static int
+offer_mark(uint16_t x, uint16_t w, uint16_t h, size_t rows, uint8_t bits, int times)
+{
+	struct wr wr = plain_head(plain, sizeof plain, 1, W, H, (uint16_t)(times + 1));
+	for (int i = 0; i < times; i++) {
+		plain_rect(&wr, PICTURE_MARK, x, 0, w, h, 0);
+		for (size_t k = 0; k < rows; k++)
+			wr_u8(&wr, k ? 0 : bits);
+	}
+	plain_rect(&wr, 1, 0, 0, W, H, W * H);
+	return offer(&wr, plain);
+}
+
+static void
+test_marks(void **state)
+{
+	(void)state;
+	assert_int_equal(offer_mark(0, 13, 20, 40, 1, 1), 1);
+	assert_int_equal(offer_mark(0, 13, 20, 40, 0, 1), 1);
+	assert_int_equal(offer_mark(0, 1, 1, 1, 0, 1), 1);
+	assert_int_equal(offer_mark(0, 4096, 1, 512, 0xff, 1), 1);
+	assert_int_equal(offer_mark(0, 13, 20, 40, 0xff, 1), -ERR_PROTOCOL); /* too many */
+	assert_int_equal(offer_mark(0, 4, 100, 100, 16, 1), -ERR_PROTOCOL);  /* after the row */
+	assert_int_equal(offer_mark(0, 13, 20, 39, 1, 1), -ERR_PROTOCOL);
+	assert_int_equal(offer_mark(0, 13, 20, 40, 1, 2), -ERR_PROTOCOL);
+	assert_int_equal(offer_mark(1, 13, 20, 40, 1, 1), -ERR_PROTOCOL);
+	assert_int_equal(offer_mark(0, 4097, 1, 513, 0, 1), -ERR_PROTOCOL);
+	assert_int_equal(offer_mark(0, 0, 1, 0, 0, 1), -ERR_PROTOCOL);
+	assert_int_equal(offer_mark(0, 1, 0, 0, 0, 1), -ERR_PROTOCOL);
+	/* not the first item */
+	struct wr wr = plain_head(plain, sizeof plain, 1, W, H, 2);
+	plain_rect(&wr, 1, 0, 0, W, H, W * H);
+	plain_rect(&wr, PICTURE_MARK, 0, 0, 1, 1, 0);
+	wr_u8(&wr, 0);
+	assert_int_equal(offer(&wr, plain), -ERR_PROTOCOL);
 }
 
 /* Pieces: numbers, ends, layouts between and inside pictures. */
@@ -437,10 +529,10 @@ test_every_bit(void **state)
 	struct image image;
 	struct rect all = {0, 0, W, H};
 	int last, kept = 0;
-	assert_int_equal(encoder_new(8, &e), 0);
+	assert_int_equal(encoder_new(8, NULL, &e), 0);
 	assert_int_equal(image_init(&image, W, H), 0);
 	image_at(&image, 3, 2)[0] = 200;
-	encoder_start(e, 1, &image, &all, 1);
+	encoder_start(e, 1, &image, &(struct encode_change){.rects = &all, .rect_count = 1});
 	int len = encoder_next(e, piece, sizeof piece, &last);
 	assert_true(len > 0 && last);
 	for (size_t bit = 0; bit < (size_t)len * 8; bit++) {
@@ -465,6 +557,8 @@ main(void)
 		cmocka_unit_test(test_parameters),
 		cmocka_unit_test(test_one_rectangle),
 		cmocka_unit_test(test_area),
+		cmocka_unit_test(test_copies),
+		cmocka_unit_test(test_marks),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_stream),
 		cmocka_unit_test(test_bomb),

@@ -1,6 +1,6 @@
 /** The pages of the login. Each takes the focus when it comes, and keeps what was typed when the language changes. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Prompt } from "../gen/inner_pb.ts";
+import { type Prompt, PromptKind } from "../gen/inner_pb.ts";
 import { Failure, codeOf, explain } from "../shared/failure.ts";
 import { formatTerminalId, parseTerminalId } from "../shared/terminal.ts";
 import type { texts } from "../shared/texts.ts";
@@ -107,12 +107,20 @@ export function CodePage({ prompt, words, expiresAt, onReply, onCancel }: CodePa
 	const left = useCountdown(expiresAt);
 	const digits = prompt.digits || 8;
 	const refused = useWords(prompt.wrong);
-	useEffect(() => field.current?.focus(), [prompt]);
+	useEffect(() => {
+		setMissing(false);
+		field.current?.focus();
+	}, [prompt]);
+
+	const mailed = prompt.kind === PromptKind.PROMPT_MAIL_CODE;
+	const paper = prompt.kind === PromptKind.PROMPT_RECOVERY;
+	const missingText = paper ? t.paperMissing : t.codeMissing(digits);
 
 	function submit(event: SubmitEvent): void {
 		event.preventDefault();
 		const code = field.current!.value.normalize("NFKC").replace(/[\s\p{Pd}]/gu, "");
-		if (code.length === digits && /^[0-9]+$/.test(code)) {
+		// a code from paper helps whatever was asked for; the office PC knows it by its length
+		if (/^(?:[0-9A-Za-z]{20}|[0-9]{30})$/.test(code) || (!paper && code.length === digits && /^[0-9]+$/.test(code))) {
 			onReply(code);
 		} else {
 			setMissing(true);
@@ -122,32 +130,39 @@ export function CodePage({ prompt, words, expiresAt, onReply, onCancel }: CodePa
 
 	return (
 		<form onSubmit={submit} noValidate>
-			<h1>{t.codeHeading}</h1>
-			<p>{prompt.maskedAddress ? t.codeSent(prompt.maskedAddress) : t.codeSentSomewhere}</p>
-			<dl class="words">
-				<dt>{t.wordsLabel}</dt>
-				<dd lang="ja">
-					{words.map((word) => (
-						<span key={word} class="word">
-							{word}
-						</span>
-					))}
-				</dd>
-			</dl>
-			<p class="support">{t.wordsSupport}</p>
+			<h1>{mailed ? t.codeHeading : paper ? t.paperHeading : t.appHeading}</h1>
+			{mailed ? (
+				<>
+					<p>{prompt.maskedAddress ? t.codeSent(prompt.maskedAddress) : t.codeSentSomewhere}</p>
+					<dl class="words">
+						<dt>{t.wordsLabel}</dt>
+						<dd lang="ja">
+							{words.map((word) => (
+								<span key={word} class="word">
+									{word}
+								</span>
+							))}
+						</dd>
+					</dl>
+					<p class="support">{t.wordsSupport}</p>
+				</>
+			) : (
+				<p>{paper ? t.paperIntro : t.appIntro}</p>
+			)}
 			<Field
+				key={prompt.kind}
 				id="code"
-				label={t.codeLabel}
-				support={t.codeSupport(digits)}
-				error={missing ? t.codeMissing(digits) : refused}
+				label={paper ? t.paperLabel : t.codeLabel}
+				support={mailed ? t.codeSupport(digits) : paper ? t.paperSupport : t.appSupport(digits)}
+				error={missing ? missingText : refused}
 				inputRef={field}
 				input={{
 					type: "text",
 					name: "code",
-					inputMode: "numeric",
-					autocomplete: "one-time-code",
+					inputMode: paper ? "text" : "numeric",
+					autocomplete: paper ? "off" : "one-time-code",
 					spellcheck: false,
-					maxLength: 32,
+					maxLength: 48,
 					class: "input input-code",
 				}}
 			>
@@ -161,6 +176,11 @@ export function CodePage({ prompt, words, expiresAt, onReply, onCancel }: CodePa
 				<button type="submit" class="button button-main">
 					{t.next}
 				</button>
+				{!mailed && (
+					<button type="button" class="button" id="elsewhere" onClick={() => onReply("")}>
+						{paper ? t.paperElsewhere : t.appElsewhere}
+					</button>
+				)}
 				<button type="button" class="button" onClick={onCancel}>
 					{t.cancel}
 				</button>

@@ -28,7 +28,9 @@ const DEAD_PATH_MS = 3000;
 const WINDOW_MIB = 32;
 const WINDOW_SMALL_MIB = 8;
 const SMALL_DEVICE_GIB = 4;
-const PROMPTS = new Set([PromptKind.PROMPT_MAIL_CODE, PromptKind.PROMPT_PASSWORD]);
+const PROMPTS = new Set([
+	PromptKind.PROMPT_MAIL_CODE, PromptKind.PROMPT_PASSWORD, PromptKind.PROMPT_TOTP, PromptKind.PROMPT_RECOVERY,
+]);
 
 export interface Size {
 	widthPx: number;

@@ -6,8 +6,8 @@ set -eu
 cd "$(dirname "$0")"
 out=$PWD/out
 src=../../src
-decoder="$src/screen/decode.c $src/screen/image.c $src/base/wire.c"
-headers="$src/screen/decode.h $src/screen/image.h $src/screen/picture.h $src/base/wire.h $src/base/err.h $src/base/err.def"
+decoder="$src/screen/decode.c $src/screen/image.c $src/screen/move.c $src/screen/watermark.c $src/base/wire.c"
+headers="$src/screen/decode.h $src/screen/image.h $src/screen/picture.h $src/screen/move.h $src/screen/watermark.h $src/base/wire.h $src/base/err.h $src/base/err.def"
 # shellcheck disable=SC2086
 stamp=$(cat build.sh picture.c terminal.c encoder.c $decoder $headers | sha256sum)
 if [ "$(cat "$out/stamp" 2>/dev/null)" = "$stamp" ]; then

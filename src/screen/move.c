@@ -1,0 +1,509 @@
+/*
+ * 1. Anchors: stretches of a row that begin at an edge and whose first pixels have a hash of a
+ *    certain kind, so that the same stretches are taken wherever they lie. Those of the old picture
+ *    go into a table.
+ * 2. Votes: an anchor of the new picture that the old one has exactly once votes for the distance
+ *    between the two.
+ * 3. For each of the distances with most votes: the new picture is cut into cells; a cell is a
+ *    gain when more of its rows become right by the move than wrong. Cells grow to rectangles.
+ */
+#include "screen/move.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	HEAD_PX = 8,     /* decide whether a stretch is an anchor */
+	STRETCH_PX = 32, /* two glyphs: one is on the screen many times */
+	ANCHORS_LOG = 16,
+	ANCHORS_MIN_LOG = 8,
+	PROBES_MAX = 8,
+	VOTES_LOG = 12,
+	VOTES_MIN = 4,
+	DISTANCES_MAX = 3,           /* in one picture: a page and what stands beside it */
+	CHANGED_MIN_PX = 2048,       /* less is not searched */
+	GAIN_MIN_PX = 1024,          /* less is no cheaper as a copy */
+	SPARSE_FROM_PX = 256 * 1024, /* of larger areas every fourth new row votes */
+	SPARSE_STEP = 4,
+	CELL_PX = 32,
+	PIXEL_BYTES = 3,       /* that count */
+	CELLS_MAX = 16 * 1024, /* of an area; larger cells when it has more */
+};
+
+struct anchor {
+	uint32_t hash; /* 0: free */
+	uint16_t x, y; /* x AMBIGUOUS: more than one place */
+};
+static const uint16_t AMBIGUOUS = UINT16_MAX;
+
+struct vote {
+	int16_t dx, dy; /* new minus old */
+	uint32_t count; /* 0: free */
+};
+
+struct moves {
+	struct anchor anchors[1 << ANCHORS_LOG];
+	unsigned log; /* of the part of anchors that is in use */
+	struct vote votes[1 << VOTES_LOG];
+	int8_t cells[CELLS_MAX];
+	struct rect changed[MOVE_VIEWS_MAX];
+	struct image *shown;
+	struct copy *copies;
+	size_t count;
+	uint64_t area_left;
+};
+
+int
+moves_new(struct moves **ret_moves)
+{
+	*ret_moves = calloc(1, sizeof **ret_moves);
+	return *ret_moves ? 0 : -ENOMEM;
+}
+
+void
+moves_free(struct moves *moves)
+{
+	free(moves);
+}
+
+void
+move_copy(struct image *image, const struct copy *copy)
+{
+	size_t bytes = (size_t)copy->to.w * IMAGE_PIXEL_BYTES;
+	for (size_t i = 0; i < copy->to.h; i++) {
+		size_t row = copy->to.y > copy->from_y ? copy->to.h - 1 - i : i;
+		memmove(image_at(image, copy->to.x, copy->to.y + row),
+			image_at(image, copy->from_x, copy->from_y + row), bytes);
+	}
+}
+
+/* ---- anchors ---- */
+
+static uint64_t
+two_pixels(const uint8_t *p)
+{
+	uint64_t v;
+	memcpy(&v, p, sizeof v);
+	return v & 0x00ffffff00ffffff;
+}
+
+static uint64_t
+mix(uint64_t h, const uint8_t *p, size_t pixels)
+{
+	for (size_t i = 0; i < pixels; i += 2)
+		h = (h ^ two_pixels(p + i * IMAGE_PIXEL_BYTES)) * 0x9e3779b97f4a7c15;
+	return h ^ h >> 32;
+}
+
+static int
+edge(const uint8_t *p)
+{
+	return p[0] != p[-4] || p[1] != p[-3] || p[2] != p[-2];
+}
+
+typedef void anchor_fn(struct moves *m, uint32_t hash, uint16_t x, uint16_t y);
+
+/* Tells the anchors of every step-th row of the rectangle, which is part of a larger image whose
+ * pixel x, y is pixels. */
+static void
+scan(struct moves *m, const struct image *image, struct rect at, uint16_t x, uint16_t y,
+	size_t step, anchor_fn *tell)
+{
+	for (size_t row = 0; row < at.h; row += step) {
+		const uint8_t *p = image_at(image, at.x, at.y + row);
+		for (size_t i = 1; i + STRETCH_PX <= at.w; i++) {
+			const uint8_t *q = p + i * IMAGE_PIXEL_BYTES;
+			if (!edge(q))
+				continue;
+			uint64_t head = mix(1, q, HEAD_PX);
+			if (head & 7)
+				continue;
+			uint64_t hash =
+				mix(head, q + HEAD_PX * IMAGE_PIXEL_BYTES, STRETCH_PX - HEAD_PX);
+			tell(m, (uint32_t)hash | 1, (uint16_t)(x + i), (uint16_t)(y + row));
+		}
+	}
+}
+
+/* The place of a hash, or a free one, or NULL: full around there. */
+static struct anchor *
+anchor(struct moves *m, uint32_t hash)
+{
+	uint32_t mask = (1u << m->log) - 1, at = hash >> 1;
+	for (int i = 0; i < PROBES_MAX; i++, at++) {
+		struct anchor *a = &m->anchors[at & mask];
+		if (a->hash == 0 || a->hash == hash)
+			return a;
+	}
+	return NULL;
+}
+
+static void
+remember(struct moves *m, uint32_t hash, uint16_t x, uint16_t y)
+{
+	struct anchor *a = anchor(m, hash);
+	if (a && a->hash == 0)
+		*a = (struct anchor){hash, x, y};
+	else if (a)
+		a->x = AMBIGUOUS;
+}
+
+static void
+vote(struct moves *m, uint32_t hash, uint16_t x, uint16_t y)
+{
+	const struct anchor *a = anchor(m, hash);
+	if (!a || a->hash == 0 || a->x == AMBIGUOUS || (a->x == x && a->y == y))
+		return;
+	int16_t dx = (int16_t)(x - a->x), dy = (int16_t)(y - a->y);
+	uint32_t at = ((uint32_t)(uint16_t)dx << 16 | (uint16_t)dy) * 0x9e3779b1u >> 8;
+	for (int i = 0; i < PROBES_MAX; i++, at++) {
+		struct vote *v = &m->votes[at & ((1 << VOTES_LOG) - 1)];
+		if (v->count == 0)
+			*v = (struct vote){dx, dy, 0};
+		if (v->dx == dx && v->dy == dy) {
+			v->count++;
+			return;
+		}
+	}
+}
+
+/* ---- cells ---- */
+
+/* One distance in one area. */
+struct shift {
+	const struct move_view *view;
+	struct rect at; /* where the move can lead to: inside the area, from inside the screen */
+	int dx, dy;
+	size_t cell, columns, rows; /* cell: pixels of a side */
+};
+
+static const uint8_t *
+fresh(const struct shift *s, size_t x, size_t y)
+{
+	return image_at(&s->view->image, x - s->view->area.x, y - s->view->area.y);
+}
+
+static const uint8_t *
+source(const struct moves *m, const struct shift *s, size_t x, size_t y)
+{
+	return image_at(m->shown, (size_t)((int)x - s->dx), (size_t)((int)y - s->dy));
+}
+
+static struct rect
+cell_rect(const struct shift *s, size_t column, size_t row)
+{
+	size_t x = column * s->cell, y = row * s->cell, w = s->at.w - x, h = s->at.h - y;
+	return (struct rect){(uint16_t)(s->at.x + x), (uint16_t)(s->at.y + y),
+		(uint16_t)(w < s->cell ? w : s->cell), (uint16_t)(h < s->cell ? h : s->cell)};
+}
+
+/* Rows that the move makes right less those it makes wrong; negative also when it makes most of
+ * them neither: then the cell lies across an edge of what moved, or was painted. */
+static int
+cell_gain(const struct moves *m, const struct shift *s, struct rect r)
+{
+	int gain = 0, right = 0;
+	size_t bytes = (size_t)r.w * IMAGE_PIXEL_BYTES;
+	for (size_t y = r.y; y < (size_t)r.y + r.h; y++) {
+		const uint8_t *want = fresh(s, r.x, y);
+		int moved = memcmp(want, source(m, s, r.x, y), bytes) == 0,
+		    stays = memcmp(want, image_at(m->shown, r.x, y), bytes) == 0;
+		gain += moved - stays;
+		right += moved;
+	}
+	if (right * 2 < r.h)
+		return -1;
+	return gain > INT8_MAX ? INT8_MAX : gain < INT8_MIN ? INT8_MIN : gain;
+}
+
+static int
+all_take(const struct moves *m, const struct shift *s, struct rect cells)
+{
+	for (size_t row = cells.y; row < (size_t)cells.y + cells.h; row++)
+		for (size_t column = cells.x; column < (size_t)cells.x + cells.w; column++)
+			if (m->cells[row * s->columns + column] < 0)
+				return 0;
+	return 1;
+}
+
+/* The largest rectangle of cells around one, none of which the move would harm, grown side by
+ * side. */
+static struct rect
+grow(const struct moves *m, const struct shift *s, size_t column, size_t row)
+{
+	struct rect r = {(uint16_t)column, (uint16_t)row, 1, 1};
+	for (int more = 1; more;) {
+		more = 0;
+		if ((size_t)r.x + r.w < s->columns &&
+			all_take(m, s, (struct rect){(uint16_t)(r.x + r.w), r.y, 1, r.h}))
+			r.w++, more = 1;
+		if ((size_t)r.y + r.h < s->rows &&
+			all_take(m, s, (struct rect){r.x, (uint16_t)(r.y + r.h), r.w, 1}))
+			r.h++, more = 1;
+		if (r.x > 0 && all_take(m, s, (struct rect){(uint16_t)(r.x - 1), r.y, 1, r.h}))
+			r.x--, r.w++, more = 1;
+		if (r.y > 0 && all_take(m, s, (struct rect){r.x, (uint16_t)(r.y - 1), r.w, 1}))
+			r.y--, r.h++, more = 1;
+	}
+	return r;
+}
+
+/* Takes the cells out of the search. Returns their gain in pixels, roughly. */
+static int64_t
+spend(struct moves *m, const struct shift *s, struct rect cells)
+{
+	int64_t gain = 0;
+	for (size_t row = cells.y; row < (size_t)cells.y + cells.h; row++)
+		for (size_t column = cells.x; column < (size_t)cells.x + cells.w; column++) {
+			int8_t *cell = &m->cells[row * s->columns + column];
+			gain += *cell * (int64_t)s->cell;
+			*cell = -1;
+		}
+	return gain;
+}
+
+/* The same as cell_gain for a line, in pixels. *ret_all: the move makes all of them right. */
+static int
+line_gain(const struct moves *m, const struct shift *s, struct rect r, int *ret_all)
+{
+	int moved = 0, stays = 0;
+	for (size_t y = r.y; y < (size_t)r.y + r.h; y++) {
+		const uint8_t *want = fresh(s, r.x, y), *from = source(m, s, r.x, y),
+			      *old = image_at(m->shown, r.x, y);
+		for (size_t i = 0; i < (size_t)r.w * IMAGE_PIXEL_BYTES; i += IMAGE_PIXEL_BYTES) {
+			moved += memcmp(want + i, from + i, PIXEL_BYTES) == 0;
+			stays += memcmp(want + i, old + i, PIXEL_BYTES) == 0;
+		}
+	}
+	*ret_all = moved == r.w * r.h;
+	return moved - stays;
+}
+
+enum side {
+	TOP,
+	BOTTOM,
+	LEFT,
+	RIGHT
+};
+
+/* The outermost line of a rectangle on one side. */
+static struct rect
+border(struct rect r, enum side side)
+{
+	if (side == BOTTOM)
+		r.y = (uint16_t)(r.y + r.h - 1);
+	if (side == RIGHT)
+		r.x = (uint16_t)(r.x + r.w - 1);
+	if (side == TOP || side == BOTTOM)
+		r.h = 1;
+	else
+		r.w = 1;
+	return r;
+}
+
+/* One side moved by one line, outwards (by 1) or inwards (by -1). */
+static struct rect
+moved_side(struct rect r, enum side side, int by)
+{
+	if (side == TOP)
+		r.y = (uint16_t)(r.y - by);
+	if (side == LEFT)
+		r.x = (uint16_t)(r.x - by);
+	if (side == TOP || side == BOTTOM)
+		r.h = (uint16_t)(r.h + by);
+	else
+		r.w = (uint16_t)(r.w + by);
+	return r;
+}
+
+static int
+room(const struct shift *s, struct rect r, enum side side)
+{
+	return side == TOP      ? r.y > s->at.y
+	       : side == LEFT   ? r.x > s->at.x
+	       : side == BOTTOM ? r.y + r.h < s->at.y + s->at.h
+				: r.x + r.w < s->at.x + s->at.w;
+}
+
+/* From whole cells to the pixel: each side gives up lines that the move would make wrong, or takes
+ * those that it makes right. */
+static struct rect
+fit(const struct moves *m, const struct shift *s, struct rect r)
+{
+	for (enum side side = TOP; side <= RIGHT; side++) {
+		int all, shrunk = 0;
+		while ((side <= BOTTOM ? r.h : r.w) > 1 && shrunk < (int)s->cell &&
+			line_gain(m, s, border(r, side), &all) < 0) {
+			r = moved_side(r, side, -1);
+			shrunk++;
+		}
+		for (size_t i = 0; shrunk == 0 && i < s->cell && room(s, r, side); i++) {
+			struct rect larger = moved_side(r, side, 1);
+			if (line_gain(m, s, border(larger, side), &all) <= 0 && !all)
+				break;
+			r = larger;
+		}
+	}
+	return r;
+}
+
+/* Where the move can lead to inside the rectangle; 0 when nowhere. */
+static int
+reach(struct shift *s, struct rect r, const struct image *shown)
+{
+	int x0 = r.x > s->dx ? r.x : s->dx, y0 = r.y > s->dy ? r.y : s->dy;
+	int x1 = r.x + r.w, y1 = r.y + r.h;
+	x1 = x1 < shown->width + s->dx ? x1 : shown->width + s->dx;
+	y1 = y1 < shown->height + s->dy ? y1 : shown->height + s->dy;
+	if (x0 >= x1 || y0 >= y1)
+		return 0;
+	s->at = (struct rect){(uint16_t)x0, (uint16_t)y0, (uint16_t)(x1 - x0), (uint16_t)(y1 - y0)};
+	for (s->cell = CELL_PX;; s->cell *= 2) {
+		s->columns = (s->at.w + s->cell - 1) / s->cell;
+		s->rows = (s->at.h + s->cell - 1) / s->cell;
+		if (s->columns * s->rows <= CELLS_MAX)
+			return 1;
+	}
+}
+
+/* So that no copy overwrites what a later one of the same distance needs. */
+static void
+insert(struct moves *m, size_t first, const struct copy *copy, int dx, int dy)
+{
+	size_t i = m->count++;
+	for (; i > first; i--) {
+		const struct rect *before = &m->copies[i - 1].to;
+		int sooner = dy > 0   ? copy->to.y > before->y
+			     : dy < 0 ? copy->to.y < before->y
+			     : dx > 0 ? copy->to.x > before->x
+				      : copy->to.x < before->x;
+		if (!sooner)
+			break;
+		m->copies[i] = m->copies[i - 1];
+	}
+	m->copies[i] = *copy;
+}
+
+static void
+try_shift(struct moves *m, struct shift *s)
+{
+	size_t first = m->count;
+	for (size_t row = 0; row < s->rows; row++)
+		for (size_t column = 0; column < s->columns; column++)
+			m->cells[row * s->columns + column] =
+				(int8_t)cell_gain(m, s, cell_rect(s, column, row));
+	for (size_t i = 0; i < s->rows * s->columns && m->count < MOVE_COPIES_MAX; i++) {
+		if (m->cells[i] <= 0)
+			continue;
+		struct rect cells = grow(m, s, i % s->columns, i / s->columns);
+		if (spend(m, s, cells) < GAIN_MIN_PX)
+			continue;
+		struct rect to = rect_union(cell_rect(s, cells.x, cells.y),
+			cell_rect(s, cells.x + cells.w - 1u, cells.y + cells.h - 1u));
+		to = fit(m, s, to);
+		if ((uint64_t)to.w * to.h > m->area_left)
+			continue;
+		m->area_left -= (uint64_t)to.w * to.h;
+		struct copy copy = {to, (uint16_t)(to.x - s->dx), (uint16_t)(to.y - s->dy)};
+		insert(m, first, &copy, s->dx, s->dy);
+	}
+	for (size_t i = first; i < m->count; i++)
+		move_copy(m->shown, &m->copies[i]);
+}
+
+/* ---- the search ---- */
+
+/* Box around the pixels of a view that differ from shown, in steps of rows and of 16 px. */
+static struct rect
+changed(const struct move_view *view, const struct image *shown)
+{
+	enum {
+		STEP_PX = 16
+	};
+	size_t x0 = view->area.w, x1 = 0, y0 = view->area.h, y1 = 0;
+	for (size_t y = 0; y < view->area.h; y++) {
+		const uint8_t *a = image_at(&view->image, 0, y),
+			      *b = image_at(shown, view->area.x, view->area.y + y);
+		if (memcmp(a, b, (size_t)view->area.w * IMAGE_PIXEL_BYTES) == 0)
+			continue;
+		y0 = y < y0 ? y : y0;
+		y1 = y + 1;
+		for (size_t x = 0; x < view->area.w; x += STEP_PX) {
+			size_t end = x + STEP_PX < view->area.w ? x + STEP_PX : view->area.w;
+			if (x >= x0 && end <= x1)
+				continue;
+			if (memcmp(a + x * IMAGE_PIXEL_BYTES, b + x * IMAGE_PIXEL_BYTES,
+				    (end - x) * IMAGE_PIXEL_BYTES) == 0)
+				continue;
+			x0 = x < x0 ? x : x0;
+			x1 = end > x1 ? end : x1;
+		}
+	}
+	if (y1 == 0)
+		return (struct rect){0};
+	return (struct rect){(uint16_t)(view->area.x + x0), (uint16_t)(view->area.y + y0),
+		(uint16_t)(x1 - x0), (uint16_t)(y1 - y0)};
+}
+
+static void
+count_votes(struct moves *m, const struct move_view *views, size_t n, uint64_t area)
+{
+	m->log = ANCHORS_MIN_LOG;
+	while (m->log < ANCHORS_LOG && (uint64_t)1 << m->log < area / 16)
+		m->log++;
+	memset(m->anchors, 0, sizeof m->anchors[0] << m->log);
+	memset(m->votes, 0, sizeof m->votes);
+	for (size_t i = 0; i < n; i++)
+		scan(m, m->shown, m->changed[i], m->changed[i].x, m->changed[i].y, 1, remember);
+	for (size_t i = 0; i < n; i++) {
+		struct rect r = m->changed[i], at = r;
+		at.x = (uint16_t)(r.x - views[i].area.x);
+		at.y = (uint16_t)(r.y - views[i].area.y);
+		scan(m, &views[i].image, r.w ? at : r, r.x, r.y,
+			area > SPARSE_FROM_PX ? SPARSE_STEP : 1, vote);
+	}
+}
+
+static struct vote
+take_winner(struct moves *m)
+{
+	struct vote *best = &m->votes[0];
+	for (size_t i = 1; i < 1 << VOTES_LOG; i++)
+		if (m->votes[i].count > best->count)
+			best = &m->votes[i];
+	struct vote winner = *best;
+	best->count = 0;
+	return winner;
+}
+
+size_t
+moves_find(struct moves *m, const struct move_view *views, size_t view_count, struct image *shown,
+	struct copy ret_copies[static MOVE_COPIES_MAX])
+{
+	uint64_t area = 0;
+	assert(view_count <= MOVE_VIEWS_MAX);
+	for (size_t i = 0; i < view_count; i++) {
+		m->changed[i] = changed(&views[i], shown);
+		area += (uint64_t)m->changed[i].w * m->changed[i].h;
+	}
+	if (area < CHANGED_MIN_PX)
+		return 0;
+	m->shown = shown;
+	m->copies = ret_copies;
+	m->count = 0;
+	m->area_left = (uint64_t)shown->width * shown->height;
+	count_votes(m, views, view_count, area);
+	for (int i = 0; i < DISTANCES_MAX; i++) {
+		struct vote v = take_winner(m);
+		if (v.count < VOTES_MIN)
+			break;
+		for (size_t k = 0; k < view_count; k++) {
+			struct shift s = {.view = &views[k], .dx = v.dx, .dy = v.dy};
+			if (m->changed[k].w && reach(&s, m->changed[k], shown))
+				try_shift(m, &s);
+		}
+	}
+	return m->count;
+}

@@ -1,0 +1,21 @@
+/* Answers of a RADIUS server, and the question to a helper. */
+#include <assert.h>
+
+#include "agent/check.h"
+#include "agent/radius.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const struct radius_request request = {.id = 1};
+	static struct check_question question;
+	/* nobody finds the secret's signatures by chance */
+	assert(radius_get(&request, "a secret", data, size) == RADIUS_FORGED);
+	if (check_get(data, size, &question) == 0) {
+		static uint8_t again[CHECK_MAX_BYTES];
+		assert(check_put(&question, again) == size);
+	}
+	return 0;
+}

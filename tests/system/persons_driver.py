@@ -1,0 +1,213 @@
+"""Services that know persons, on the loopback, and the agent's helpers asked directly."""
+import os
+import re
+import shutil
+import socket
+import struct
+import subprocess
+import threading
+
+import system
+from programs import ROOT
+
+FIELDS = ["USER", "PASSWORD", "SERVICE", "PLACE", "SECRET", "CA", "BIND", "FILTER", "ALLOW", "DENY", "NESTED"]
+SECRET = "shared-secret"
+BASE = "dc=city,dc=example"
+
+RADIUS = """
+name = radiusd
+prefix = /usr
+logdir = {dir}
+run_dir = {dir}
+libdir = /usr/lib/freeradius
+security {{
+	reject_delay = 0
+}}
+modules {{
+	pap {{
+	}}
+	files {{
+		filename = {dir}/users
+	}}
+}}
+client office {{
+	ipaddr = 127.0.0.1
+	secret = {secret}
+	require_message_authenticator = yes
+}}
+server default {{
+	listen {{
+		type = auth
+		ipaddr = 127.0.0.1
+		port = {port}
+	}}
+	authorize {{
+		files
+		pap
+	}}
+	authenticate {{
+		Auth-Type PAP {{
+			pap
+		}}
+	}}
+	post-auth {{
+		{mark}
+		Post-Auth-Type REJECT {{
+			{mark}
+		}}
+	}}
+}}
+"""
+# what releases before 3.2.5 need to send it in answers
+MARK = """update reply {
+			Message-Authenticator := 0x00
+		}"""
+RADIUS_USERS = """tanaka Cleartext-Password := "himitsu no kawara"
+	Reply-Message = "OK"
+"田中" Cleartext-Password := "瓦屋根と燕"
+suzuki Auth-Type := Reject
+	Reply-Message = "OK, Access-Accept"
+"""
+
+SLAPD = """
+include /etc/ldap/schema/core.schema
+include /etc/ldap/schema/cosine.schema
+include /etc/ldap/schema/inetorgperson.schema
+modulepath /usr/lib/ldap
+moduleload back_mdb
+TLSCertificateFile {dir}/cert.pem
+TLSCertificateKeyFile {dir}/key.pem
+database mdb
+suffix "{base}"
+directory {dir}/db
+access to attrs=userPassword by anonymous auth by * none
+access to * by users read by * none
+"""
+
+
+def ldif():
+    people = {"tanaka": "himitsu no kawara", "suzuki": "tsubame no su", "sato": "engawa de neko"}
+    groups = {"telework": ["tanaka", "sato"], "retired": ["sato"]}
+    yield f"dn: {BASE}\nobjectClass: organization\nobjectClass: dcObject\no: city\ndc: city\n"
+    yield f"dn: ou=people,{BASE}\nobjectClass: organizationalUnit\nou: people\n"
+    for name, password in people.items():
+        yield f"dn: uid={name},ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: {name}\ncn: {name}\nsn: {name}\nuserPassword: {password}\n"
+    for name, members in groups.items():
+        rows = "".join(f"member: uid={member},ou=people,{BASE}\n" for member in members)
+        yield f"dn: cn={name},{BASE}\nobjectClass: groupOfNames\ncn: {name}\n{rows}"
+
+
+class Service:
+    """A program that ends with its test."""
+
+    def __init__(self, argv, directory, ready):
+        log = open(directory / "log", "wb")
+        self.process = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        log.close()
+        try:
+            system.wait_for(ready, f"{argv[0]} does not start", 20)
+        except system.Failed:
+            self.stop()
+            raise system.Failed((directory / "log").read_text(errors="replace")[-2000:])
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(10)
+
+
+def udp_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def freeradius(directory, mark=True):
+    """Its address and the program."""
+    directory.mkdir()
+    port = udp_port()
+    (directory / "radiusd.conf").write_text(RADIUS.format(dir=directory, port=port, secret=SECRET, mark=MARK if mark else ""))
+    (directory / "users").write_text(RADIUS_USERS)
+    service = Service(["freeradius", "-f", "-l", "stdout", "-d", directory], directory, lambda: f"port {port}" in listening(port))
+    return f"127.0.0.1:{port}", service
+
+
+def listening(port):
+    """UDP has nothing to connect to: the kernel's list."""
+    rows = open("/proc/net/udp").read()
+    return f"port {port}" if f":{port:04X} " in rows else ""
+
+
+def slapd(directory):
+    """Its URL and the program. Groups in groups are not its own idea of them: plain groups only."""
+    directory.mkdir()
+    (directory / "db").mkdir()
+    run = lambda *argv, **options: subprocess.run([str(a) for a in argv], check=True, capture_output=True, timeout=60, **options)
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3650", "-subj", "/CN=directory",
+        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem", cwd=directory)
+    shutil.copy(directory / "cert.pem", directory / "ca.pem")
+    (directory / "slapd.conf").write_text(SLAPD.format(dir=directory, base=BASE))
+    run("/usr/sbin/slapadd", "-f", directory / "slapd.conf", input="\n".join(ldif()).encode())
+    port = system.free_port()
+    url = f"ldaps://127.0.0.1:{port}"
+    return url, Service(["/usr/sbin/slapd", "-f", directory / "slapd.conf", "-h", f"{url}/", "-d", "0"], directory, lambda: system.accepts(port))
+
+
+def message_number(name):
+    head = (ROOT / "src/agent/message.h").read_text()
+    head = head[head.index("enum message"):]
+    head = re.sub(r"/\*.*?\*/", "", head[:head.index("};")], flags=re.S)
+    return re.findall(r"\bMSG_\w+", head).index(name)
+
+
+def ask(method, timeout_s=20, **fields):
+    """One question to `engawa-agent role check-…`, as the monitor asks it: the code."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+    def become():
+        os.dup2(theirs.fileno(), 3)
+        os.set_inheritable(3, True)
+    agent = system.BUILD / "src/agent/engawa-agent"
+    child = subprocess.Popen([agent, "role", f"check-{method}", "--user", "nobody"], preexec_fn=become, pass_fds=[3])
+    theirs.close()
+    texts = [fields.get(field, "").encode() for field in FIELDS]
+    try:
+        ours.send(struct.pack("=H", message_number("MSG_CHECK")) + b"".join(struct.pack(">H", len(t)) + t for t in texts))
+        ours.settimeout(timeout_s)
+        answer = ours.recv(64)
+        child.wait(10)
+    finally:
+        child.kill()
+        child.wait()
+        ours.close()
+    kind, code = struct.unpack("=H", answer[:2])[0], struct.unpack(">I", answer[2:])[0]
+    assert kind == message_number("MSG_CHECKED") and child.returncode == 0
+    return code
+
+
+class FakeRadius:
+    """A UDP server that answers every packet as it is told to: answers(request) gives packets."""
+
+    def __init__(self, answers):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self.socket.getsockname()[1]}"
+        self.answers, self.requests = answers, []
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        while True:
+            try:
+                packet, peer = self.socket.recvfrom(4096)
+            except OSError:
+                return
+            if packet == b"end":
+                return
+            self.requests.append(packet)
+            for answer in self.answers(packet):
+                self.socket.sendto(answer, peer)
+
+    def stop(self):
+        self.socket.sendto(b"end", self.socket.getsockname())
+        self.thread.join(5)
+        self.socket.close()

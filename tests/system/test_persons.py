@@ -1,0 +1,335 @@
+"""Persons: freeradius, slapd and PAM as the agent's helpers ask them, and what comes through the whole relay."""
+import hashlib
+import hmac
+import os
+import pathlib
+import re
+import time
+
+import pytest
+
+import system
+from gate_driver import CODE
+from persons_driver import BASE, SECRET, FakeRadius, ask, freeradius, slapd
+
+OK = 0
+ROUND_MS = 1500  # src/agent/session_check.c
+TANAKA = dict(USER="tanaka", PASSWORD="himitsu no kawara")
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    # helpers without rights read the directory's certificate
+    path = tmp_path_factory.mktemp("persons")
+    for p in (path, *path.parents):
+        if p.stat().st_uid == os.geteuid() and p != pathlib.Path("/"):
+            p.chmod(p.stat().st_mode | 0o011)
+    return path
+
+
+# --- RADIUS -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def radius(directory):
+    address, service = freeradius(directory / "radius")
+    yield dict(SERVICE=f"{address} ", SECRET=SECRET)
+    service.stop()
+
+
+def sign(request, code, attributes=b"", secret=SECRET.encode(), mac=True):
+    """An answer to a request, by who knows the secret, or thinks so."""
+    body = (b"\x50\x12" + bytes(16) if mac else b"") + attributes
+    head = bytes([code, request[1]]) + (20 + len(body)).to_bytes(2, "big")
+    if mac:
+        digest = hmac.new(secret, head + request[4:20] + body, "md5").digest()
+        body = b"\x50\x12" + digest + attributes
+    return head + hashlib.md5(head + request[4:20] + body + secret).digest() + body
+
+
+def reply_message(text):
+    return bytes([18, 2 + len(text)]) + text
+
+
+@pytest.fixture
+def fake():
+    made = []
+
+    def make(answers):
+        made.append(FakeRadius(answers))
+        return made[-1], dict(SERVICE=made[-1].address, SECRET=SECRET)
+    yield make
+    for server in made:
+        server.stop()
+
+
+def test_radius(radius):
+    assert ask("radius", **TANAKA, **radius) == OK
+    assert ask("radius", USER="田中", PASSWORD="瓦屋根と燕", **radius) == OK
+    for user, password in ("tanaka", "himitsu"), ("nobody", "himitsu no kawara"), ("tanaka", "x" * 200):
+        assert ask("radius", USER=user, PASSWORD=password, **radius) == CODE["PASSWORD_WRONG"]
+    assert ask("radius", **TANAKA, **radius | {"SECRET": "other"}) == CODE["PERSON_SERVICE"]
+
+
+def test_radius_second_server_answers(radius, fake):
+    server, _ = fake(lambda request: [])
+    assert ask("radius", **TANAKA, **radius | {"SERVICE": f"{server.address} {radius['SERVICE']}"}) == OK
+    assert len(server.requests) == 2 and server.requests[0] == server.requests[1]
+
+
+def test_attack_radius_reject_with_ok_text(radius):
+    assert ask("radius", USER="suzuki", PASSWORD="anything", **radius) == CODE["PASSWORD_WRONG"]
+
+
+def test_attack_radius_challenge_is_no_accept(fake):
+    _, fields = fake(lambda request: [sign(request, 11, reply_message(b"OK"))])
+    assert ask("radius", **TANAKA, **fields) == CODE["PASSWORD_WRONG"]
+
+
+FORGED = {
+    "no Message-Authenticator": lambda request: sign(request, 2, mac=False),
+    "another secret": lambda request: sign(request, 2, secret=b"guess"),
+    "another request": lambda request: sign(request[:1] + bytes([request[1] ^ 1]) + request[2:], 2),
+    "a copy of the question": lambda request: request,
+    "an accept turned from a reject": lambda request: b"\x02" + sign(request, 3)[1:],
+    "nothing": lambda request: b"",
+    "huge": lambda request: b"\x02" * 4096,
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
+def test_attack_radius_forged_answer(fake, what):
+    """Forged ones first: they change nothing about the true one that follows, and alone they are silence."""
+    server, fields = fake(lambda request: [FORGED[what](request)] * 20 + [sign(request, 3, reply_message(b"OK"))])
+    assert ask("radius", **TANAKA, **fields) == CODE["PASSWORD_WRONG"]
+    assert len(server.requests) == 1
+
+
+def test_attack_radius_only_forged_answers(fake):
+    server, fields = fake(lambda request: [make(request) for make in FORGED.values()])
+    begin = time.monotonic()
+    assert ask("radius", **TANAKA, **fields) == CODE["PERSON_SERVICE"]
+    assert time.monotonic() - begin < 11 and len(server.requests) == 2
+
+
+def test_attack_radius_server_that_signs_nothing(directory):
+    """freeradius before 3.2.5 without the setting: whoever is between could have written its answers."""
+    address, service = freeradius(directory / "unsigned", mark=False)
+    try:
+        assert ask("radius", **TANAKA, SERVICE=address, SECRET=SECRET) == CODE["PERSON_SERVICE"]
+    finally:
+        service.stop()
+
+
+# --- LDAP ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def ldap(directory):
+    url, service = slapd(directory / "ldap")
+    yield dict(SERVICE=url, CA=str(directory / "ldap/ca.pem"), BIND=f"uid=%s,ou=people,{BASE}", PLACE=f"ou=people,{BASE}", FILTER="(uid=%s)",
+        NESTED="0")
+    service.stop()
+
+
+def test_ldap(ldap):
+    assert ask("ldap", **TANAKA, **ldap) == OK
+    for user, password in ("tanaka", "himitsu"), ("nobody", "himitsu no kawara"):
+        assert ask("ldap", USER=user, PASSWORD=password, **ldap) == CODE["PASSWORD_WRONG"]
+
+
+def test_ldap_groups(ldap):
+    allowed = ldap | {"ALLOW": f"cn=telework,{BASE}"}
+    denied = allowed | {"DENY": f"cn=retired,{BASE}"}
+    sato, suzuki = dict(USER="sato", PASSWORD="engawa de neko"), dict(USER="suzuki", PASSWORD="tsubame no su")
+    assert ask("ldap", **TANAKA, **denied) == OK
+    assert ask("ldap", **sato, **allowed) == OK
+    assert ask("ldap", **sato, **denied) == CODE["PERSON_DENIED"]
+    assert ask("ldap", **suzuki, **allowed) == CODE["PERSON_DENIED"]
+    # a wrong password learns nothing about groups
+    assert ask("ldap", **sato | {"PASSWORD": "x"}, **denied) == CODE["PASSWORD_WRONG"]
+
+
+@pytest.mark.parametrize("group", [f"cn=gone,{BASE}", "nonsense", f"cn=telework,{BASE})(cn=*"])
+def test_attack_ldap_group_that_is_gone(ldap, group):
+    for kind in "ALLOW", "DENY":
+        assert ask("ldap", **TANAKA, **ldap | {kind: group}) == CODE["PERSON_SERVICE"]
+
+
+def test_attack_ldap_server_without_groups_in_groups(ldap):
+    """It would find nobody in any group that is denied."""
+    sato = dict(USER="sato", PASSWORD="engawa de neko")
+    assert ask("ldap", **sato, **ldap | {"NESTED": "1", "DENY": f"cn=retired,{BASE}"}) == CODE["PERSON_SERVICE"]
+
+
+@pytest.mark.parametrize("user", ["*", "tanaka*", "*)(uid=tanaka", "tanaka)(|(uid=*", "tanaka,ou=people", "tanaka\\2c", "x)(objectClass=*",
+    f"tanaka,ou=people,{BASE}", "tanaka+cn=tanaka", "\"tanaka\"", "#74616e616b61", "%s"])
+def test_attack_ldap_injection(ldap, user):
+    for fields in ldap, ldap | {"ALLOW": f"cn=telework,{BASE}"}:
+        assert ask("ldap", USER=user, PASSWORD=TANAKA["PASSWORD"], **fields) == CODE["PASSWORD_WRONG"]
+
+
+def test_attack_ldap_empty_password(ldap):
+    """Such a bind succeeds, as nobody."""
+    assert ask("ldap", USER="tanaka", PASSWORD="", **ldap) == CODE["PASSWORD_WRONG"]
+
+
+def test_attack_ldap_without_tls_or_with_another_certificate(ldap, directory):
+    plain = ldap["SERVICE"].replace("ldaps://", "ldap://")
+    assert ask("ldap", **TANAKA, **ldap | {"SERVICE": plain}) == CODE["PERSON_SERVICE"]
+    assert ask("ldap", **TANAKA, **ldap | {"CA": ""}) == CODE["PERSON_SERVICE"]
+    by_name = ldap["SERVICE"].replace("127.0.0.1", "localhost")
+    assert ask("ldap", **TANAKA, **ldap | {"SERVICE": by_name}) == CODE["PERSON_SERVICE"]
+
+
+# --- PAM ----------------------------------------------------------------------------------------------------------------
+
+
+def pam_service(directory, name, script, account="account required pam_permit.so"):
+    program = directory / f"{name}.sh"
+    program.write_text(f"#!/bin/bash\nIFS= read -r -d '' password\n{script}\n")
+    program.chmod(0o755)
+    (directory / name).write_text(f"auth [success=1 default=ignore] pam_exec.so quiet expose_authtok {program}\nauth requisite pam_deny.so\n"
+        f"auth required pam_permit.so\n{account}\n")
+    return dict(SERVICE=name, PLACE=str(directory))
+
+
+def test_pam(directory):
+    fields = pam_service(directory, "engawa-test", '[ "$PAM_USER:$password" = "tanaka:himitsu no kawara" ]')
+    assert ask("pam", **TANAKA, **fields) == OK
+    assert ask("pam", USER="tanaka", PASSWORD="himitsu", **fields) == CODE["PASSWORD_WRONG"]
+    assert ask("pam", USER="suzuki", PASSWORD="himitsu no kawara", **fields) == CODE["PASSWORD_WRONG"]
+    refused = pam_service(directory, "refused", "true", "account required pam_deny.so")
+    assert ask("pam", **TANAKA, **refused) == CODE["PERSON_DENIED"]
+    assert ask("pam", **TANAKA, **fields | {"SERVICE": "missing"}) == CODE["PERSON_SERVICE"]
+
+
+# --- through the whole relay --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def office(own_engawa, directory, radius, ldap):
+    secret = own_engawa.dir / "radius.secret"
+    secret.write_text(SECRET + "\n")
+    secret.chmod(0o600)
+    pam_service(directory, "hang", "sleep 100")
+    own_engawa.agent_options = {"RADIUS_SERVER": radius["SERVICE"].strip(), "RADIUS_SECRET_FILE": secret, "LDAP_URL": ldap["SERVICE"],
+        "LDAP_CA_FILE": ldap["CA"], "LDAP_BIND": ldap["BIND"], "LDAP_NESTED": "no", "PAM_SERVICE": "hang", "PAM_DIRECTORY": directory}
+    own_engawa.agent.stop()
+    own_engawa.start_agent()
+    own_engawa.sign_policy(ENFORCE_OTP="no", DISABLE_OTP="yes", AUTH_LOCKOUT_COUNT="50")
+    return own_engawa
+
+
+def user(office, *argv, **options):
+    return office.tool("engawa", "agent", "user", *argv, "--state-directory", office.agent_dir, **options)
+
+
+@pytest.fixture(autouse=True)
+def no_users(request):
+    yield
+    if "office" in request.fixturenames:
+        office = request.getfixturevalue("office")
+        for row in user(office, "list").splitlines():
+            user(office, "remove", row.split()[0])
+        office.tool("engawa", "agent", "unlock", "--state-directory", office.agent_dir)
+
+
+def connect(office, name, password):
+    file = office.dir / "typed"
+    file.write_text(password + "\n")
+    file.chmod(0o600)
+    begin = time.monotonic()
+    result = office.connect("--user", name, password_file=file)
+    return result["status"] and result["code"], time.monotonic() - begin
+
+
+def test_users(office):
+    user(office, "add", "Tanaka", "--expires", "2099-12-31", input="kawara to tsubame no su\n")
+    user(office, "add", "suzuki", "--method", "radius")
+    user(office, "add", "sato", "--method", "ldap")
+    user(office, "add", "ito", "--expires", "2026-01-01", input="kawara to tsubame no su\n")
+    assert user(office, "list").splitlines() == ["tanaka password 2099-12-31 on", "suzuki radius - on", "sato ldap - on", "ito password 2026-01-01 on"]
+    assert connect(office, "TANAKA", "kawara to tsubame no su")[0] == 0
+    assert connect(office, "sato", "engawa de neko")[0] == 0
+    assert connect(office, "ito", "kawara to tsubame no su")[0] == CODE["PERSON_EXPIRED"]
+    assert connect(office, "", "kawara to tsubame no su")[0] == CODE["PERSON_NAME"]
+    for name, password in ("tanaka", office.password), ("ito", "x"), ("suzuki", "x"), ("nobody", "kawara to tsubame no su"):
+        assert connect(office, name, password)[0] == CODE["PASSWORD_WRONG"], name
+    user(office, "disable", "tanaka")
+    assert connect(office, "tanaka", "kawara to tsubame no su")[0] == CODE["PERSON_DENIED"]
+    user(office, "enable", "tanaka")
+    user(office, "password", "tanaka", input="another long password\n")
+    assert connect(office, "tanaka", "kawara to tsubame no su")[0] == CODE["PASSWORD_WRONG"]
+    assert connect(office, "tanaka", "another long password")[0] == 0
+
+
+def test_everybody_of_a_service(office):
+    user(office, "add", "*", "--method", "radius")
+    user(office, "add", "suzuki", input="kawara to tsubame no su\n")
+    assert connect(office, "田中", "瓦屋根と燕")[0] == 0
+    assert connect(office, "*", "瓦屋根と燕")[0] == CODE["PASSWORD_WRONG"]
+    assert connect(office, "suzuki", "kawara to tsubame no su")[0] == 0
+
+
+@pytest.mark.parametrize("password,code", [("kawara", "PASSWORD_SHORT"), ("kawarayane", "PASSWORD_SHORT"), ("abcabcabcabcabcabc", "PASSWORD_GUESSABLE"),
+    ("correcthorsebatterystaple", "PASSWORD_LISTED")])
+def test_rules(office, password, code):
+    """No code is asked for here: the password is alone, and 15 characters are the least."""
+    with pytest.raises(system.Failed, match=f"EW-{CODE[code]}"):
+        user(office, "add", "tanaka", input=f"{password}\n")
+    assert user(office, "list") == ""
+
+
+def test_waiver(office):
+    name = office.agent_status()["waiver_name"]
+    policy = dict(ENFORCE_OTP="no", DISABLE_OTP="yes", AUTH_LOCKOUT_COUNT="50")
+    for waiver in f"{name} 2020-01-01", "0123456789abcdef 2099-01-01", f"{name} never":
+        office.sign_policy(**policy, PASSWORD_WAIVER=waiver)
+        with pytest.raises(system.Failed, match=f"EW-{CODE['PASSWORD_SHORT']}"):
+            user(office, "add", "tanaka", input="kawara\n")
+    office.sign_policy(**policy, PASSWORD_WAIVER=f"{name} 2099-01-01")
+    user(office, "add", "tanaka", input="kawara\n")
+    assert connect(office, "tanaka", "kawara")[0] == 0
+    assert "password.waiver" in office.agent.log_tail()
+    office.sign_policy(**policy)
+
+
+def test_secrets_are_nowhere(office):
+    user(office, "add", "tanaka", input="kawara to tsubame no su\n")
+    connect(office, "tanaka", "kawara to tsubame no yane")
+    for file in (*office.agent_dir.iterdir(), *office.log_dir.iterdir()):
+        if file.is_file():
+            text = file.read_bytes()
+            assert b"tsubame" not in text and SECRET.encode() not in text, file
+    assert (office.agent_dir / "pepper").stat().st_mode & 0o777 == 0o600
+    assert "$pepper$argon2id$" in (office.agent_dir / "users").read_text()
+
+
+def test_attack_time_of_unknown_names(office):
+    """Whether a name exists, and who knows it, is not in the time that a refusal takes: all come at full rounds, in the agent's own
+    time, so that a busy machine does not matter here."""
+    user(office, "add", "tanaka", input="kawara to tsubame no su\n")
+    user(office, "add", "suzuki", "--method", "radius")
+    user(office, "add", "sato", "--method", "ldap")
+    rest = {name: [] for name in ("tanaka", "suzuki", "sato", "nobody")}
+    for _ in range(3):
+        for name in rest:
+            start = office.agent.log.stat().st_size
+            assert connect(office, name, "wrong")[0] in (CODE["PASSWORD_WRONG"], CODE["PERSON_SERVICE"])
+            [after_ms] = re.findall(r"check.told .*after_ms=(\d+)", office.agent.log_tail(start))
+            assert int(after_ms) >= ROUND_MS, (name, after_ms)
+            rest[name].append(int(after_ms) % ROUND_MS)
+    assert max(min(values) for values in rest.values()) < 60, rest
+
+
+def test_attack_service_that_hangs(office):
+    """Its process is killed, the person is told, and others come in meanwhile."""
+    user(office, "add", "tanaka", "--method", "pam")
+    code, seconds = connect(office, "tanaka", "anything")
+    assert code == CODE["PERSON_SERVICE"] and 11 < seconds < 16
+    assert "check.late" in office.agent.log_tail()
+    names = [pathlib.Path(f"/proc/{pid}/comm").read_text() for pid in system.family(office.agent.pid) if pathlib.Path(f"/proc/{pid}/comm").exists()]
+    assert not [name for name in names if "check" in name], names
+    user(office, "remove", "tanaka")
+    assert office.connect()["status"] == 0
