@@ -56,6 +56,7 @@ def main():
     parser.add_argument("name", choices=names)
     parser.add_argument("--quick", action="store_true", help="at most five minutes")
     arguments = parser.parse_args()
+    others = f"load average {os.getloadavg()[0]:.1f} before the run"
     sys.path[:0] = [str(LOAD), str(ROOT / "tools")]
     bench = importlib.import_module(arguments.name)
     results = []
@@ -68,7 +69,7 @@ def main():
     text = getattr(bench, "table", table)(results)
     print("\n" + text)
     how = " with `--quick`" if arguments.quick else ""
-    document(arguments.name, f"## {arguments.name}\n\n{bench.DESCRIPTION}\n\n{machine()}; {datetime.date.today()}{how}.\n\n{text}")
+    document(arguments.name, f"## {arguments.name}\n\n{bench.DESCRIPTION}\n\n{machine()}; {others}; {datetime.date.today()}{how}.\n\n{text}")
 
 
 if __name__ == "__main__":

@@ -109,9 +109,15 @@ password_hash(
 }
 
 int
+password_is_peppered(const char *hash)
+{
+	return strncmp(hash, PEPPERED, strlen(PEPPERED)) == 0;
+}
+
+int
 password_is_hash(const char *hash)
 {
-	if (strncmp(hash, PEPPERED, strlen(PEPPERED)) == 0)
+	if (password_is_peppered(hash))
 		hash += strlen(PEPPERED);
 	return strncmp(hash, ARGON2ID, strlen(ARGON2ID)) == 0;
 }
@@ -131,7 +137,7 @@ password_check(const struct pepper *pepper, const char *hash, const char *text)
 	uint8_t key[KEY_BYTES];
 	const void *secret = text;
 	size_t len = strlen(text);
-	int r = 0, peppered = strncmp(hash, PEPPERED, strlen(PEPPERED)) == 0;
+	int r = 0, peppered = password_is_peppered(hash);
 	if (peppered) {
 		r = derive(pepper, text, key);
 		secret = key;

@@ -55,5 +55,7 @@ int password_check_nobody(const struct pepper *pepper, const char *text);
 /* 1 when it looks like one of ours; it was made with less than today's parameters. */
 int password_is_hash(const char *hash);
 int password_is_old(const char *hash);
+/* 1 when the key is needed to check it. */
+int password_is_peppered(const char *hash);
 /* Form NFC on the heap (wipe it); NULL when it is not UTF-8 or memory is out. */
 char *password_normal(const char *text);

@@ -16,9 +16,9 @@
 static int
 has_hashes(const struct agent *agent)
 {
-	int found = agent->settings.password[0] == '$';
+	int found = password_is_peppered(agent->settings.password);
 	for (size_t i = 0; i < agent->users->count; i++)
-		found |= agent->users->list[i].verifier[0] == '$';
+		found |= password_is_peppered(agent->users->list[i].verifier);
 	return found;
 }
 

@@ -39,7 +39,6 @@ list(const struct settings *s, const struct args *args)
 		{NULL, TABLE_TEXT, {NULL, NULL}},
 	};
 	char path[192];
-	json_t *reply;
 	if (args->count > 0 || str_print(path, sizeof path, "/agents%s%s%s%s",
 				       s->org || s->state ? "?" : "", s->org ? "org=" : "",
 				       s->org ? s->org : "", s->org && s->state ? "&" : "") < 0)
@@ -47,12 +46,7 @@ list(const struct settings *s, const struct args *args)
 	size_t used = strlen(path);
 	if (s->state && str_print(path + used, sizeof path - used, "state=%s", s->state) < 0)
 		return 2;
-	int status = admin_call(s->socket, "GET", path, NULL, &reply);
-	if (status != 0)
-		return status;
-	status = table_print(reply, columns, (int)s->json);
-	json_decref(reply);
-	return status;
+	return table_ask(s->socket, path, columns, (int)s->json);
 }
 
 static int
@@ -72,15 +66,9 @@ show(const struct settings *s, const struct args *args)
 		{NULL, TABLE_TEXT, {NULL, NULL}},
 	};
 	char path[128];
-	json_t *reply;
 	if (args->count != 1 || admin_path(path, sizeof path, "agents", args->words[0], NULL) < 0)
 		return 2;
-	int status = admin_call(s->socket, "GET", path, NULL, &reply);
-	if (status != 0)
-		return status;
-	status = table_print_one(reply, columns, (int)s->json);
-	json_decref(reply);
-	return status;
+	return table_ask(s->socket, path, columns, (int)s->json);
 }
 
 static int

@@ -51,20 +51,11 @@ path_of(char out[static PATH_BYTES], const struct settings *s, const char *file)
 	return str_print(out, PATH_BYTES, "%s/%s", s->dir, file);
 }
 
-/* System errors in the words of the catalogue. */
 static int
 fail(int r, const struct settings *s, const char *file)
 {
-	static const struct {
-		int error, code;
-	} same[] = {{EEXIST, ERR_EXISTS}, {ENOENT, ERR_NOT_FOUND}, {ENOTDIR, ERR_NOT_FOUND},
-		{EACCES, ERR_DENIED}, {EPERM, ERR_DENIED}, {EROFS, ERR_DENIED},
-		{ENOSPC, ERR_DISK_FULL}, {EDQUOT, ERR_DISK_FULL}};
 	char path[PATH_BYTES];
-	for (size_t i = 0; i < sizeof same / sizeof same[0]; i++)
-		if (-r == same[i].error)
-			r = -same[i].code;
-	return command_fail(-r, path_of(path, s, file) == 0 ? path : s->dir);
+	return command_fail(command_error(r), path_of(path, s, file) == 0 ? path : s->dir);
 }
 
 /* The name of the first of these files that is there, NULL when none is: asked before anything is

@@ -71,16 +71,10 @@ list(const struct settings *s, const struct args *args)
 		{NULL, TABLE_TEXT, {NULL, NULL}},
 	};
 	char path[128];
-	json_t *reply;
 	if (args->count > 0 || str_print(path, sizeof path, "/codes%s%s", s->org ? "?org=" : "",
 				       s->org ? s->org : "") < 0)
 		return 2;
-	int status = admin_call(s->socket, "GET", path, NULL, &reply);
-	if (status != 0)
-		return status;
-	status = table_print(reply, columns, (int)s->json);
-	json_decref(reply);
-	return status;
+	return table_ask(s->socket, path, columns, (int)s->json);
 }
 
 static int

@@ -11,3 +11,6 @@ typedef int command_fn(int argc, char **argv);
 
 /* "engawa: detail: what happened / what to do (EW-324)" in the locale's language to stderr; detail may be NULL. Returns 1. */
 int command_fail(int code, const char *detail);
+
+/* The code of a failure, system errors as entries of the catalogue where it has one: for command_fail. */
+int command_error(int r);

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/admin.h"
 #include "cli/args.h"
 #include "cli/table.h"
 
@@ -32,15 +31,10 @@ gate_list(int argc, char **argv)
 	};
 	struct settings settings = {0};
 	struct args args;
-	json_t *reply;
 	int r = args_take(options, &settings, "engawa gate list", argc, argv, &args);
 	int status = r < 0 || (r == 0 && args.count > 0) ? 2 : 0;
 	if (r == 0 && status == 0)
-		status = admin_call(settings.socket, "GET", "/gates", NULL, &reply);
-	if (r == 0 && status == 0) {
-		status = table_print(reply, columns, (int)settings.json);
-		json_decref(reply);
-	}
+		status = table_ask(settings.socket, "/gates", columns, (int)settings.json);
 	conf_free(options, &settings);
 	if (status == 2)
 		fprintf(stderr, "engawa gate list [--json]\n");

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +39,20 @@ command_fail(int code, const char *detail)
 		fprintf(stderr, "\n        %s (EW-%d)", entry->next[language()], entry->number);
 	fprintf(stderr, "\n");
 	return 1;
+}
+
+int
+command_error(int r)
+{
+	static const struct {
+		int error, code;
+	} same[] = {{EEXIST, ERR_EXISTS}, {ENOENT, ERR_NOT_FOUND}, {ENOTDIR, ERR_NOT_FOUND},
+		{EACCES, ERR_DENIED}, {EPERM, ERR_DENIED}, {EROFS, ERR_DENIED},
+		{ENOSPC, ERR_DISK_FULL}, {EDQUOT, ERR_DISK_FULL}};
+	for (size_t i = 0; i < sizeof same / sizeof same[0]; i++)
+		if (-r == same[i].error)
+			return same[i].code;
+	return -r;
 }
 
 static int

@@ -42,23 +42,14 @@ static const struct conf_option options[] = {
 	CONF_OPTIONS_END,
 };
 
-/* System errors in the words of the catalogue. */
 static int
 fail(int r, const char *dir, const char *at, const char *words)
 {
-	static const struct {
-		int error, code;
-	} same[] = {{EEXIST, ERR_EXISTS}, {ENOENT, ERR_NOT_FOUND}, {ENOTDIR, ERR_NOT_FOUND},
-		{EACCES, ERR_DENIED}, {EPERM, ERR_DENIED}, {EROFS, ERR_DENIED},
-		{ENOSPC, ERR_DISK_FULL}, {EDQUOT, ERR_DISK_FULL}};
 	char detail[PATH_MAX];
-	for (size_t i = 0; i < sizeof same / sizeof same[0]; i++)
-		if (-r == same[i].error)
-			r = -same[i].code;
 	if (str_print(detail, sizeof detail, "%s%s%s%s%s", dir, *dir ? "/" : "", at,
 		    *words ? ": " : "", words) < 0)
-		return command_fail(-r, at);
-	return command_fail(-r, detail);
+		return command_fail(command_error(r), at);
+	return command_fail(command_error(r), detail);
 }
 
 /* "NAME=HOST:PORT" of every --gate. 0 or 1 after command_fail. */
@@ -176,15 +167,9 @@ list(const struct settings *s, const struct args *args)
 		{"created_s", TABLE_TIME, {"登録", "SINCE"}},
 		{NULL, TABLE_TEXT, {NULL, NULL}},
 	};
-	json_t *reply;
 	if (args->count > 0)
 		return 2;
-	int status = admin_call(s->socket, "GET", "/orgs", NULL, &reply);
-	if (status != 0)
-		return status;
-	status = table_print(reply, columns, (int)s->json);
-	json_decref(reply);
-	return status;
+	return table_ask(s->socket, "/orgs", columns, (int)s->json);
 }
 
 static int

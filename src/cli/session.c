@@ -32,13 +32,7 @@ list(const struct settings *s)
 		{"gate", TABLE_TEXT, {"ゲート", "GATE"}},
 		{NULL, TABLE_TEXT, {NULL, NULL}},
 	};
-	json_t *reply;
-	int status = admin_call(s->socket, "GET", "/sessions", NULL, &reply);
-	if (status != 0)
-		return status;
-	status = table_print(reply, columns, (int)s->json);
-	json_decref(reply);
-	return status;
+	return table_ask(s->socket, "/sessions", columns, (int)s->json);
 }
 
 int

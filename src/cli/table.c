@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "cli/admin.h"
 
 enum {
 	CELL_SIZE = 512,
@@ -103,22 +104,12 @@ put(const char *text, size_t columns, int right, int last)
 	printf("%*s%s%*s", right ? pad : 0, "", text, last ? 0 : GAP + (right ? 0 : pad), "");
 }
 
-static int
-print_json(const json_t *value)
-{
-	int r = json_dumpf(value, stdout, JSON_INDENT(1) | JSON_ENCODE_ANY);
-	printf("\n");
-	return r == 0 && fflush(stdout) == 0 ? 0 : 1;
-}
-
-int
-table_print(const json_t *rows, const struct table_column *columns, int as_json)
+static void
+print_rows(const json_t *rows, const struct table_column *columns)
 {
 	size_t widths[COLUMNS_MAX] = {0}, count = 0, i;
 	char text[CELL_SIZE];
 	json_t *row;
-	if (as_json)
-		return print_json(rows);
 	for (; columns[count].key && count < COLUMNS_MAX; count++) {
 		widths[count] = width(columns[count].header[language()]);
 		json_array_foreach(rows, i, row)
@@ -140,16 +131,13 @@ table_print(const json_t *rows, const struct table_column *columns, int as_json)
 		}
 		printf("\n");
 	}
-	return fflush(stdout) == 0 ? 0 : 1;
 }
 
-int
-table_print_one(const json_t *row, const struct table_column *columns, int as_json)
+static void
+print_one(const json_t *row, const struct table_column *columns)
 {
 	size_t widest = 0;
 	char text[CELL_SIZE];
-	if (as_json)
-		return print_json(row);
 	for (const struct table_column *c = columns; c->key; c++)
 		if (width(c->header[language()]) > widest)
 			widest = width(c->header[language()]);
@@ -158,5 +146,23 @@ table_print_one(const json_t *row, const struct table_column *columns, int as_js
 		put(c->header[language()], widest, 0, 0);
 		printf("%s\n", text);
 	}
-	return fflush(stdout) == 0 ? 0 : 1;
+}
+
+int
+table_ask(const char *socket, const char *path, const struct table_column *columns, int as_json)
+{
+	json_t *reply;
+	int status = admin_call(socket, "GET", path, NULL, &reply);
+	if (status != 0)
+		return status;
+	if (as_json) {
+		json_dumpf(reply, stdout, JSON_INDENT(1) | JSON_ENCODE_ANY);
+		printf("\n");
+	} else if (json_is_array(reply)) {
+		print_rows(reply, columns);
+	} else {
+		print_one(reply, columns);
+	}
+	json_decref(reply);
+	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;
 }

@@ -16,7 +16,8 @@ struct table_column {
 	const char *header[2]; /* by enum err_lang */
 };
 
-/* columns end with a NULL key. as_json: the array as it is. Returns the exit status. */
-int table_print(const json_t *rows, const struct table_column *columns, int as_json);
-/* One object, a line for each column. */
-int table_print_one(const json_t *row, const struct table_column *columns, int as_json);
+/* Asks the controller (GET path, as admin_call) and prints: an array as rows, one object as a line
+ * for each column. columns end with a NULL key. as_json: the answer as it is. Returns the exit
+ * status. */
+int table_ask(
+	const char *socket, const char *path, const struct table_column *columns, int as_json);

@@ -22,7 +22,8 @@ enum {
 	PROBES_MAX = 8,
 	VOTES_LOG = 12,
 	VOTES_MIN = 4,
-	DISTANCES_MAX = 3,           /* in one picture: a page and what stands beside it */
+	VOTES_PART = 8,    /* of the winner's, for the others: each costs a look at every pixel */
+	DISTANCES_MAX = 3, /* in one picture: a page and what stands beside it */
 	CHANGED_MIN_PX = 2048,       /* less is not searched */
 	GAIN_MIN_PX = 1024,          /* less is no cheaper as a copy */
 	SPARSE_FROM_PX = 256 * 1024, /* of larger areas every fourth new row votes */
@@ -100,7 +101,10 @@ mix(uint64_t h, const uint8_t *p, size_t pixels)
 static int
 edge(const uint8_t *p)
 {
-	return p[0] != p[-4] || p[1] != p[-3] || p[2] != p[-2];
+	uint32_t here, before;
+	memcpy(&here, p, sizeof here);
+	memcpy(&before, p - IMAGE_PIXEL_BYTES, sizeof before);
+	return ((here ^ before) & 0xffffff) != 0;
 }
 
 typedef void anchor_fn(struct moves *m, uint32_t hash, uint16_t x, uint16_t y);
@@ -495,9 +499,11 @@ moves_find(struct moves *m, const struct move_view *views, size_t view_count, st
 	m->count = 0;
 	m->area_left = (uint64_t)shown->width * shown->height;
 	count_votes(m, views, view_count, area);
+	uint32_t most = 0;
 	for (int i = 0; i < DISTANCES_MAX; i++) {
 		struct vote v = take_winner(m);
-		if (v.count < VOTES_MIN)
+		most = v.count > most ? v.count : most;
+		if (v.count < VOTES_MIN || v.count < most / VOTES_PART)
 			break;
 		for (size_t k = 0; k < view_count; k++) {
 			struct shift s = {.view = &views[k], .dx = v.dx, .dy = v.dy};

@@ -1,6 +1,7 @@
 """Who gets in through the whole relay, and what the others learn."""
 import base64
 import hmac
+import json
 import secrets
 import statistics
 import struct
@@ -90,7 +91,8 @@ def test_full_width_and_lower_case(engawa):
     assert engawa.connect(terminal_id=wide)["status"] == 0
 
 
-def test_code_of_an_earlier_session(engawa):
+def test_attack_code_of_an_earlier_session(engawa):
+    """A recorded login is worth nothing: its code was good once."""
     assert engawa.connect()["status"] == 0
     old = engawa.mail.newest_pin()
     result = engawa.connect(code_command=f"echo {old}")
@@ -98,7 +100,7 @@ def test_code_of_an_earlier_session(engawa):
     assert engawa.connect()["status"] == 0
 
 
-def test_code_of_a_login_beside_this_one(engawa, tmp_path):
+def test_attack_code_of_a_login_beside_this_one(engawa, tmp_path):
     """A code is good in the handshake that asked for it only."""
     stolen = tmp_path / "stolen"
     waiting = subprocess.Popen([str(a) for a in engawa.connect_argv(code_command=f"{engawa.code_command()} > {stolen}; sleep 8; echo 0")],
@@ -244,3 +246,36 @@ def test_mail_switched_off(engawa):
         assert engawa.mail.count() == mails
     finally:
         engawa.sign_policy()
+
+
+def test_attack_strangers_use_up_the_tries(engawa):
+    """Who knows the terminal ID uses up the strangers' tries, and the owner's device comes in as ever."""
+    assert engawa.connect()["status"] == 0  # known from now on
+    try:
+        codes = [engawa.connect(code_command="echo 0", device=f"stranger-{n}.key")["code"] for n in range(6)]
+        assert codes == [CODE["CODE_WRONG"]] * 4 + [CODE["LOCKED_OUT"]] * 2
+        assert engawa.connect()["status"] == 0
+    finally:
+        office(engawa, "unlock")
+
+
+def test_attack_race_for_the_last_try(engawa):
+    """Three logins at once, two tries left: the tries are charged before they are judged, and only those that were left are."""
+    engawa.sign_policy(AUTH_LOCKOUT_COUNT=2)
+    try:
+        logins = [subprocess.Popen([str(a) for a in engawa.connect_argv(code_command="sleep 2; echo 0", device=f"racer-{n}.key")],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) for n in range(3)]
+        codes = [json.loads(login.communicate(timeout=60)[0])["code"] for login in logins]
+        assert sorted(codes) == sorted([CODE["CODE_WRONG"]] + [CODE["LOCKED_OUT"]] * 2)
+    finally:
+        engawa.sign_policy()
+        office(engawa, "unlock")
+
+
+def test_attack_lines_in_the_log(engawa):
+    """Newlines and escapes at agent.sock: no line of the log is made by who asks."""
+    for text in "192.0.2.1\nlevel=info event=login.passed", "192.0.2.1\x1b[2J":
+        with pytest.raises(system.Failed):
+            office(engawa, "addresses", "deny", text)
+    log = (engawa.log_dir / "agent.log").read_text()
+    assert "\x1b" not in log and not any(line.startswith("level=info event=login.passed") for line in log.splitlines())

@@ -13,6 +13,7 @@ from gate_driver import CODE
 from persons_driver import BASE, SECRET, FakeRadius, ask, freeradius, slapd
 
 OK = 0
+OLD_HASH = "$argon2id$v=19$m=1024,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$7j8LsINkJsvfL8FyNidTsxZUGBhQDj4dj+tYj8xU580"  # "an old password"
 ROUND_MS = 1500  # src/agent/session_check.c
 TANAKA = dict(USER="tanaka", PASSWORD="himitsu no kawara")
 
@@ -304,6 +305,35 @@ def test_secrets_are_nowhere(office):
             assert b"tsubame" not in text and SECRET.encode() not in text, file
     assert (office.agent_dir / "pepper").stat().st_mode & 0o777 == 0o600
     assert "$pepper$argon2id$" in (office.agent_dir / "users").read_text()
+
+
+def test_older_hash(office):
+    """One from before the pepper, and without its file: still right once, then kept as today."""
+    user(office, "add", "tanaka", input="kawara to tsubame no su\n")
+    table, pepper, settings = office.agent_dir / "users", office.agent_dir / "pepper", office.agent_dir / "settings"
+    office.agent.stop()
+    kept = settings.read_bytes(), pepper.read_bytes(), table.read_text()
+    table.write_text(f"USER {OLD_HASH} - on tanaka\n")
+    settings.write_text(f"MAIL {system.ADDRESS}\n")
+    pepper.unlink()
+    office.start_agent()
+    try:
+        assert connect(office, "tanaka", "an old password")[0] == 0
+        assert table.read_text().startswith("USER $pepper$argon2id$v=19$m=65536,") and pepper.exists()
+        assert connect(office, "tanaka", "an old password")[0] == 0
+        office.agent.stop()
+        # a key that is lost is not replaced in silence
+        new = pepper.read_bytes()
+        pepper.unlink()
+        with pytest.raises(system.Failed, match="pepper"):
+            office.start_agent()
+        assert not pepper.exists() and new
+    finally:
+        settings.write_bytes(kept[0])
+        pepper.write_bytes(kept[1])
+        pepper.chmod(0o600)
+        table.write_text(kept[2])
+        office.start_agent()
 
 
 def test_attack_time_of_unknown_names(office):

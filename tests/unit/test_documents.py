@@ -1,6 +1,7 @@
 """Documents say what the programs do."""
 import re
 import subprocess
+import sys
 
 import pytest
 
@@ -19,6 +20,11 @@ def output(*argv, **options):
 def test_errors_are_current():
     assert (ROOT / "docs/errors.md").read_text() == output(BUILD / "src/cli/engawa", "explain", "--markdown"), \
         "run: build/src/cli/engawa explain --markdown > docs/errors.md"
+
+
+def test_attacks_are_current():
+    assert (ROOT / "docs/attacks.md").read_text() == output(sys.executable, "-B", ROOT / "tools/attacks.py"), \
+        "run: tools/attacks.py > docs/attacks.md"
 
 
 @pytest.mark.parametrize("page", sorted(MAN.glob("*.scd")), ids=lambda path: path.stem)
