@@ -1,5 +1,9 @@
 """Every test is a pytest item, so that -k means the same for all: C test programs are read from Meson's list."""
+import contextlib
 import json
+import os
+import pathlib
+import signal
 import subprocess
 
 import pytest
@@ -31,9 +35,30 @@ def pytest_collect_file(file_path, parent):
     return None
 
 
+def left_running():
+    """Processes that tests started and did not end: they name our TMPDIR, which ./check makes for us alone."""
+    scratch = os.environ.get("TMPDIR", "")
+    left = []
+    for process in pathlib.Path("/proc").glob("[0-9]*") if "engawa-check" in scratch else ():
+        with contextlib.suppress(OSError):
+            pid, command = int(process.name), (process / "cmdline").read_bytes()
+            if pid != os.getpid() and scratch.encode() in (process / "environ").read_bytes() + command:
+                left.append(f"left running: {command.replace(bytes(1), b' ').decode()}")
+                os.kill(pid, signal.SIGTERM)
+    return left
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    session.left = left_running()
+    if session.left:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config):
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter:
         count = lambda *kinds: sum(len(reporter.getreports(kind)) for kind in kinds)
-        print(f"{count('passed')} passed, {count('failed', 'error')} failed, {count('skipped')} skipped")
+        left = getattr(reporter._session, "left", [])
+        print(*left, f"{count('passed')} passed, {count('failed', 'error') + len(left)} failed, {count('skipped')} skipped", sep="\n")
