@@ -166,6 +166,7 @@ session_handshake(struct session *s, const uint8_t *first, size_t len)
 		result = start_login(s);
 	if (result < 0)
 		return result;
+	policy_fini(&s->policy); /* the defaults, until now */
 	s->policy_code = agent_policy(s->agent, &s->policy);
 	s->env = env;
 	s->env.user = s;
