@@ -145,9 +145,9 @@ class Mail:
         self.box = mailbox.Maildir(directory, create=True, factory=None)
 
     def messages(self):
-        """Newest last."""
-        read = [(float(key.split(".")[0].split("M")[0]), key, self.box.get_bytes(key)) for key in self.box.keys()]
-        return [email.message_from_bytes(text, policy=email.policy.default) for _, _, text in sorted(read)]
+        """Newest last: a name begins with SECONDS.M then microseconds, which have no leading zeros."""
+        arrived = lambda key: tuple(map(int, re.match(r"(\d+)\.M(\d+)", key).groups()))
+        return [email.message_from_bytes(self.box.get_bytes(key), policy=email.policy.default) for key in sorted(self.box.keys(), key=arrived)]
 
     def count(self):
         return len(self.box.keys())
