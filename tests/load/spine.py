@@ -14,7 +14,8 @@ from bench import result
 
 DESCRIPTION = """One machine, everything on the loopback: home PC, gate, controller and office PC (Xvfb 1920x1080, openbox, a GTK editor with Japanese
 text, watermark on). Bytes are those of the client's TCP connection, both directions, TLS included; CPU is user and system time of all processes of a
-program. *typing*: five keys a second; *scrolling*: two pages a second through Japanese text; *idle*: a blinking text cursor."""
+program (*office*: agent and desktop). *typing*: five keys a second; *scrolling*: two pages a second through Japanese text; *idle*: a blinking text cursor. *key_to_pixel*: from a
+key press at the client to the changed picture at the client."""
 SIZE = "1920x1080"
 EDITOR = "900,400"
 TICK = os.sysconf("SC_CLK_TCK")
@@ -60,9 +61,10 @@ class Home:
 
 def minute(engawa, name, actions, seconds):
     """A session in which the actions go on; what an equal stretch of it cost."""
-    argv = engawa.connect_argv("--click", EDITOR, "--key", "Control+Home", "--wait", "3s", *actions, "--wait", "5s")
+    argv = engawa.connect_argv("--click", EDITOR, "--key", "Control+Home", "--wait", "3s", *actions, "--wait", "20s")
+    system.wait_for(lambda: engawa.agent_status()["sessions"] == 0, "a session is left", 30)
     client = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    programs = {"client": Home(client), "gate": engawa.gate, "agent and desktop": engawa.agent}
+    programs = {"client": Home(client), "gate": engawa.gate, "office": engawa.agent}
     try:
         system.wait_for(lambda: engawa.agent_status()["working"], "no session", 30)
         time.sleep(4)
@@ -72,11 +74,11 @@ def minute(engawa, name, actions, seconds):
     finally:
         client.terminate()
         client.wait(30)
-    conditions = f"{name}, {seconds} s"
-    yield result("bytes to the client", (bytes_after[1] - bytes_before[1]) / took, "B/s", 1, conditions)
-    yield result("bytes to the office PC", (bytes_after[0] - bytes_before[0]) / took, "B/s", 1, conditions)
+    conditions = f"{seconds} s of a session"
+    yield result(f"spine.{name}.to_client", (bytes_after[1] - bytes_before[1]) / took, "B/s", 1, conditions)
+    yield result(f"spine.{name}.to_office", (bytes_after[0] - bytes_before[0]) / took, "B/s", 1, conditions)
     for program in programs:
-        yield result(f"CPU of {program}", 100 * (cpu_after[program] - cpu_before[program]) / took, "% of one core", 1, conditions)
+        yield result(f"spine.{name}.cpu.{program}", 100 * (cpu_after[program] - cpu_before[program]) / took, "% of one core", 1, conditions)
 
 
 def minutes(engawa, seconds):
@@ -86,25 +88,24 @@ def minutes(engawa, seconds):
         word = words[i % len(words)]
         typing += ["--type", word + ("\n" if i % 12 == 11 else " "), "--wait", f"{150 * (len(word) + 1)}ms"]
     scrolling = ["--key", "PageDown", "--wait", "450ms"] * (2 * seconds + 6)
-    system.wait_for(lambda: engawa.agent_status()["sessions"] == 0, "a session is left", 30)
     yield from minute(engawa, "idle", ["--wait", f"{seconds}s"], seconds)
-    yield from minute(engawa, "typing", typing[:240], seconds)
-    yield from minute(engawa, "scrolling", scrolling[:240], seconds)
+    yield from minute(engawa, "typing", typing[:480], seconds)
+    yield from minute(engawa, "scrolling", scrolling[:480], seconds)
 
 
 def percentiles(metric, times, conditions, peer="engawa"):
     times = sorted(times)
-    yield result(f"{metric}, median", statistics.median(times), "ms", len(times), conditions, peer)
-    yield result(f"{metric}, 99 %", times[-(len(times) // 100) - 1], "ms", len(times), conditions, peer)
+    yield result(f"{metric}.p50", statistics.median(times), "ms", len(times), conditions, peer)
+    yield result(f"{metric}.p99", times[-(len(times) // 100) - 1], "ms", len(times), conditions, peer)
 
 
 def latency(engawa, presses):
     conditions = "plain editor, loopback; waiting for the 20 ms grid of input is in it"
     found = engawa.connect("--click", EDITOR, "--key", "Control+End", "--latency", presses, timeout_s=60 + presses)["latency_ms"]
-    yield result("key press to changed pixel, median", found["median"], "ms", found["n"], conditions)
-    yield result("key press to changed pixel, 99 %", found["p99"], "ms", found["n"], conditions)
+    yield result("spine.key_to_pixel.p50", found["median"], "ms", found["n"], conditions)
+    yield result("spine.key_to_pixel.p99", found["p99"], "ms", found["n"], conditions)
     run = subprocess.run([system.BUILD / "tests/load/local_latency", str(presses)], env=engawa.desktop_env, capture_output=True, text=True, check=True)
-    yield from percentiles("key press to changed pixel", [float(line) for line in run.stdout.split()], "the same editor, on the office PC itself (XTEST, DAMAGE)", "floor")
+    yield from percentiles("spine.key_to_pixel", [float(line) for line in run.stdout.split()], "the same editor, on the office PC itself (XTEST, DAMAGE)", "floor")
 
 
 def throughput(engawa, megabytes, n):
@@ -119,11 +120,11 @@ def throughput(engawa, megabytes, n):
         costs.append((cpu_s(engawa.gate) - before) / (megabytes / 1000))
         rates.append(megabytes * 8 / seconds)
     conditions = f"one session, {megabytes} MB, office PC to client; both ends are one process on the same machine"
-    yield result("throughput of one session", statistics.median(rates), "Mbit/s", n, conditions)
-    yield result("CPU of the gate", statistics.median(costs), "s/GB", n, conditions)
+    yield result("spine.session_throughput", statistics.median(rates), "Mbit/s", n, conditions)
+    yield result("spine.gate_cpu", statistics.median(costs), "s/GB", n, conditions)
     speed = [float(re.search(r"AES-256-GCM\s+([\d.]+)k", subprocess.run(["openssl", "speed", "-evp", "aes-256-gcm", "-bytes", "16384", "-seconds", "1",
         *way], capture_output=True, text=True, check=True).stdout)[1]) / 1e6 for way in ([], ["-decrypt"])]  # GB/s
-    yield result("CPU of the gate", sum(1 / s for s in speed), "s/GB", 1, "AES-256-GCM alone, opening and sealing records of 16 KiB (openssl speed)", "floor")
+    yield result("spine.gate_cpu", sum(1 / s for s in speed), "s/GB", 1, "AES-256-GCM alone, opening and sealing records of 16 KiB (openssl speed)", "floor")
 
 
 def idle_agents(engawa, totals):
@@ -140,7 +141,7 @@ def idle_agents(engawa, totals):
     load.stdin.close()
     load.wait(30)
     slope = statistics.linear_regression(*zip(*points)).slope
-    yield result("memory of the gate per idle agent", slope, "B", len(points), f"slope from {totals[0]} to {totals[-1]} agents, all processes of the gate "
+    yield result("spine.idle_agent_memory", slope, "B", len(points), f"slope from {totals[0]} to {totals[-1]} agents, all processes of the gate "
         "(Pss); the kernel's share of a connection is not in it")
 
 
