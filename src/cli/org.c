@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/policy.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -205,42 +206,35 @@ quota(const struct settings *s, const struct args *args)
 }
 
 static int
-ignore_line(void *user, const char *key, const char *value)
-{
-	(void)user;
-	(void)key;
-	(void)value;
-	return 0;
-}
-
-static int
 sign_policy(const char *dir, const char *policy, const char **ret_dir, const char **ret_at,
 	struct conf_error *error)
 {
 	char path[PATH_MAX], *text = NULL, *signed_text = NULL;
 	struct evp_pkey_st *key = NULL;
 	uint8_t point[SIGN_POINT_BYTES];
+	struct policy values;
 	size_t len;
+	policy_init(&values);
 	*ret_dir = dir;
 	*ret_at = "policy.key";
 	int r = org_path(path, sizeof path, dir, *ret_at);
 	if (r == 0)
 		r = sign_key_load(path, &key);
-	if (r < 0)
-		return r;
-	*ret_dir = "";
-	*ret_at = policy;
-	r = sign_key_point(key, point);
+	if (r == 0) {
+		*ret_dir = "";
+		*ret_at = policy;
+		r = sign_key_point(key, point);
+	}
 	if (r == 0)
 		r = conf_read_file(policy, POLICY_MAX_BYTES, &text, &len);
 	if (r == 0)
 		r = orgfile_sign(text, len, "engawa policy v1", key, &signed_text);
-	/* a policy that no agent would take must not look signed */
+	/* a policy that no agent would take must not look signed: its keys and values too */
 	if (r == 0)
-		r = policy_parse(signed_text, strlen(signed_text), point, wall_s(), ignore_line,
-			NULL, error);
+		r = policy_read(&values, signed_text, strlen(signed_text), point, wall_s(), error);
 	if (r == 0)
 		r = conf_write_file(policy, signed_text, strlen(signed_text), 0644);
+	policy_fini(&values);
 	free(signed_text);
 	free(text);
 	sign_key_free(key);

@@ -1,4 +1,5 @@
 """engawa-agent against the whole relay: what it lets in, what it refuses and why, and what becomes of its processes."""
+import base64
 import json
 import os
 import pathlib
@@ -9,6 +10,9 @@ import subprocess
 import time
 
 import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
 import system
 
 
@@ -227,12 +231,19 @@ def test_unset(office):
 def test_policy_closes(office):
     for change, code in [({"DISABLE_MACCHECK": None}, 328), ({"DISABLE_INSPECTION": "no"}, 326), ({"DISABLE_LIMITED_FIREWALL": None}, 1050),
             ({"DENY_CLIENTS_APP": "yes"}, 335), ({"REQUIRE_MINIMUM_CLIENT_BUILD": 4000000}, 309),
-            ({"SERVER_ALLOWED_MAC_LIST_URL": "https://10.0.0.1/"}, 329), ({"FUTURE_PROHIBITION": "yes"}, 1015)]:
-        try:
-            office.sign_policy(**change)
-        except system.Failed:  # `engawa org policy sign` may know better than to sign this
-            continue
+            ({"SERVER_ALLOWED_MAC_LIST_URL": "https://10.0.0.1/"}, 329)]:
+        office.sign_policy(**change)
         assert office.connect("--for", "1s")["code"] == code, change
+
+
+def test_policy_of_a_later_version_closes(office):
+    """`engawa org policy sign` of this version would not sign it."""
+    office.sign_policy()
+    body = office.policy_file.read_text().partition("SIGNATURE")[0] + "FUTURE_PROHIBITION yes\n"
+    key = serialization.load_pem_private_key((office.org_dir / "policy.key").read_bytes(), None)
+    signature = key.sign(b"engawa policy v1\0" + body.encode(), ec.ECDSA(hashes.SHA256()))
+    office.policy_file.write_text(f"{body}SIGNATURE {base64.b64encode(signature).decode()}\n")
+    assert office.connect("--for", "1s")["code"] == 1015
 
 
 def test_attack_policy_forged_old_and_removed(office):

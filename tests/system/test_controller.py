@@ -985,9 +985,13 @@ def test_command_line(shared, link, tmp_path):
     policy.write_text("REVISION 1\nNOT_AFTER 2099-01-01\n")
     engawa(shared, "org", "policy", "sign", "--dir", directory, policy)
     assert policy.read_text().splitlines()[-1].startswith("SIGNATURE ")
-    policy.write_text("NOT_AFTER 2099-01-01\n")
-    assert engawa(shared, "org", "policy", "sign", "--dir", directory, policy, check=False).returncode == 1
-    assert "SIGNATURE" not in policy.read_text()
+    good = "REVISION 2\nNOT_AFTER 2099-01-01\n"
+    for bad, word in (("NOT_AFTER 2099-01-01\n", "REVISION"), (good + "DISABLE_OPT 1\n", "DISABLE_OPT"), (good + "OTP_MAIL maybe\n", "OTP_MAIL"),
+            (good + "AUTH_LOCKOUT_COUNT 0\n", "AUTH_LOCKOUT_COUNT"), (good + "IDLE_TIMEOUT 60\nIDLE_TIMEOUT 0\n", "IDLE_TIMEOUT")):
+        policy.write_text(bad)
+        run = engawa(shared, "org", "policy", "sign", "--dir", directory, policy, check=False)
+        assert run.returncode == 1 and word in run.stderr, run.stderr
+        assert policy.read_text() == bad
     assert "EW-257" in engawa(shared, "org", "list", "--socket", "/nonexistent", check=False).stderr
     assert engawa(shared, "code", "new", check=False).returncode == 2
 
