@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "cli/command.h"
+#include "client/token_ask.h"
 
 static const struct {
 	const char *name;
@@ -76,6 +77,8 @@ main(int argc, char **argv)
 		printf("engawa %s\n", ENGAWA_VERSION);
 		return 0;
 	}
+	if (strcmp(argv[1], TOKEN_HELPER) == 0) /* connect starts us so */
+		return token_helper();
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1);

@@ -1,7 +1,9 @@
 #include "crypto/sign.h"
 
 #include <errno.h>
+#include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/ecdsa.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/sha.h>
@@ -162,6 +164,56 @@ sign_check(const uint8_t point[static SIGN_POINT_BYTES], const char *purpose, co
 	EVP_MD_CTX_free(md);
 	EVP_PKEY_free(key);
 	return ok ? 0 : -ERR_SIGNATURE;
+}
+
+int
+sign_digest(const char *purpose, const void *body, size_t len, uint8_t ret_digest[static 32])
+{
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	int ok = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
+		 EVP_DigestUpdate(md, purpose, strlen(purpose) + 1) == 1 &&
+		 EVP_DigestUpdate(md, body, len) == 1 &&
+		 EVP_DigestFinal_ex(md, ret_digest, NULL) == 1;
+	EVP_MD_CTX_free(md);
+	return ok ? 0 : -ERR_CRYPTO;
+}
+
+int
+sign_raw(EVP_PKEY *key, const char *purpose, const void *body, size_t len,
+	uint8_t ret_raw[static SIGN_RAW_BYTES])
+{
+	uint8_t der[SIGN_DER_MAX_BYTES];
+	size_t der_len;
+	int r = sign_bytes(key, purpose, body, len, der, &der_len);
+	if (r < 0)
+		return r;
+	const uint8_t *p = der;
+	ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &p, (long)der_len);
+	int ok = sig && BN_bn2binpad(ECDSA_SIG_get0_r(sig), ret_raw, 32) == 32 &&
+		 BN_bn2binpad(ECDSA_SIG_get0_s(sig), ret_raw + 32, 32) == 32;
+	ECDSA_SIG_free(sig);
+	return ok ? 0 : -ERR_CRYPTO;
+}
+
+int
+sign_check_raw(const uint8_t point[static SIGN_POINT_BYTES], const char *purpose, const void *body,
+	size_t len, const uint8_t raw[static SIGN_RAW_BYTES])
+{
+	uint8_t *der = NULL;
+	ECDSA_SIG *sig = ECDSA_SIG_new();
+	BIGNUM *r = BN_bin2bn(raw, 32, NULL), *s = BN_bin2bn(raw + 32, 32, NULL);
+	int result = -ERR_SIGNATURE;
+	if (sig && r && s && ECDSA_SIG_set0(sig, r, s) == 1) {
+		r = s = NULL; /* it owns them now */
+		int n = i2d_ECDSA_SIG(sig, &der);
+		if (n > 0)
+			result = sign_check(point, purpose, body, len, der, (size_t)n);
+	}
+	OPENSSL_free(der);
+	BN_free(r);
+	BN_free(s);
+	ECDSA_SIG_free(sig);
+	return result;
 }
 
 int

@@ -8,7 +8,7 @@
 
 struct evp_pkey_st;
 
-enum { SIGN_POINT_BYTES = 65, SIGN_KEY_ID_BYTES = 8, SIGN_DER_MAX_BYTES = 72, SIGN_ENVELOPE_MAX_BYTES = 2048 };
+enum { SIGN_POINT_BYTES = 65, SIGN_KEY_ID_BYTES = 8, SIGN_DER_MAX_BYTES = 72, SIGN_RAW_BYTES = 64, SIGN_ENVELOPE_MAX_BYTES = 2048 };
 
 struct evp_pkey_st *sign_key_generate(void); /* P-256; NULL on failure */
 void sign_key_free(struct evp_pkey_st *key);
@@ -23,6 +23,13 @@ int sign_bytes(struct evp_pkey_st *key, const char *purpose, const void *body, s
 /* 0 or -ERR_SIGNATURE. */
 int sign_check(const uint8_t point[static SIGN_POINT_BYTES], const char *purpose, const void *body, size_t len,
 	const uint8_t *der, size_t der_len);
+
+/* The signature as r ‖ s, as browsers and tokens make it: SHA-256 of "purpose 0x00 body", and the check. 0 or -ERR_CRYPTO;
+ * 0 or -ERR_SIGNATURE. */
+int sign_digest(const char *purpose, const void *body, size_t len, uint8_t ret_digest[static 32]);
+int sign_raw(struct evp_pkey_st *key, const char *purpose, const void *body, size_t len, uint8_t ret_raw[static SIGN_RAW_BYTES]);
+int sign_check_raw(const uint8_t point[static SIGN_POINT_BYTES], const char *purpose, const void *body, size_t len,
+	const uint8_t raw[static SIGN_RAW_BYTES]);
 
 /* Signed message of protobuf body bytes. *ret_len bytes in out. */
 int sign_envelope(struct evp_pkey_st *key, const char *purpose, const void *body, size_t len, uint8_t *out, size_t cap,
