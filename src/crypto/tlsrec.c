@@ -29,8 +29,16 @@ static const struct {
 
 enum { SUITE_COUNT = sizeof suites / sizeof suites[0] };
 
+/* A context and the key that it was given last: a connection that moves many records does not pay for the key's schedule with
+ * each. */
+struct cipher {
+	EVP_CIPHER_CTX *ctx;
+	uint8_t key[TLSREC_KEY_MAX_BYTES];
+	int has_key;
+};
+
 struct tlsrec_crypto {
-	EVP_CIPHER_CTX *open[SUITE_COUNT], *seal[SUITE_COUNT];
+	struct cipher open[SUITE_COUNT], seal[SUITE_COUNT];
 };
 
 static const EVP_CIPHER *
@@ -57,9 +65,9 @@ tlsrec_crypto_new(void)
 {
 	struct tlsrec_crypto *crypto = mem_array(1, sizeof *crypto);
 	for (size_t i = 0; crypto && i < SUITE_COUNT; i++) {
-		crypto->open[i] = context_new(i, 0);
-		crypto->seal[i] = context_new(i, 1);
-		if (!crypto->open[i] || !crypto->seal[i]) {
+		crypto->open[i].ctx = context_new(i, 0);
+		crypto->seal[i].ctx = context_new(i, 1);
+		if (!crypto->open[i].ctx || !crypto->seal[i].ctx) {
 			tlsrec_crypto_free(crypto);
 			return NULL;
 		}
@@ -73,10 +81,10 @@ tlsrec_crypto_free(struct tlsrec_crypto *crypto)
 	if (!crypto)
 		return;
 	for (size_t i = 0; i < SUITE_COUNT; i++) {
-		EVP_CIPHER_CTX_free(crypto->open[i]);
-		EVP_CIPHER_CTX_free(crypto->seal[i]);
+		EVP_CIPHER_CTX_free(crypto->open[i].ctx);
+		EVP_CIPHER_CTX_free(crypto->seal[i].ctx);
 	}
-	free(crypto);
+	mem_wipe_free(crypto, sizeof *crypto);
 }
 
 /* HKDF-Expand-Label(secret, label, "", length), RFC 8446 7.1; one block is enough for every use here. */
@@ -192,16 +200,28 @@ nonce_of(const struct tlsrec_key *k, uint8_t nonce[static TLSREC_IV_BYTES])
 		nonce[4 + i] ^= (uint8_t)(k->seq >> (56 - 8 * i));
 }
 
-/* The header is the additional data, RFC 8446 5.2. */
+/* Ready for one record of this direction. 1 or 0. */
 static int
-decrypt(struct tlsrec *t, EVP_CIPHER_CTX *ctx, uint8_t *record, size_t body)
+prepare(struct cipher *c, const struct tlsrec_key *k)
 {
 	uint8_t nonce[TLSREC_IV_BYTES];
+	nonce_of(k, nonce);
+	if (c->has_key && mem_equal(c->key, k->key, sizeof c->key))
+		return EVP_CipherInit_ex(c->ctx, NULL, NULL, NULL, nonce, -1) == 1;
+	c->has_key = EVP_CipherInit_ex(c->ctx, NULL, NULL, k->key, nonce, -1) == 1;
+	memcpy(c->key, k->key, sizeof c->key);
+	return c->has_key;
+}
+
+/* The header is the additional data, RFC 8446 5.2. */
+static int
+decrypt(struct tlsrec *t, struct tlsrec_crypto *crypto, uint8_t *record, size_t body)
+{
+	EVP_CIPHER_CTX *ctx = crypto->open[t->suite].ctx;
 	uint8_t *text = record + TLSREC_HEADER_BYTES;
 	size_t text_len = body - TAG_BYTES;
 	int n;
-	nonce_of(&t->in, nonce);
-	if (EVP_DecryptInit_ex(ctx, NULL, NULL, t->in.key, nonce) != 1 ||
+	if (!prepare(&crypto->open[t->suite], &t->in) ||
 		EVP_DecryptUpdate(ctx, NULL, &n, record, TLSREC_HEADER_BYTES) != 1 ||
 		EVP_DecryptUpdate(ctx, text, &n, text, (int)text_len) != 1 ||
 		EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_BYTES, text + text_len) != 1 ||
@@ -257,7 +277,7 @@ tlsrec_open(struct tlsrec *t, struct tlsrec_crypto *crypto, uint8_t *record, siz
 	size_t *ret_len)
 {
 	assert(len > TLSREC_HEADER_BYTES + TAG_BYTES && len <= TLSREC_WIRE_MAX_BYTES);
-	int r = decrypt(t, crypto->open[t->suite], record, len - TLSREC_HEADER_BYTES);
+	int r = decrypt(t, crypto, record, len - TLSREC_HEADER_BYTES);
 	if (r < 0)
 		return r;
 	uint8_t *data = record + TLSREC_HEADER_BYTES;
@@ -291,21 +311,21 @@ tlsrec_open(struct tlsrec *t, struct tlsrec_crypto *crypto, uint8_t *record, siz
 }
 
 static int
-encrypt(struct tlsrec *t, EVP_CIPHER_CTX *ctx, enum content_type type, const uint8_t *data, size_t len, uint8_t *out)
+encrypt(struct tlsrec *t, struct tlsrec_crypto *crypto, enum content_type type, const uint8_t *data, size_t len, uint8_t *out)
 {
-	uint8_t nonce[TLSREC_IV_BYTES];
-	uint8_t inner_type = (uint8_t)type;
+	EVP_CIPHER_CTX *ctx = crypto->seal[t->suite].ctx;
 	uint8_t *text = out + TLSREC_HEADER_BYTES;
 	int n;
 	struct wr w = wr_init(out, TLSREC_HEADER_BYTES);
 	wr_u8(&w, APPLICATION_DATA);
 	wr_u16(&w, LEGACY_VERSION);
 	wr_u16(&w, (uint16_t)(len + 1 + TAG_BYTES));
-	nonce_of(&t->out, nonce);
-	if (EVP_EncryptInit_ex(ctx, NULL, NULL, t->out.key, nonce) != 1 ||
+	if (data != text)
+		memmove(text, data, len);
+	text[len] = (uint8_t)type; /* inside, RFC 8446 5.2: one call for both */
+	if (!prepare(&crypto->seal[t->suite], &t->out) ||
 		EVP_EncryptUpdate(ctx, NULL, &n, out, TLSREC_HEADER_BYTES) != 1 ||
-		EVP_EncryptUpdate(ctx, text, &n, data, (int)len) != 1 ||
-		EVP_EncryptUpdate(ctx, text + len, &n, &inner_type, 1) != 1 ||
+		EVP_EncryptUpdate(ctx, text, &n, text, (int)len + 1) != 1 ||
 		EVP_EncryptFinal_ex(ctx, text + len + 1, &n) != 1 ||
 		EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG_BYTES, text + len + 1) != 1)
 		return -ERR_CRYPTO;
@@ -317,7 +337,7 @@ int
 tlsrec_seal(struct tlsrec *t, struct tlsrec_crypto *crypto, const uint8_t *data, size_t len, uint8_t *out)
 {
 	assert(len > 0 && len <= TLSREC_PLAIN_MAX_BYTES && !t->update_wanted);
-	return encrypt(t, crypto->seal[t->suite], APPLICATION_DATA, data, len, out);
+	return encrypt(t, crypto, APPLICATION_DATA, data, len, out);
 }
 
 int
@@ -330,7 +350,7 @@ int
 tlsrec_update(struct tlsrec *t, struct tlsrec_crypto *crypto, uint8_t *out)
 {
 	static const uint8_t message[5] = { KEY_UPDATE, 0, 0, 1, UPDATE_NOT_REQUESTED };
-	int len = encrypt(t, crypto->seal[t->suite], HANDSHAKE, message, sizeof message, out);
+	int len = encrypt(t, crypto, HANDSHAKE, message, sizeof message, out);
 	if (len < 0)
 		return len;
 	t->update_wanted = 0;
@@ -343,5 +363,5 @@ tlsrec_alert(struct tlsrec *t, struct tlsrec_crypto *crypto, enum tlsrec_alert a
 {
 	int warning = alert == TLSREC_ALERT_CLOSE_NOTIFY || alert == TLSREC_ALERT_USER_CANCELED;
 	uint8_t message[2] = { warning ? ALERT_WARNING : ALERT_FATAL, (uint8_t)alert };
-	return encrypt(t, crypto->seal[t->suite], ALERT, message, sizeof message, out);
+	return encrypt(t, crypto, ALERT, message, sizeof message, out);
 }

@@ -3,7 +3,8 @@
  * handshake and is freed, its traffic secrets go on here. A connection is then two of these structs and a descriptor: small
  * enough for half a million, and plain enough to hand to another process.
  *
- * Pure: no I/O, no clock, no allocation. One struct tlsrec_crypto per process is re-keyed for every record.
+ * Pure: no I/O, no clock, no allocation. One struct tlsrec_crypto per process is re-keyed when the next record is another
+ * connection's.
  */
 #pragma once
 #include <stddef.h>

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "gate/door.h"
 #include "base/str.h"
 #include "base/wire.h"
 #include "gate/order.h"
@@ -126,7 +127,7 @@ splice(struct worker *w, struct leg *l, const uint8_t *data, size_t len)
 		return;
 	}
 	l->state = LEG_DIALLING;
-	worker_opened(w, l);
+	door_opened(w, l);
 	leg_deadline(w, l, w->settings.controller_s);
 	if (leg_hold(w, l, data, len) < 0)
 		leg_close(w, l, -ENOMEM);

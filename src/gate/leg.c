@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "gate/door.h"
 #include "gate/order.h"
 #include "gate/roles.h"
 #include "gate/secure.h"
@@ -81,7 +82,7 @@ leg_close(struct worker *w, struct leg *l, int code)
 	if (l->kind == LEG_NATIVE || l->kind == LEG_BROWSER) {
 		int half_open = l->is_half_open;
 		if (half_open)
-			worker_opened(w, l);
+			door_opened(w, l);
 		limit_closed(&w->limits, &l->address);
 	} else if (l->kind == LEG_SPLICE) {
 		limit_give(&w->limits, LIMIT_SPLICE);
@@ -197,18 +198,30 @@ leg_reap(struct worker *w)
 	}
 }
 
-void
-leg_run_later(struct worker *w, struct leg *l)
+static void
+enqueue(struct leg *l, struct leg **head, struct leg **tail)
 {
 	if (l->in_run || l->state == LEG_DEAD)
 		return;
 	l->in_run = 1;
 	l->run_next = NULL;
-	if (w->run_tail)
-		w->run_tail->run_next = l;
+	if (*tail)
+		(*tail)->run_next = l;
 	else
-		w->run_head = l;
-	w->run_tail = l;
+		*head = l;
+	*tail = l;
+}
+
+void
+leg_run_later(struct worker *w, struct leg *l)
+{
+	enqueue(l, &w->run_head, &w->run_tail);
+}
+
+void
+leg_run_again(struct worker *w, struct leg *l)
+{
+	enqueue(l, &w->late_head, &w->late_tail);
 }
 
 void

@@ -90,6 +90,7 @@ struct leg {
 	uint8_t asks;              /* tickets asked for, ever */
 	uint8_t waiting;           /* requests that are open at the controller */
 	uint8_t can_read : 1, can_write : 1, in_run : 1, is_half_open : 1, is_ws : 1;
+	uint8_t ended : 1;     /* the kernel said that the peer's end is there to be read */
 	uint8_t greeted : 1;   /* our Hello is out */
 	uint8_t moved : 1;     /* has been handed over, or tried: not again */
 	uint8_t announced : 1; /* the controller knows of this agent */
@@ -126,6 +127,8 @@ void leg_reap(struct worker *w);
  * Close ends both). */
 void leg_finish(struct worker *w, struct leg *l);
 void leg_run_later(struct worker *w, struct leg *l);
+/* After a whole turn: behind everybody who has just come. */
+void leg_run_again(struct worker *w, struct leg *l);
 /* Wakes roles_due after so many seconds. */
 void leg_deadline(struct worker *w, struct leg *l, int64_t seconds);
 

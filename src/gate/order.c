@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "gate/door.h"
 #include "gate/secure.h"
 #include "gate/worker.h"
 #include "link.pb.h"
@@ -151,7 +152,7 @@ order_hello(struct worker *w, struct leg *l, const uint8_t *payload, size_t len)
 		return r;
 	if (greet(w, l) < 0)
 		return 0;
-	worker_opened(w, l);
+	door_opened(w, l);
 	l->build = hello.build;
 	l->role = (uint8_t)hello.role;
 	l->state = LEG_READY;

@@ -99,6 +99,10 @@ relay(struct worker *w, struct leg *l, struct leg *p, size_t allowed)
 	if (r < 0)
 		return leg_read_failed(w, l, r);
 	l->heard = w->now;
+	/* events come at the edge: whatever comes after this has one of its own. An end that came
+	 * before has had its event. */
+	if (secure_is_drained(l->secure) && !l->ended)
+		l->can_read = 0;
 	session_count(w, l, payload);
 	if (len > 0)
 		leg_wire(
@@ -171,7 +175,7 @@ pipe_run(struct worker *w, struct leg *l)
 			return;
 	}
 	if (moved >= WORKER_TURN_BYTES)
-		leg_run_later(w, l);
+		leg_run_again(w, l);
 }
 
 void

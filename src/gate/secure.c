@@ -26,9 +26,9 @@ struct secure_context {
 	SSL_CTX *native, *page; /* page NULL = no browsers */
 };
 
-/* Bytes of the wire that make no whole record yet: exactly as many as there are. */
+/* Bytes of the wire that make no whole record yet. */
 struct held {
-	uint32_t len;
+	uint32_t len, cap;
 	uint8_t bytes[];
 };
 
@@ -39,6 +39,7 @@ struct secure {
 	int failed;    /* what the next read says, 0 = nothing */
 	uint8_t alert; /* that the peer is owed for it, SECURE_NO_ALERT */
 	uint8_t is_native, has_certificate, is_agent;
+	uint8_t drained; /* the last read took all that there was */
 	uint8_t agent_id[16];
 	struct tlsrec rec;
 };
@@ -145,7 +146,7 @@ secure_new(struct secure_context *context, int fd)
 static void
 drop_held(struct secure *s)
 {
-	mem_wipe_free(s->held, s->held ? sizeof *s->held + s->held->len : 0);
+	mem_wipe_free(s->held, s->held ? sizeof *s->held + s->held->cap : 0);
 	s->held = NULL;
 }
 
@@ -237,16 +238,21 @@ secure_agent(const struct secure *secure, uint8_t ret_agent_id[static 16])
 static int
 hold(struct secure *s, const uint8_t *data, size_t len)
 {
-	struct held *held = NULL;
-	if (len > 0) {
-		held = malloc(sizeof *held + len);
+	if (len == 0) {
+		drop_held(s);
+		return 0;
+	}
+	if (!s->held || s->held->cap < len) {
+		/* while bytes flow there is always a rest: its memory is kept for the next one */
+		struct held *held = malloc(sizeof *held + len);
 		if (!held)
 			return -ENOMEM;
-		held->len = (uint32_t)len;
-		memcpy(held->bytes, data, len);
+		held->cap = (uint32_t)len;
+		drop_held(s);
+		s->held = held;
 	}
-	drop_held(s);
-	s->held = held;
+	s->held->len = (uint32_t)len;
+	memcpy(s->held->bytes, data, len);
 	return 0;
 }
 
@@ -264,6 +270,7 @@ static int
 receive(struct secure *s, uint8_t *out, size_t cap)
 {
 	ssize_t n = recv(s->fd, out, cap, 0);
+	s->drained = n < (ssize_t)cap;
 	if (n > 0)
 		return (int)n;
 	if (n == 0)
@@ -401,6 +408,12 @@ secure_relay(struct secure *from, struct secure *to, uint8_t *buf, size_t cap, s
 	*ret_wire = before ? buf : data;
 	*ret_len = (size_t)before + len;
 	return *ret_len == 0 && from->failed ? from->failed : 0;
+}
+
+int
+secure_is_drained(const struct secure *secure)
+{
+	return secure->drained;
 }
 
 size_t

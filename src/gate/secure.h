@@ -71,6 +71,10 @@ enum {
 int secure_relay(struct secure *from, struct secure *to, uint8_t *buf, size_t cap, size_t most,
 	uint8_t **ret_wire, size_t *ret_len, size_t *ret_payload);
 
+/* 1 when the last secure_relay took all that the kernel had: until the next event there is no more,
+ * not even an end. */
+int secure_is_drained(const struct secure *secure);
+
 /* Wire bytes of close_notify, or of the alert after a failed read: out has SECURE_ALERT_BYTES.
  * Their count, 0 when there is none to send. Reading may go on after close_notify. */
 enum {

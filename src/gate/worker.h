@@ -64,7 +64,8 @@ struct worker {
 	int64_t connections_most; /* of this worker */
 	uint32_t serial;
 	struct leg *run_head, *run_tail, *dead;
-	struct leg *oldest, *newest; /* half open */
+	struct leg *late_head, *late_tail; /* have had their turn, want another */
+	struct leg *oldest, *newest;       /* half open */
 	struct log_limit close_log;
 	size_t surplus; /* bytes behind the frame that is being handled */
 	wheel_tick drain_until;
@@ -79,8 +80,8 @@ struct worker {
 /* The process: talks to the parent on descriptor 3. Returns the exit status. */
 int worker_main(void);
 
-/* The leg said who it is. */
-void worker_opened(struct worker *w, struct leg *l);
+/* No new connections, and the old ones end in their time; the process ends with the last. */
+void worker_drain(struct worker *w);
 
 /* Short forms of ids in the log: enough to follow one, too little to use it. */
 #define F_AGENT(id) F_HEX("agent", id, 4)

@@ -1,4 +1,5 @@
 """The gate between agents, clients and the controller: who may come in, sessions, and what happens when somebody goes."""
+import contextlib
 import os
 import signal
 import socket
@@ -87,6 +88,31 @@ def test_silent_session_ends(start_gate):
     assert client.stream.recv(1) == b"" and session.stream.recv(1) == b""
     assert 0.5 < time.monotonic() - start < 5
     assert gate.controller.wait("LINK_SESSION_DOWN").code == CODE["TIMEOUT"]
+
+
+def test_every_busy_connection_has_its_turn(gate):
+    """Six connections with more waiting than one turn moves, and one with a byte: all of it comes out, though no new event says so."""
+    agent = gate.agent()
+    pairs, quick = [gate.join(agent) for _ in range(6)], gate.join(agent)
+    worker = gate.child("worker")
+    os.kill(worker, signal.SIGSTOP)
+    data, sent = os.urandom(1 << 16), []
+    try:
+        for _, session in pairs:
+            session.stream.settimeout(0.2)
+            count = 0
+            with contextlib.suppress(TimeoutError):
+                while count < 100:
+                    session.stream.sendall(data)
+                    count += 1
+            sent.append(count)
+        quick[1].stream.sendall(b"?")
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    assert min(sent) >= 4, "not more than a turn was waiting"
+    assert quick[0].exactly(1) == b"?"
+    for (client, _), count in zip(pairs, sent):
+        assert client.exactly(count << 16) == data * count
 
 
 def test_stalled_reader_is_bounded_and_alone(start_gate):

@@ -1,0 +1,134 @@
+#include "gate/door.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "gate/secure.h"
+#include "gate/worker.h"
+
+enum {
+	ACCEPTS_MAX = 64,      /* in one turn */
+	EVICT_AFTER_MS = 2000, /* nobody on a working network needs longer for a handshake when
+				  others wait */
+};
+
+void
+door_listen(struct worker *w, int on)
+{
+	for (size_t i = 0; i < w->listeners.count; i++) {
+		/* small numbers cannot be addresses of legs: 0 the parent, then the listeners */
+		struct epoll_event event = {.events = on ? EPOLLIN : 0, .data.u64 = i + 1};
+		epoll_ctl(w->epoll, EPOLL_CTL_MOD, w->listeners.fds[i], &event);
+	}
+	w->listeners.paused = !on;
+}
+
+void
+door_opened(struct worker *w, struct leg *l)
+{
+	if (!l->is_half_open)
+		return;
+	struct leg *older = l->entry.older, *newer = l->entry.newer;
+	*(older ? &older->entry.newer : &w->oldest) = newer;
+	*(newer ? &newer->entry.older : &w->newest) = older;
+	l->is_half_open = 0;
+	limit_opened(&w->limits, &l->address);
+}
+
+void
+door_enter(struct worker *w, struct leg *l)
+{
+	l->is_half_open = 1;
+	l->entry.older = w->newest;
+	l->entry.newer = NULL;
+	*(w->newest ? &w->newest->entry.newer : &w->oldest) = l;
+	w->newest = l;
+}
+
+/* Room for one more that has not said who it is: the slowest gives way, but only when it really is
+ * slow; else newcomers wait in the kernel's queue. */
+static int
+make_room(struct worker *w)
+{
+	struct leg *oldest = w->oldest;
+	if (w->limits.each[LIMIT_HALF_OPEN].now < w->limits.each[LIMIT_HALF_OPEN].max)
+		return 1;
+	limit_bite(&w->limits, LIMIT_HALF_OPEN, oldest ? &oldest->address : NULL);
+	if (!oldest || (w->now - oldest->opened) * WHEEL_TICK_MS < EVICT_AFTER_MS)
+		return 0;
+	leg_close(w, oldest, -ERR_SLOW);
+	return 1;
+}
+
+static struct address
+address_of(const struct sockaddr_storage *ss)
+{
+	struct address a = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}};
+	if (ss->ss_family == AF_INET)
+		memcpy(a.bytes + 12, &((const struct sockaddr_in *)(const void *)ss)->sin_addr, 4);
+	else
+		memcpy(a.bytes, &((const struct sockaddr_in6 *)(const void *)ss)->sin6_addr, 16);
+	return a;
+}
+
+static void
+serve(struct worker *w, int fd, const struct address *address)
+{
+	const int on = 1;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	struct secure *secure = secure_new(w->secure, fd);
+	struct leg *l = secure ? leg_new(w, LEG_NATIVE, fd, secure, address) : NULL;
+	if (!l) {
+		if (!secure)
+			close(fd);
+		limit_opened(&w->limits, address);
+		limit_closed(&w->limits, address);
+		return;
+	}
+	door_enter(w, l);
+	leg_deadline(w, l, w->settings.handshake_s);
+	leg_run_later(w, l);
+}
+
+void
+door_accept(struct worker *w, int listener)
+{
+	for (int i = 0; i < ACCEPTS_MAX; i++) {
+		struct sockaddr_storage ss;
+		socklen_t len = sizeof ss;
+		if (!make_room(w)) {
+			door_listen(w, 0);
+			return;
+		}
+		int fd = accept4(listener, (void *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+				      errno == ENOMEM)) {
+			limit_bite(&w->limits, LIMIT_CONNECTIONS, NULL);
+			door_listen(w, 0);
+			return;
+		}
+		if (fd < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (fd < 0)
+			continue; /* that connection broke before we took it */
+		struct address address = address_of(&ss);
+		if (limit_open(&w->limits, &address) < 0)
+			close(fd);
+		else
+			serve(w, fd, &address);
+	}
+}
+
+void
+door_close(struct worker *w)
+{
+	for (size_t i = 0; i < w->listeners.count; i++)
+		close(w->listeners.fds[i]);
+	w->listeners.count = 0;
+}

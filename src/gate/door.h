@@ -1,0 +1,16 @@
+/* Who comes in: listening sockets of a worker, and connections that have not said yet who they are.
+ */
+#pragma once
+
+struct leg;
+struct worker;
+
+/* Takes connections from the kernel's queue, or leaves them there. */
+void door_listen(struct worker *w, int on);
+/* Those that wait at this listening socket. */
+void door_accept(struct worker *w, int listener);
+void door_close(struct worker *w);
+/* One that has not said who it is. */
+void door_enter(struct worker *w, struct leg *l);
+/* The leg said who it is. */
+void door_opened(struct worker *w, struct leg *l);
