@@ -38,6 +38,7 @@ struct agent {
 	struct pepper *pepper;
 	struct users *users;
 	struct devices *persons; /* the same counters, by user_key */
+	struct devices *local_tries; /* failures at the settings password, by user of this computer */
 	struct factors *factors;
 	struct ticket_memory *tickets;
 	uint64_t policy_revision; /* the highest one seen, persisted */

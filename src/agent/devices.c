@@ -100,23 +100,14 @@ on_line(void *user, const char *key, const char *value)
 }
 
 int
-devices_open(const char *path, struct devices **ret_devices)
+devices_open(const char *path, struct devices **ret_devices, struct conf_error *error)
 {
-	char *text;
-	size_t len;
-	unsigned line;
-	int r = conf_read_file(path, FILE_MAX_BYTES, &text, &len);
-	if (r < 0 && r != -ENOENT)
-		return r;
 	struct devices *d = mem_new(sizeof *d);
 	d->path = mem_str(path);
-	if (r == 0) {
-		r = conf_lines(text, len, on_line, d, &line);
-		free(text);
-		if (r < 0) {
-			devices_free(d);
-			return r;
-		}
+	int r = conf_load(path, FILE_MAX_BYTES, on_line, d, error);
+	if (r < 0 && r != -ENOENT) {
+		devices_free(d);
+		return r;
 	}
 	*ret_devices = d;
 	return 0;

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/conf.h"
+
 enum {
 	DEVICE_HASH_BYTES = 32,
 	DEVICES_MAX = 64,           /* the one not seen for longest makes room */
@@ -33,8 +35,9 @@ struct tries {
 
 struct devices;
 
-/* Reads the file when there is one. 0, -errno, -ERR_SETTING (damaged: not silently forgotten). */
-int devices_open(const char *path, struct devices **ret_devices);
+/* Reads the file when there is one. 0, -errno, -ERR_SETTING (damaged: not silently forgotten);
+ * error as in conf_load. */
+int devices_open(const char *path, struct devices **ret_devices, struct conf_error *error);
 void devices_free(struct devices *devices);
 
 /* 1 when the device has logged in completely before. */

@@ -76,25 +76,16 @@ on_line(void *user, const char *key, const char *value)
 }
 
 int
-factors_open(const char *path, struct factors **ret_factors)
+factors_open(const char *path, struct factors **ret_factors, struct conf_error *error)
 {
-	char *text;
-	size_t len;
-	unsigned line;
-	int r = conf_read_file(path, FILE_MAX_BYTES, &text, &len);
-	if (r < 0 && r != -ENOENT)
-		return r;
 	struct factors *f = mem_new(sizeof *f);
 	f->path = mem_str(path);
-	if (r == 0) {
-		r = conf_lines(text, len, on_line, f, &line);
-		mem_wipe_free(text, len);
-		if (r == 0 && (f->recovery_count || f->has_emergency) && !f->has_key)
-			r = -ERR_SETTING;
-		if (r < 0) {
-			factors_free(f);
-			return r;
-		}
+	int r = conf_load(path, FILE_MAX_BYTES, on_line, f, error);
+	if (r == 0 && (f->recovery_count || f->has_emergency) && !f->has_key)
+		r = -ERR_SETTING;
+	if (r < 0 && r != -ENOENT) {
+		factors_free(f);
+		return r;
 	}
 	*ret_factors = f;
 	return 0;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "agent/totp.h"
+#include "base/conf.h"
 
 enum {
 	RECOVERY_COUNT = 10,
@@ -27,8 +28,8 @@ enum factor {
 
 struct factors;
 
-/* Reads the file when there is one. 0, -errno, -ERR_SETTING (damaged). */
-int factors_open(const char *path, struct factors **ret_factors);
+/* Reads the file when there is one. 0, -errno, -ERR_SETTING (damaged); error as in conf_load. */
+int factors_open(const char *path, struct factors **ret_factors, struct conf_error *error);
 void factors_free(struct factors *factors);
 
 int factors_has_totp(const struct factors *factors);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <jansson.h>
 #include <pwd.h>
 #include <stdlib.h>
@@ -11,7 +12,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "agent/local_lock.h"
 #include "agent/local_login.h"
+#include "agent/local_peer.h"
 #include "agent/local_users.h"
 #include "agent/message.h"
 #include "agent/persons.h"
@@ -24,39 +27,28 @@
 #include "base/wire.h"
 
 enum {
-	PEERS_MAX = 8,
-	PEER_MS = 10000,
+	PEERS_MAX = 16,
+	ROOT_PLACES = 1,     /* of them nobody else has */
+	STRANGER_PLACES = 4, /* strangers get no more: they are told no, and keep nobody out */
+	STRANGER_MS = 2000,
+	PEER_MS = 5000,
+	OPEN_MS = 300000,
+	GROUPS_MAX = 256,
+	BACKLOG = 64,
 	TEXT_MAX_BYTES = PASSWORD_MAX_BYTES + 512, /* and what it is for */
-	ANSWER_MAX_BYTES = 4096
 };
 
-struct peer {
-	struct local *local;
-	int fd;
-	struct watch *watch;
-	struct timer *deadline;
-	struct hashing *hashing;
-	int allowed;
-};
+/* Any user of this computer can cause it. */
+static struct log_limit stranger_limit = {.burst = 20, .window_ms = 60000};
 
 struct local {
 	struct agent *agent;
 	int fd;
 	uid_t owner;
+	gid_t group; /* (gid_t)-1: none */
 	char *path;
 	struct watch *watch;
 	struct peer *peers[PEERS_MAX];
-};
-
-/* The rules and Argon2 take their time on a thread; the peer may have gone when they end. */
-struct hashing {
-	struct peer *peer;
-	struct agent *agent;
-	const struct pepper *pepper;
-	struct password_choice choice;
-	struct user row; /* no name: the single password */
-	char text[PASSWORD_MAX_BYTES + 1], hash[SETTINGS_HASH_SIZE];
-	int result;
 };
 
 static void
@@ -68,24 +60,39 @@ peer_free(struct peer *peer)
 	for (size_t i = 0; i < PEERS_MAX; i++)
 		if (local->peers[i] == peer)
 			local->peers[i] = NULL;
-	if (peer->hashing)
-		peer->hashing->peer = NULL;
+	local_hash_drop(peer);
 	watch_free(peer->watch);
 	timer_free(peer->deadline);
 	close(peer->fd);
 	free(peer);
 }
 
+/* The next question is waited for: strangers have no next one, and who has said the settings
+ * password need not say it again for a while. */
 static void
-answer(struct peer *peer, int r, const char *text)
+listen_on(struct peer *peer)
 {
-	uint8_t out[ANSWER_MAX_BYTES];
+	timer_start(peer->deadline,
+		peer->open                    ? OPEN_MS
+		: peer->rank == PEER_STRANGER ? STRANGER_MS
+					      : PEER_MS,
+		0);
+	watch_set(peer->watch, WATCH_READ);
+}
+
+void
+local_answer(struct peer *peer, int r, const char *text)
+{
+	uint8_t out[LOCAL_ANSWER_MAX_BYTES];
 	struct wr w = wr_init(out, sizeof out);
 	wr_u32(&w, (uint32_t)-r);
 	wr_bytes(&w, text, strlen(text));
-	if (!w.failed)
-		ipc_send(peer->fd, MSG_RESULT, out, w.len, -1);
-	peer_free(peer);
+	int sent = w.failed ? -ERR_INTERNAL : ipc_send(peer->fd, MSG_RESULT, out, w.len, -1);
+	mem_wipe(out, sizeof out);
+	if (sent < 0 || peer->rank == PEER_STRANGER)
+		peer_free(peer);
+	else
+		listen_on(peer);
 }
 
 int
@@ -101,99 +108,60 @@ local_save(struct agent *agent, const struct settings *settings)
 }
 
 static void
-run_hash(void *user)
-{
-	struct hashing *h = user;
-	h->result = password_fit(h->text, &h->choice);
-	if (h->result == 0)
-		h->result = password_hash(h->pepper, h->text, h->hash);
-}
-
-static int
-put_hash(const struct hashing *h)
-{
-	struct settings settings = h->agent->settings;
-	struct user row = h->row;
-	int r = str_copy(settings.password, sizeof settings.password, h->hash);
-	if (r == 0 && row.name[0])
-		r = str_copy(row.verifier, sizeof row.verifier, h->hash);
-	if (r < 0)
-		return r;
-	return row.name[0] ? local_users_put(h->agent, &row) : local_save(h->agent, &settings);
-}
-
-static void
-on_hashed(void *user)
-{
-	struct hashing *h = user;
-	int r = h->result == 0 ? put_hash(h) : h->result;
-	LOG(INFO, "settings.password", F_ERR("code", r));
-	if (h->peer) {
-		h->peer->hashing = NULL;
-		answer(h->peer, r, "");
-	}
-	mem_wipe_free(h, sizeof *h);
-}
-
-/* Of this person; of all when row is NULL. */
-static void
-hash_password(struct peer *peer, const struct user *row, const char *text)
-{
-	struct hashing *h = mem_new(sizeof *h);
-	h->peer = peer;
-	h->agent = peer->local->agent;
-	h->pepper = h->agent->pepper;
-	if (row)
-		h->row = *row;
-	int r = str_copy(h->text, sizeof h->text, text);
-	if (r < 0) {
-		mem_wipe_free(h, sizeof *h);
-		answer(peer, -ERR_PASSWORD_WEAK, "");
-		return;
-	}
-	persons_choice(h->agent, h->row.name, &h->choice);
-	peer->hashing = h;
-	watch_set(peer->watch, 0);
-	loop_work(h->agent->loop, run_hash, on_hashed, h);
-}
-
-static void
 set_password(struct peer *peer, const char *text)
 {
-	struct settings settings = peer->local->agent->settings;
+	struct settings settings = peer->agent->settings;
 	if (text[0]) {
-		hash_password(peer, NULL, text);
+		local_hash_password(peer, NULL, text);
 		return;
 	}
 	settings.password[0] = '\0';
-	int r = local_save(peer->local->agent, &settings);
+	int r = local_save(peer->agent, &settings);
 	LOG(INFO, "settings.password", F_STR("state", "removed"), F_ERR("code", r));
-	answer(peer, r, "");
+	local_answer(peer, r, "");
+}
+
+/* Who knows it has said it already; root need not. */
+static void
+set_lock(struct peer *peer, const char *text)
+{
+	struct settings settings = peer->agent->settings;
+	if (text[0]) {
+		local_hash_lock(peer, text);
+		return;
+	}
+	settings.lock[0] = '\0';
+	int r = local_save(peer->agent, &settings);
+	if (r == 0)
+		r = local_lock_forget(peer->agent);
+	LOG(INFO, "settings.lock.set", F_STR("state", "removed"), F_INT("uid", peer->uid),
+		F_ERR("code", r));
+	local_answer(peer, r, "");
 }
 
 static void
 set_users(struct peer *peer, const char *text)
 {
-	char reply[ANSWER_MAX_BYTES] = "";
+	char reply[LOCAL_ANSWER_MAX_BYTES] = "";
 	struct local_user user;
-	int r = local_users(peer->local->agent, text, reply, sizeof reply - 4, &user);
+	int r = local_users(peer->agent, text, reply, sizeof reply - 4, &user);
 	if (r == 1)
-		hash_password(peer, &user.row, user.password);
+		local_hash_password(peer, &user.row, user.password);
 	else
-		answer(peer, r, reply);
+		local_answer(peer, r, reply);
 }
 
 static void
 set_mail(struct peer *peer, const char *text)
 {
-	struct settings settings = peer->local->agent->settings;
+	struct settings settings = peer->agent->settings;
 	int r = text[0] && !settings_mail_fit(text)
 			? -ERR_MAIL_ADDRESS
 			: str_copy(settings.mail, sizeof settings.mail, text);
 	if (r == 0)
-		r = local_save(peer->local->agent, &settings);
+		r = local_save(peer->agent, &settings);
 	LOG(INFO, "settings.mail", F_ERR("code", r));
-	answer(peer, r, "");
+	local_answer(peer, r, "");
 }
 
 static json_t *
@@ -210,7 +178,7 @@ gates_json(const struct agent *agent)
 static void
 status(struct peer *peer)
 {
-	struct agent *agent = peer->local->agent;
+	struct agent *agent = peer->agent;
 	struct policy policy;
 	char id[TERMINAL_ID_TEXT_SIZE], masked[SETTINGS_MAIL_SIZE] = "";
 	size_t sessions = 0;
@@ -233,6 +201,7 @@ status(struct peer *peer)
 		(int)agent->addresses.count, "totp", factors_has_totp(agent->factors), "recovery",
 		(int)factors_recovery_left(agent->factors), "emergency",
 		factors_has_emergency(agent->factors));
+	json_object_set_new(root, "locked", json_boolean(agent->settings.lock[0]));
 	char waiver[WAIVER_NAME_SIZE];
 	persons_waiver_name(agent, waiver);
 	json_object_set_new(root, "waiver_name", json_string(waiver));
@@ -240,8 +209,78 @@ status(struct peer *peer)
 	char *text = root ? json_dumps(root, JSON_SORT_KEYS) : NULL;
 	json_decref(root);
 	policy_fini(&policy);
-	answer(peer, text ? 0 : -ENOMEM, text ? text : "");
+	local_answer(peer, text ? 0 : -ENOMEM, text ? text : "");
 	free(text);
+}
+
+static void
+unlock(struct peer *peer)
+{
+	struct agent *agent = peer->agent;
+	int r = devices_unlock(agent->devices);
+	if (r == 0)
+		r = devices_unlock(agent->persons);
+	if (r == 0)
+		r = local_lock_forget(agent);
+	LOG(INFO, "settings.unlock", F_ERR("code", r));
+	local_answer(peer, r, "");
+}
+
+static void
+ask_login(struct peer *peer, uint16_t type, const char *text)
+{
+	char reply[LOCAL_ANSWER_MAX_BYTES] = "";
+	int r = local_login(peer->agent, type, text, reply, sizeof reply - 4);
+	local_answer(peer, r, reply);
+	mem_wipe(reply, sizeof reply);
+}
+
+/* 0 or -ERR_X: before anything of the question is looked at. */
+static int
+may_ask(const struct peer *peer, uint16_t type, const char *text)
+{
+	if (peer->rank == PEER_STRANGER) {
+		uint32_t held;
+		if (log_limit_pass(&stranger_limit, &held))
+			LOG(WARN, "settings.denied", F_INT("type", type), F_INT("uid", peer->uid),
+				F_INT("held", held));
+		return -ERR_DENIED;
+	}
+	if (!peer->agent->settings.lock[0] || peer->open || type == MSG_LOCK_OPEN ||
+		local_lock_reading(type, text))
+		return 0;
+	if (peer->rank != PEER_ROOT)
+		return -ERR_SETTINGS_LOCKED;
+	LOG(WARN, "settings.root", F_INT("type", type));
+	return 0;
+}
+
+static void
+take_question(struct peer *peer, uint16_t type, const char *text)
+{
+	int r = may_ask(peer, type, text);
+	if (r < 0)
+		local_answer(peer, r, "");
+	else if (type == MSG_STATUS)
+		status(peer);
+	else if (type == MSG_PASSWORD)
+		set_password(peer, text);
+	else if (type == MSG_MAIL)
+		set_mail(peer, text);
+	else if (type == MSG_USERS)
+		set_users(peer, text);
+	else if (type == MSG_FIT)
+		local_hash_fit(peer, text);
+	else if (type == MSG_LOCK)
+		set_lock(peer, text);
+	else if (type == MSG_LOCK_OPEN)
+		local_hash_open(peer, text);
+	else if (local_login_is(type))
+		ask_login(peer, type, text);
+	else if (type == MSG_UNLOCK)
+		unlock(peer);
+	else
+		peer_free(peer);
 }
 
 static void
@@ -256,74 +295,82 @@ on_peer(void *user, int ready)
 		return;
 	if (n >= 0)
 		text[n] = '\0';
-	if (n < 0 || strlen(text) != (size_t)n || !str_printable(text)) {
+	if (n < 0 || strlen(text) != (size_t)n || !str_printable(text))
 		peer_free(peer);
-	} else if (!peer->allowed) {
-		LOG(WARN, "settings.denied", F_INT("type", type));
-		answer(peer, -ERR_DENIED, "");
-	} else if (type == MSG_STATUS) {
-		status(peer);
-	} else if (type == MSG_PASSWORD) {
-		set_password(peer, text);
-	} else if (type == MSG_MAIL) {
-		set_mail(peer, text);
-	} else if (type == MSG_USERS) {
-		set_users(peer, text);
-	} else if (local_login_is(type)) {
-		char reply[ANSWER_MAX_BYTES] = "";
-		int r = local_login(peer->local->agent, type, text, reply, sizeof reply - 4);
-		answer(peer, r, reply);
-		mem_wipe(reply, sizeof reply);
-	} else if (type == MSG_UNLOCK) {
-		int r = devices_unlock(peer->local->agent->devices);
-		if (r == 0)
-			r = devices_unlock(peer->local->agent->persons);
-		LOG(INFO, "settings.unlock", F_ERR("code", r));
-		answer(peer, r, "");
-	} else {
-		peer_free(peer);
-	}
+	else
+		take_question(peer, type, text);
 	mem_wipe(text, sizeof text);
 }
 
+/* What takes time has its answer coming. */
 static void
 on_deadline(void *user)
 {
-	peer_free(user);
+	struct peer *peer = user;
+	if (peer->hashing)
+		timer_start(peer->deadline, PEER_MS, 0);
+	else
+		peer_free(peer);
 }
 
+/* As the kernel knows them: of the process that connected, when it connected. */
 static int
-may(const struct local *local, int fd)
+in_group(int fd, const struct ucred *cred, gid_t group)
+{
+	gid_t groups[GROUPS_MAX];
+	socklen_t len = sizeof groups;
+	if (group == (gid_t)-1)
+		return 0;
+	if (cred->gid == group)
+		return 1;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) < 0)
+		return 0;
+	for (size_t i = 0; i < len / sizeof groups[0]; i++)
+		if (groups[i] == group)
+			return 1;
+	return 0;
+}
+
+static enum peer_rank
+rank_of(const struct local *local, int fd, uid_t *ret_uid)
 {
 	struct ucred cred;
 	socklen_t len = sizeof cred;
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 &&
-	       (cred.uid == 0 || cred.uid == geteuid() || cred.uid == local->owner);
+	*ret_uid = (uid_t)-1;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		return PEER_STRANGER;
+	*ret_uid = cred.uid;
+	if (cred.uid == 0)
+		return PEER_ROOT;
+	return cred.uid == geteuid() || cred.uid == local->owner ||
+			       in_group(fd, &cred, local->group)
+		       ? PEER_OWNER
+		       : PEER_STRANGER;
 }
 
 static void
 on_connection(void *user, int ready)
 {
+	static const size_t places[] = {[PEER_STRANGER] = STRANGER_PLACES,
+		[PEER_OWNER] = PEERS_MAX - ROOT_PLACES,
+		[PEER_ROOT] = PEERS_MAX};
 	struct local *local = user;
+	uid_t uid;
 	(void)ready;
 	int fd = accept4(local->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0)
 		return;
-	/* strangers on this machine are told so, and cannot take every place */
-	int allowed = may(local, fd);
-	size_t places = allowed ? PEERS_MAX : PEERS_MAX / 2;
-	for (size_t i = 0; i < places; i++) {
+	enum peer_rank rank = rank_of(local, fd, &uid);
+	for (size_t i = 0; i < places[rank]; i++) {
 		if (local->peers[i])
 			continue;
 		struct peer *peer = mem_new(sizeof *peer);
-		peer->local = local;
-		peer->fd = fd;
-		peer->allowed = allowed;
+		*peer = (struct peer){
+			.local = local, .agent = local->agent, .fd = fd, .uid = uid, .rank = rank};
 		peer->watch = watch_new(local->agent->loop, fd, on_peer, peer);
 		peer->deadline = timer_new(local->agent->loop, on_deadline, peer);
-		timer_start(peer->deadline, PEER_MS, 0);
-		watch_set(peer->watch, WATCH_READ);
 		local->peers[i] = peer;
+		listen_on(peer);
 		return;
 	}
 	close(fd);
@@ -340,10 +387,13 @@ listen_at(const char *path)
 	if (fd < 0)
 		return -errno;
 	unlink(path);
-	/* who may is decided by peer credentials */
-	if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || chmod(path, 0666) < 0 ||
-		listen(fd, PEERS_MAX) < 0) {
-		r = -errno;
+	/* who may is decided by peer credentials; no chmod, which would follow a link */
+	mode_t mask = umask(0111);
+	r = bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, BACKLOG) < 0
+		    ? -errno
+		    : 0;
+	umask(mask);
+	if (r < 0) {
 		close(fd);
 		return r;
 	}
@@ -362,11 +412,16 @@ local_open(struct agent *agent, const char *path, struct local **ret_local)
 			return -ERR_NOT_FOUND;
 		uid = pw->pw_uid;
 	}
+	struct group *group = getgrnam(agent->options.settings_group);
 	int fd = listen_at(path);
 	if (fd < 0)
 		return fd;
 	struct local *local = mem_new(sizeof *local);
-	*local = (struct local){.agent = agent, .fd = fd, .owner = uid, .path = mem_str(path)};
+	*local = (struct local){.agent = agent,
+		.fd = fd,
+		.owner = uid,
+		.group = group ? group->gr_gid : (gid_t)-1,
+		.path = mem_str(path)};
 	local->watch = watch_new(agent->loop, fd, on_connection, local);
 	watch_set(local->watch, WATCH_READ);
 	*ret_local = local;

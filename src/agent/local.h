@@ -1,7 +1,7 @@
 /*
- * agent.sock: the settings of the person at the office PC, for root and OWNER (by peer
- * credentials). One message, one answer, one packet each; a connection that sends anything else is
- * closed.
+ * agent.sock: the settings of the person at the office PC, for root, OWNER and SETTINGS_GROUP (by
+ * peer credentials). One message, one answer, one packet each, any number in turn; a connection
+ * that sends anything else is closed. With a settings password: local_lock.h.
  */
 #pragma once
 #include "agent/agent.h"

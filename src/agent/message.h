@@ -66,6 +66,10 @@ enum message {
 	MSG_USERS,     /* text, see local_users.h */
 	MSG_TOTP,      /* text, see local_login.h */
 	MSG_RECOVERY,  /* text, see local_login.h */
+	MSG_FIT,       /* user, space, password: could it be chosen? Nothing changes; user "" = the
+			  single one */
+	MSG_LOCK,      /* text: the settings password from now on; empty removes it */
+	MSG_LOCK_OPEN, /* text: the settings password, for what follows on this connection */
 	MSG_RESULT,    /* code u32, then JSON of a status */
 };
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <locale.h>
 #include <openssl/rand.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 
 #include "agent/agent.h"
 #include "agent/local.h"
+#include "agent/local_lock.h"
 #include "agent/persons.h"
 #include "agent/role.h"
 #include "agent/session.h"
@@ -332,6 +334,48 @@ lock(const char *directory, struct conf_error *error)
 	return r;
 }
 
+/* What the person and the logins have left. */
+static int
+load_state(struct agent *agent, char path[static PATH_MAX], struct conf_error *error)
+{
+	const struct options *o = &agent->options;
+	int r = state_path(o, "settings", path, PATH_MAX);
+	if (r == 0)
+		r = settings_load(path, &agent->settings, error);
+	if (r == 0)
+		r = state_path(o, "addresses", path, PATH_MAX);
+	if (r == 0)
+		r = load_addresses(path, &agent->addresses, error);
+	if (r == 0)
+		r = state_path(o, "factors", path, PATH_MAX);
+	if (r == 0)
+		r = factors_open(path, &agent->factors, error);
+	if (r == 0)
+		r = state_path(o, "devices", path, PATH_MAX);
+	if (r == 0)
+		r = devices_open(path, &agent->devices, error);
+	if (r == 0)
+		r = persons_open(agent, path, PATH_MAX, error);
+	if (r == 0)
+		r = local_lock_open(agent, path, PATH_MAX, error);
+	if (r == 0)
+		r = load_revision(agent);
+	return r == -ERR_SETTING || r == -EFBIG ? -ERR_STATE_DAMAGED : r;
+}
+
+static int
+open_local(struct agent *agent, char path[static PATH_MAX])
+{
+	const struct options *o = &agent->options;
+	/* OWNER must reach agent.sock; our umask is for everything else */
+	if (o->run_directory && mkdir(o->run_directory, 0755) == 0 &&
+		chmod(o->run_directory, 0755) < 0)
+		return -errno;
+	int r = str_print(path, PATH_MAX, "%s/agent.sock",
+		o->run_directory ? o->run_directory : o->state_directory);
+	return r < 0 ? r : local_open(agent, path, &agent->local);
+}
+
 static int
 load(struct agent *agent, struct conf_error *error)
 {
@@ -344,38 +388,15 @@ load(struct agent *agent, struct conf_error *error)
 	}
 	int r = lock(o->state_directory, error);
 	if (r == 0)
+		r = conf_sweep(o->state_directory);
+	if (r == 0)
 		r = keys_load(o, &agent->keys, error);
 	if (r == 0)
-		r = state_path(o, "settings", path, sizeof path);
-	if (r == 0)
-		r = settings_load(path, &agent->settings);
-	if (r == 0)
-		r = state_path(o, "addresses", path, sizeof path);
-	if (r == 0)
-		r = load_addresses(path, &agent->addresses, error);
-	if (r == 0)
-		r = state_path(o, "factors", path, sizeof path);
-	if (r == 0)
-		r = factors_open(path, &agent->factors);
-	if (r == 0)
-		r = state_path(o, "devices", path, sizeof path);
-	if (r == 0)
-		r = devices_open(path, &agent->devices);
-	if (r == 0)
-		r = persons_open(agent, path, sizeof path);
-	if (r == 0)
-		r = load_revision(agent);
+		r = load_state(agent, path, error);
 	if (r == 0 && RAND_bytes(agent->instance, sizeof agent->instance) != 1)
 		r = -ERR_CRYPTO;
-	/* OWNER must reach agent.sock; our umask is for everything else */
-	if (r == 0 && o->run_directory && mkdir(o->run_directory, 0755) == 0 &&
-		chmod(o->run_directory, 0755) < 0)
-		r = -errno;
 	if (r == 0)
-		r = str_print(path, sizeof path, "%s/agent.sock",
-			o->run_directory ? o->run_directory : o->state_directory);
-	if (r == 0)
-		r = local_open(agent, path, &agent->local);
+		r = open_local(agent, path);
 	if (r < 0 && !error->text[0])
 		snprintf(error->text, sizeof error->text, "%.200s: %.40s",
 			r == -ERR_NOT_ENROLLED ? o->state_directory : path,
@@ -409,6 +430,17 @@ on_control_retry(void *user)
 		start_control(agent);
 }
 
+/* A file that is damaged is never taken for an empty one: the way out is told instead. */
+static void
+tell_failure(int r, const struct conf_error *error)
+{
+	const struct err_entry *entry = err_find(ERR_STATE_DAMAGED);
+	fprintf(stderr, "engawa-agent: %s\n", error->text);
+	if (r == -ERR_STATE_DAMAGED)
+		fprintf(stderr, "        %s (EW-%d)\n",
+			entry->next[err_lang(setlocale(LC_MESSAGES, ""))], entry->number);
+}
+
 int
 monitor_main(struct options *options)
 {
@@ -422,7 +454,7 @@ monitor_main(struct options *options)
 	agent->control_retry = timer_new(agent->loop, on_control_retry, agent);
 	int r = load(agent, &error);
 	if (r < 0) {
-		fprintf(stderr, "engawa-agent: %s\n", error.text);
+		tell_failure(r, &error);
 		return r == -ERR_NOT_ENROLLED ? 3 : 1;
 	}
 	struct signal_watch *term = signal_new(agent->loop, SIGTERM, on_signal, agent);
@@ -441,6 +473,7 @@ monitor_main(struct options *options)
 	keys_fini(&agent->keys);
 	devices_free(agent->devices);
 	persons_close(agent);
+	devices_free(agent->local_tries);
 	factors_free(agent->factors);
 	iplist_fini(&agent->addresses);
 	ticket_memory_free(agent->tickets);

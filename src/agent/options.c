@@ -18,6 +18,8 @@ const struct conf_option option_table[] = {
 		"User that the processes which read the network become when the agent is started as root."),
 	STR(OWNER, owner, NULL,
 		"User who may change password and mail address besides root; default DESKTOP_USER."),
+	STR(SETTINGS_GROUP, settings_group, "engawa",
+		"Group whose members may change settings besides root and OWNER, when it exists."),
 	STR(PROXY, proxy, NULL,
 		"HTTP proxy on the way to the gates: http://[user:password@]host:port."),
 	STR(DESKTOP_PROGRAM, desktop_program, "/usr/libexec/engawa/engawa-desktop",

@@ -16,25 +16,26 @@
 static int
 has_hashes(const struct agent *agent)
 {
-	int found = password_is_peppered(agent->settings.password);
+	int found = password_is_peppered(agent->settings.password) ||
+		    password_is_peppered(agent->settings.lock);
 	for (size_t i = 0; i < agent->users->count; i++)
 		found |= password_is_peppered(agent->users->list[i].verifier);
 	return found;
 }
 
 int
-persons_open(struct agent *agent, char *ret_path, size_t size)
+persons_open(struct agent *agent, char *ret_path, size_t size, struct conf_error *error)
 {
 	const struct options *o = &agent->options;
 	agent->users = mem_new(sizeof *agent->users);
 	agent->pepper = mem_new(sizeof *agent->pepper);
 	int r = state_path(o, "users", ret_path, size);
 	if (r == 0)
-		r = users_load(ret_path, agent->users);
+		r = users_load(ret_path, agent->users, error);
 	if (r == 0)
 		r = state_path(o, "persons", ret_path, size);
 	if (r == 0)
-		r = devices_open(ret_path, &agent->persons);
+		r = devices_open(ret_path, &agent->persons, error);
 	if (r == 0)
 		r = o->pepper_file ? str_copy(ret_path, size, o->pepper_file)
 				   : state_path(o, "pepper", ret_path, size);

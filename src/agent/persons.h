@@ -3,8 +3,8 @@
 #include "agent/agent.h"
 #include "agent/password.h"
 
-/* Reads all, after the settings. 0, or negative with the file's path. */
-int persons_open(struct agent *agent, char *ret_path, size_t size);
+/* Reads all, after the settings. 0, or negative with the file's path; error as in conf_load. */
+int persons_open(struct agent *agent, char *ret_path, size_t size, struct conf_error *error);
 void persons_close(struct agent *agent);
 
 /* What holds for a password that is set now; user "" = the single one. Logs a waiver. */

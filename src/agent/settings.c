@@ -15,56 +15,57 @@ enum {
 	FILE_MAX_BYTES = 4096
 };
 
-struct pass {
-	struct settings *settings;
-};
+static int
+take_hash(char out[static SETTINGS_HASH_SIZE], const char *value)
+{
+	if (!password_is_hash(value) || str_copy(out, SETTINGS_HASH_SIZE, value) < 0)
+		return -ERR_SETTING;
+	return 0;
+}
 
 static int
 on_line(void *user, const char *key, const char *value)
 {
-	struct pass *pass = user;
-	struct settings *s = pass->settings;
+	struct settings *s = user;
 	if (strcmp(key, "MAIL") == 0)
 		return settings_mail_fit(value) ? str_copy(s->mail, sizeof s->mail, value)
 						: -ERR_SETTING;
 	if (strcmp(key, "PASSWORD") == 0)
-		return password_is_hash(value) ? str_copy(s->password, sizeof s->password, value)
-					       : -ERR_SETTING;
+		return take_hash(s->password, value);
+	if (strcmp(key, "LOCK") == 0)
+		return take_hash(s->lock, value);
 	return -ERR_SETTING;
 }
 
 int
-settings_load(const char *path, struct settings *ret_settings)
+settings_load(const char *path, struct settings *ret_settings, struct conf_error *error)
 {
-	struct settings settings = {"", ""};
-	struct pass pass = {&settings};
-	char *text;
-	size_t len;
-	unsigned line;
-	int r = conf_read_file(path, FILE_MAX_BYTES, &text, &len);
-	if (r == 0) {
-		r = conf_lines(text, len, on_line, &pass, &line);
-		mem_wipe_free(text, len);
-	} else if (r == -ENOENT) {
-		r = 0;
-	}
-	if (r < 0)
-		return r == -ENAMETOOLONG ? -ERR_SETTING : r;
-	*ret_settings = settings;
-	return 0;
+	struct settings settings = {"", "", ""};
+	int r = conf_load(path, FILE_MAX_BYTES, on_line, &settings, error);
+	if (r == 0 || r == -ENOENT)
+		*ret_settings = settings;
+	mem_wipe(&settings, sizeof settings);
+	return r == -ENOENT ? 0 : r;
+}
+
+static int
+put_line(char *text, size_t size, const char *key, const char *value)
+{
+	size_t len = strlen(text);
+	return value[0] ? str_print(text + len, size - len, "%s %s\n", key, value) : 0;
 }
 
 int
 settings_save(const char *path, const struct settings *settings)
 {
-	char text[SETTINGS_MAIL_SIZE + SETTINGS_HASH_SIZE + 32];
-	int n = 0;
-	if (settings->mail[0])
-		n += snprintf(text, sizeof text, "MAIL %s\n", settings->mail);
-	if (settings->password[0])
-		n += snprintf(
-			text + n, sizeof text - (size_t)n, "PASSWORD %s\n", settings->password);
-	int r = conf_write_file(path, text, (size_t)n, 0600);
+	char text[FILE_MAX_BYTES] = "";
+	int r = put_line(text, sizeof text, "MAIL", settings->mail);
+	if (r == 0)
+		r = put_line(text, sizeof text, "PASSWORD", settings->password);
+	if (r == 0)
+		r = put_line(text, sizeof text, "LOCK", settings->lock);
+	if (r == 0)
+		r = conf_write_file(path, text, strlen(text), 0600);
 	mem_wipe(text, sizeof text);
 	return r;
 }

@@ -1,9 +1,11 @@
 /*
- * What the person at the office PC sets: the address for one-time codes and the password (as a
- * hash). One small file of mode 0600, written as a whole.
+ * What the person at the office PC sets: the address for one-time codes, the password and the
+ * settings password (as hashes). One small file of mode 0600, written as a whole.
  */
 #pragma once
 #include <stddef.h>
+
+#include "base/conf.h"
 
 enum {
 	SETTINGS_MAIL_SIZE = 255,
@@ -15,10 +17,11 @@ enum {
 struct settings {
 	char mail[SETTINGS_MAIL_SIZE];     /* "" = unset */
 	char password[SETTINGS_HASH_SIZE]; /* a hash of password.h, "" = unset */
+	char lock[SETTINGS_HASH_SIZE];     /* of the settings password (local_lock.h), "" = unset */
 };
 
-/* A missing file is empty settings. 0, -errno, -ERR_SETTING. */
-int settings_load(const char *path, struct settings *ret_settings);
+/* A missing file is empty settings. 0, -errno, -ERR_SETTING; error as in conf_load. */
+int settings_load(const char *path, struct settings *ret_settings, struct conf_error *error);
 int settings_save(const char *path, const struct settings *settings);
 
 /* 1 when it is one plain address that can be put into a mail header: no space, control, list,

@@ -101,20 +101,11 @@ on_line(void *user, const char *key, const char *value)
 }
 
 int
-users_load(const char *path, struct users *ret_users)
+users_load(const char *path, struct users *ret_users, struct conf_error *error)
 {
-	char *text;
-	size_t len;
-	unsigned line;
 	ret_users->count = 0;
-	int r = conf_read_file(path, FILE_MAX_BYTES, &text, &len);
-	if (r == -ENOENT)
-		return 0;
-	if (r == 0) {
-		r = conf_lines(text, len, on_line, ret_users, &line);
-		free(text);
-	}
-	return r;
+	int r = conf_load(path, FILE_MAX_BYTES, on_line, ret_users, error);
+	return r == -ENOENT ? 0 : r;
 }
 
 int

@@ -30,8 +30,8 @@ struct users {
 	struct user list[USERS_MAX];
 };
 
-/* A missing file is an empty table. 0, -errno, -ERR_SETTING. */
-int users_load(const char *path, struct users *ret_users);
+/* A missing file is an empty table. 0, -errno, -ERR_SETTING; error as in conf_load. */
+int users_load(const char *path, struct users *ret_users, struct conf_error *error);
 int users_save(const char *path, const struct users *users);
 
 /* One way to write a name: case, width and composition make no other person. 0, -ERR_PERSON_NAME

@@ -70,11 +70,24 @@ int conf_lines(const char *text, size_t len, conf_line_fn *on_line, void *user, 
 /* Whole file into a NUL-terminated heap string of at most max bytes. 0, -errno, -EFBIG. */
 int conf_read_file(const char *path, size_t max, char **ret_text, size_t *ret_len);
 
-/* The same for keys and passwords: -EPERM when group or others may read or write the file. Wipe it. */
+/*
+ * A program's own file, read line by line and wiped. 0, -errno (-ENOENT), -EFBIG, on_line's value, or -ERR_SETTING; then
+ * error (may be NULL) says in which line: "/var/lib/x/settings:3: ...".
+ */
+int conf_load(const char *path, size_t max, conf_line_fn *on_line, void *user, struct conf_error *error);
+
+/* conf_read_file for keys and passwords: -EPERM when group or others may read or write the file. Wipe it. */
 int conf_read_secret(const char *path, size_t max, char **ret_text, size_t *ret_len);
 
-/* Writes path so that a crash or a full disk leaves the old file or the new one: temporary, fsync, rename, fsync of the directory. */
+/*
+ * Writes path so that a crash or a full disk leaves the old file or the new one: temporary (PATH.new-XXXXXX), fsync, rename,
+ * fsync of the directory. What a crash leaves of a temporary is removed by conf_sweep. The only way the programs write files
+ * they keep.
+ */
 int conf_write_file(const char *path, const void *data, size_t len, unsigned mode);
 
 /* The same for a file that must not be there yet: -EEXIST. For keys, which nothing may ever overwrite. */
 int conf_write_new(const char *path, const void *data, size_t len, unsigned mode);
+
+/* Removes the temporaries of writes that were interrupted; only for who alone writes there. 0 or -errno. */
+int conf_sweep(const char *directory);

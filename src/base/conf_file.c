@@ -1,6 +1,7 @@
 /* Below the option tables: the reader of lines, and files that are read and written whole. */
 #include "base/conf.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -14,6 +15,8 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
+
+#define TEMPORARY ".new-"
 
 enum {
 	LINE_MAX_BYTES = 8192
@@ -178,7 +181,7 @@ static int
 write_file(const char *path, const void *data, size_t len, unsigned mode, int replace)
 {
 	char temporary[PATH_MAX];
-	int r = str_print(temporary, sizeof temporary, "%s.XXXXXX", path);
+	int r = str_print(temporary, sizeof temporary, "%s" TEMPORARY "XXXXXX", path);
 	if (r < 0)
 		return r;
 	int fd = mkostemp(temporary, O_CLOEXEC);
@@ -208,4 +211,43 @@ int
 conf_write_new(const char *path, const void *data, size_t len, unsigned mode)
 {
 	return write_file(path, data, len, mode, 0);
+}
+
+static int
+is_temporary(const char *name)
+{
+	const char *end = strstr(name, TEMPORARY);
+	return end && strlen(end) == strlen(TEMPORARY "XXXXXX");
+}
+
+int
+conf_sweep(const char *directory)
+{
+	DIR *dir = opendir(directory);
+	int r = 0;
+	if (!dir)
+		return -errno;
+	for (struct dirent *entry; (entry = readdir(dir));)
+		if (is_temporary(entry->d_name) && unlinkat(dirfd(dir), entry->d_name, 0) < 0)
+			r = -errno;
+	closedir(dir);
+	return r;
+}
+
+int
+conf_load(
+	const char *path, size_t max, conf_line_fn *on_line, void *user, struct conf_error *error)
+{
+	char *text;
+	size_t len;
+	unsigned line;
+	int r = conf_read_file(path, max, &text, &len);
+	if (r < 0)
+		return r;
+	r = conf_lines(text, len, on_line, user, &line);
+	mem_wipe_free(text, len);
+	if (r < 0 && error)
+		snprintf(error->text, sizeof error->text, "%.200s:%u: %.40s", path, line,
+			err_text(r, ERR_LANG_EN));
+	return r;
 }

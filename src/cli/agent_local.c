@@ -6,17 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
 
+#include "agent/ask.h"
 #include "agent/message.h"
 #include "base/err.h"
-#include "base/ipc.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "base/wire.h"
 #include "cli/args.h"
 #include "cli/command.h"
 
@@ -25,6 +22,8 @@ static const struct conf_option options[] = {
 	{"SOCKET", CONF_STR, AT(socket), NULL, 0, 0, "the agent's agent.sock"},
 	{"STATE_DIRECTORY", CONF_STR, AT(state_directory), NULL, 0, 0,
 		"the agent's directory, when agent.sock is there"},
+	{"SETTINGS_PASSWORD_FILE", CONF_STR, AT(settings_password_file), NULL, 0, 0,
+		"where settings have a password: a file with it, of its owner only; default: the terminal asks"},
 	{"METHOD", CONF_STR, AT(method), NULL, 0, 0, "user add: password, pam, radius or ldap"},
 	{"EXPIRES", CONF_STR, AT(expires), NULL, 0, 0, "user: last day, YYYY-MM-DD"},
 	{"REMOVE", CONF_BOOL, AT(remove), "no", 0, 0, "forget the password or the address"},
@@ -38,6 +37,7 @@ usage(void)
 		"engawa agent enrol --org FILE --code CODE [--org-fingerprint HEX] [--state-directory DIR]\n"
 		"engawa agent organisation --org FILE [--org-fingerprint HEX] [--state-directory DIR]\n"
 		"engawa agent password [--remove]        (asks for it, or reads one line)\n"
+		"engawa agent settings-password [--remove]\n"
 		"engawa agent mail ADDRESS | --remove\n"
 		"engawa agent status\n"
 		"engawa agent unlock\n"
@@ -49,58 +49,78 @@ usage(void)
 	return 2;
 }
 
+/* From the file, or from the terminal whatever the input is. */
 static int
-connect_to(const char *path)
+read_lock(const struct agent_settings *s, char text[static TEXT_SIZE])
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	if (str_copy(address.sun_path, sizeof address.sun_path, path) < 0)
-		return -ENAMETOOLONG;
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
-		return fd;
-	int r = -errno;
-	if (fd >= 0)
-		close(fd);
-	return r == -ENOENT || r == -ECONNREFUSED ? -ERR_NOT_RUNNING : r;
+	if (!s->settings_password_file)
+		return agent_read_tty("設定用パスワード / Settings password", text);
+	char *line;
+	size_t len;
+	int r = conf_read_secret(s->settings_password_file, TEXT_SIZE - 1, &line, &len);
+	if (r < 0)
+		return r;
+	line[strcspn(line, "\r\n")] = '\0';
+	r = str_copy(text, TEXT_SIZE, line);
+	mem_wipe_free(line, len);
+	return r;
 }
 
+/* The settings password first, on the same connection; a person may take longer over it than the
+ * agent waits for a question. */
 static int
-connect_agent(const struct agent_settings *s)
+ask_unlocked(const struct agent_settings *s, uint16_t type, const char *text, char *answer)
 {
-	static const char *const usual[] = {
-		"/run/engawa-agent/agent.sock", "/var/lib/engawa-agent/agent.sock"};
-	char path[PATH_MAX];
-	if (s->socket)
-		return connect_to(s->socket);
-	if (s->state_directory)
-		return str_print(path, sizeof path, "%s/agent.sock", s->state_directory) < 0
-			       ? -ENAMETOOLONG
-			       : connect_to(path);
-	int fd = connect_to(usual[0]);
-	return fd == -ERR_NOT_RUNNING ? connect_to(usual[1]) : fd;
+	char lock[TEXT_SIZE] = "";
+	int r = read_lock(s, lock);
+	int fd = r < 0 ? r : ask_open(s->socket, s->state_directory);
+	if (fd >= 0)
+		r = ask(fd, MSG_LOCK_OPEN, lock, answer);
+	mem_wipe(lock, sizeof lock);
+	if (fd < 0)
+		return fd;
+	if (r == 0)
+		r = ask(fd, type, text, answer);
+	close(fd);
+	return r;
 }
 
 int
 agent_ask(const struct agent_settings *s, uint16_t type, const char *text,
 	char ret_text[static ANSWER_MAX_BYTES])
 {
-	uint8_t answer[ANSWER_MAX_BYTES];
-	uint16_t answer_type;
-	int fd = connect_agent(s);
+	int fd = ask_open(s->socket, s->state_directory);
 	if (fd < 0)
 		return fd;
-	int r = ipc_send(fd, type, text, strlen(text), -1);
-	int n = r < 0 ? r : ipc_recv(fd, &answer_type, answer, sizeof answer, NULL);
+	int r = ask(fd, type, text, ret_text);
 	close(fd);
-	if (n < 0)
-		return n;
-	struct rd rd = rd_init(answer, (size_t)n);
-	uint32_t code = rd_u32(&rd);
-	if (rd.failed || answer_type != MSG_RESULT || code > INT_MAX)
-		return -ERR_PROTOCOL;
-	rd_copy(&rd, ret_text, (size_t)n - 4);
-	ret_text[n - 4] = '\0';
-	return -(int)code;
+	return r == -ERR_SETTINGS_LOCKED ? ask_unlocked(s, type, text, ret_text) : r;
+}
+
+int
+agent_read_tty(const char *prompt, char ret_text[static TEXT_SIZE])
+{
+	struct termios old, silent;
+	FILE *tty = fopen("/dev/tty", "r+e");
+	if (!tty || tcgetattr(fileno(tty), &old) < 0) {
+		if (tty)
+			fclose(tty);
+		return -ERR_SETTINGS_LOCKED;
+	}
+	silent = old;
+	silent.c_lflag &= ~(tcflag_t)ECHO;
+	tcsetattr(fileno(tty), TCSAFLUSH, &silent);
+	fprintf(tty, "%s: ", prompt);
+	fflush(tty);
+	setbuf(tty, NULL); /* no copy on the heap */
+	char *line = fgets(ret_text, TEXT_SIZE, tty);
+	tcsetattr(fileno(tty), TCSAFLUSH, &old);
+	fprintf(tty, "\n");
+	fclose(tty);
+	if (!line)
+		return -ERR_SETTINGS_LOCKED;
+	ret_text[strcspn(ret_text, "\r\n")] = '\0';
+	return 0;
 }
 
 int
@@ -125,20 +145,29 @@ agent_read_line(const char *prompt, char ret_text[static TEXT_SIZE])
 	return ret_text[0] ? 0 : -ERR_PASSWORD_WEAK;
 }
 
+/* Once more from a terminal. */
 static int
-password(const struct agent_settings *s, char *answer)
+read_new(const char *prompt, char text[static TEXT_SIZE])
 {
-	char text[TEXT_SIZE] = "", again[TEXT_SIZE] = "";
-	int r = s->remove ? 0 : agent_read_line("新しいパスワード / New password", text);
-	if (r == 0 && !s->remove && isatty(STDIN_FILENO)) {
+	char again[TEXT_SIZE] = "";
+	int r = agent_read_line(prompt, text);
+	if (r == 0 && isatty(STDIN_FILENO)) {
 		r = agent_read_line("もう一度 / Again", again);
 		if (r == 0 && strcmp(text, again) != 0)
 			r = -ERR_PASSWORD_WRONG;
 	}
-	if (r == 0)
-		r = agent_ask(s, MSG_PASSWORD, text, answer);
-	mem_wipe(text, sizeof text);
 	mem_wipe(again, sizeof again);
+	return r;
+}
+
+static int
+password(const struct agent_settings *s, uint16_t type, const char *prompt, char *answer)
+{
+	char text[TEXT_SIZE] = "";
+	int r = s->remove ? 0 : read_new(prompt, text);
+	if (r == 0)
+		r = agent_ask(s, type, text, answer);
+	mem_wipe(text, sizeof text);
 	return r;
 }
 
@@ -157,7 +186,9 @@ run(const char *action, const struct agent_settings *s, const struct args *args)
 	if (is_mail)
 		r = agent_ask(s, MSG_MAIL, s->remove ? "" : args->words[0], answer);
 	else if (strcmp(action, "password") == 0)
-		r = password(s, answer);
+		r = password(s, MSG_PASSWORD, "新しいパスワード / New password", answer);
+	else if (strcmp(action, "settings-password") == 0)
+		r = password(s, MSG_LOCK, "新しい設定用パスワード / New settings password", answer);
 	else if (strcmp(action, "unlock") == 0)
 		r = agent_ask(s, MSG_UNLOCK, "", answer);
 	else
@@ -197,7 +228,8 @@ int
 agent_is_local(const char *action)
 {
 	static const char *const actions[] = {"enrol", "organisation", "password", "mail", "status",
-		"unlock", "user", "addresses", "totp", "recovery", "emergency"};
+		"unlock", "settings-password", "user", "addresses", "totp", "recovery",
+		"emergency"};
 	for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
 		if (strcmp(actions[i], action) == 0)
 			return 1;

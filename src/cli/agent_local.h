@@ -1,17 +1,18 @@
-/* engawa agent enrol | password | mail | status | unlock | addresses | totp | recovery | emergency:
- * at the office PC itself, through the agent's own socket. */
+/* engawa agent enrol | password | settings-password | mail | status | unlock | addresses | totp |
+ * recovery | emergency: at the office PC itself, through the agent's own socket. */
 #pragma once
 #include <stdint.h>
 
+#include "agent/ask.h"
 #include "cli/args.h"
 
 enum {
 	TEXT_SIZE = 512,
-	ANSWER_MAX_BYTES = 4096
+	ANSWER_MAX_BYTES = ASK_ANSWER_SIZE
 };
 
 struct agent_settings {
-	char *socket, *state_directory;
+	char *socket, *state_directory, *settings_password_file;
 	char *method, *expires; /* user */
 	int64_t remove;
 };
@@ -32,6 +33,9 @@ int agent_user(const struct agent_settings *s, const struct args *args);
  * agent's code, or why it could not be asked. */
 int agent_ask(const struct agent_settings *s, uint16_t type, const char *text,
 	char ret_text[static ANSWER_MAX_BYTES]);
+/* A line from the terminal without echo, whatever the input is. 0, -ERR_SETTINGS_LOCKED: there is
+ * no terminal. */
+int agent_read_tty(const char *prompt, char ret_text[static TEXT_SIZE]);
 /* A line from the terminal without echo, or from a pipe. 0 or -ERR_PASSWORD_WEAK (none, or too
  * long). */
 int agent_read_line(const char *prompt, char ret_text[static TEXT_SIZE]);

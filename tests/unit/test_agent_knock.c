@@ -87,7 +87,7 @@ setup(void **state)
 	agent.loop = loop_new();
 	agent.tickets = ticket_memory_new(64);
 	agent.control = process_new(&start);
-	assert_int_equal(devices_open(path, &agent.devices), 0);
+	assert_int_equal(devices_open(path, &agent.devices, NULL), 0);
 	ticket_key = sign_key_generate();
 	k->org.ticket_key_count = k->org.gate_count = 2;
 	assert_int_equal(sign_key_point(ticket_key, k->org.ticket_keys[0]), 0);

@@ -141,9 +141,9 @@ setup(void **state)
 	agent.users = &users;
 	agent.loop = loop_new();
 	snprintf(path, sizeof path, "%s/devices", directory);
-	assert_int_equal(devices_open(path, &agent.devices), 0);
+	assert_int_equal(devices_open(path, &agent.devices, NULL), 0);
 	snprintf(path, sizeof path, "%s/factors", directory);
-	assert_int_equal(factors_open(path, &agent.factors), 0);
+	assert_int_equal(factors_open(path, &agent.factors, NULL), 0);
 	agent.control = process_new(&start);
 	k->anchor = sign_key_generate();
 	assert_int_equal(noise_keypair_generate(&k->agent), 0);

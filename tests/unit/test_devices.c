@@ -30,7 +30,7 @@ setup(void **state)
 	strcpy(directory, "/tmp/engawa-test-devices.XXXXXX");
 	assert_non_null(mkdtemp(directory));
 	snprintf(path, sizeof path, "%s/devices", directory);
-	assert_int_equal(devices_open(path, &d), 0);
+	assert_int_equal(devices_open(path, &d, NULL), 0);
 	return 0;
 }
 
@@ -48,7 +48,7 @@ static void
 restart(void)
 {
 	devices_free(d);
-	assert_int_equal(devices_open(path, &d), 0);
+	assert_int_equal(devices_open(path, &d, NULL), 0);
 }
 
 static uint32_t
@@ -226,7 +226,7 @@ test_damaged(void **state)
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		struct devices *other = NULL;
 		assert_int_equal(conf_write_file(path, bad[i], strlen(bad[i]), 0600), 0);
-		assert_int_equal(devices_open(path, &other), -ERR_SETTING);
+		assert_int_equal(devices_open(path, &other, NULL), -ERR_SETTING);
 		assert_null(other);
 	}
 }

@@ -28,7 +28,7 @@ setup(void **state)
 	strcpy(directory, "/tmp/engawa-test-factors.XXXXXX");
 	assert_non_null(mkdtemp(directory));
 	snprintf(path, sizeof path, "%s/factors", directory);
-	assert_int_equal(factors_open(path, &f), 0);
+	assert_int_equal(factors_open(path, &f, NULL), 0);
 	return 0;
 }
 
@@ -46,7 +46,7 @@ static void
 restart(void)
 {
 	factors_free(f);
-	assert_int_equal(factors_open(path, &f), 0);
+	assert_int_equal(factors_open(path, &f, NULL), 0);
 }
 
 static void
@@ -215,7 +215,7 @@ test_damaged(void **state)
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		struct factors *other = NULL;
 		assert_int_equal(conf_write_file(path, bad[i], strlen(bad[i]), 0600), 0);
-		if (factors_open(path, &other) != -ERR_SETTING)
+		if (factors_open(path, &other, NULL) != -ERR_SETTING)
 			fail_msg("accepted: %s", bad[i]);
 	}
 }

@@ -113,9 +113,9 @@ setup(void **state)
 	strcpy(w.path, "/tmp/engawa-test-login.XXXXXX");
 	close(mkstemp(w.path));
 	unlink(w.path);
-	assert_int_equal(devices_open(w.path, &w.devices), 0);
+	assert_int_equal(devices_open(w.path, &w.devices, NULL), 0);
 	snprintf(w.factors_path, sizeof w.factors_path, "%s-factors", w.path);
-	assert_int_equal(factors_open(w.factors_path, &w.factors), 0);
+	assert_int_equal(factors_open(w.factors_path, &w.factors, NULL), 0);
 	w.mono_ms = 1000000;
 	w.wall_s = 1800000000;
 	return 0;

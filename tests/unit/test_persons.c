@@ -191,7 +191,7 @@ test_table(void **state)
 	users.list[1] = (struct user){"suzuki", "ldap", "", 1};
 	users.list[2] = (struct user){"*", "radius", "", 0};
 	assert_int_equal(users_save(path, &users), 0);
-	assert_int_equal(users_load(path, &back), 0);
+	assert_int_equal(users_load(path, &back, NULL), 0);
 	assert_int_equal(back.count, 3);
 	for (size_t i = 0; i < 3; i++) {
 		assert_string_equal(back.list[i].name, users.list[i].name);
@@ -210,10 +210,10 @@ test_table(void **state)
 		FILE *f = fopen(path, "w");
 		fputs(bad[i], f);
 		fclose(f);
-		assert_int_equal(users_load(path, &back), -ERR_SETTING);
+		assert_int_equal(users_load(path, &back, NULL), -ERR_SETTING);
 	}
 	unlink(path);
-	assert_int_equal(users_load(path, &back), 0);
+	assert_int_equal(users_load(path, &back, NULL), 0);
 	assert_int_equal(back.count, 0);
 }
 
@@ -298,7 +298,7 @@ setup(void **state)
 		strcpy(w.path[i], "/tmp/engawa-test-persons.XXXXXX");
 		close(mkstemp(w.path[i]));
 		unlink(w.path[i]);
-		assert_int_equal(devices_open(w.path[i], i ? &w.persons : &w.devices), 0);
+		assert_int_equal(devices_open(w.path[i], i ? &w.persons : &w.devices, NULL), 0);
 		devices_login(w.devices, device[i], "", w.wall_s);
 	}
 	w.users.count = 4;

@@ -188,16 +188,16 @@ test_settings_file(void **state)
 	struct settings s = {"a@b", "$argon2id$x"}, back = {"x", "y"};
 	close(mkstemp(path));
 	assert_int_equal(settings_save(path, &s), 0);
-	assert_int_equal(settings_load(path, &back), 0);
+	assert_int_equal(settings_load(path, &back, NULL), 0);
 	assert_string_equal(back.mail, s.mail);
 	assert_string_equal(back.password, s.password);
 	FILE *f = fopen(path, "a");
 	fprintf(f, "PASSWORD plain\n");
 	fclose(f);
-	assert_int_equal(settings_load(path, &back), -ERR_SETTING);
+	assert_int_equal(settings_load(path, &back, NULL), -ERR_SETTING);
 	assert_string_equal(back.mail, "a@b");
 	unlink(path);
-	assert_int_equal(settings_load(path, &back), 0);
+	assert_int_equal(settings_load(path, &back, NULL), 0);
 	assert_string_equal(back.password, "");
 }
 

@@ -1,0 +1,352 @@
+"""agent.sock: who may ask, what an attacker on the same computer can do, the settings password, files that are damaged."""
+import contextlib
+import json
+import os
+import pwd
+import re
+import shutil
+import socket
+import struct
+import subprocess
+
+import pytest
+
+import system
+
+MSG = {}  # by name, as src/agent/message.h counts them
+RESULT_LIMIT = 4096
+LOCK = "kagi no kakaru hikidashi"
+
+
+def numbers():
+    """Of the messages, from the header."""
+    if not MSG:
+        text = (system.ROOT / "src/agent/message.h").read_text()
+        text = text[text.index("enum message {"):]
+        body = re.sub(r"/\*.*?\*/", "", text[:text.index("};")], flags=re.S)
+        MSG.update({name: i for i, name in enumerate(re.findall(r"\bMSG_\w+", body))})
+    return MSG
+
+
+@pytest.fixture(scope="module")
+def office(own_engawa):
+    return own_engawa
+
+
+@pytest.fixture(autouse=True)
+def unlocked(office):
+    yield
+    if office.agent.alive:
+        office.tool("engawa", "agent", "settings-password", "--remove", "--state-directory", office.agent_dir)
+
+
+class Question:
+    """A connection to agent.sock, maybe as somebody else."""
+
+    def __init__(self, office, user=None, groups=()):
+        self.s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        entry = pwd.getpwnam(user) if user else None
+        with as_user(entry, groups):
+            self.s.connect(str(office.agent_dir / "agent.sock"))
+        self.s.settimeout(20)
+
+    def send(self, kind, text=b""):
+        self.s.send(struct.pack("=H", numbers()[kind] if isinstance(kind, str) else kind) + (text.encode() if isinstance(text, str) else text))
+
+    def receive(self):
+        answer = self.s.recv(RESULT_LIMIT)
+        if not answer:
+            return None
+        return struct.unpack(">I", answer[2:6])[0], answer[6:]
+
+    def ask(self, kind, text=b""):
+        self.send(kind, text)
+        return self.receive()
+
+    def close(self):
+        self.s.close()
+
+
+@contextlib.contextmanager
+def as_user(entry, groups=()):
+    """The effective user of this process for a moment: what the kernel tells the other end of a connection."""
+    if not entry:
+        yield
+        return
+    own = os.getgroups()
+    os.setgroups(list(groups))
+    os.setegid(entry.pw_gid)
+    os.seteuid(entry.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(own)
+
+
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="other users need root")
+
+
+def log_size(office):
+    return office.agent.log.stat().st_size
+
+
+def log(office, start=0):
+    return office.agent.log.read_bytes()[start:].decode()
+
+
+def engawa(office, *argv, **options):
+    return office.tool("engawa", "agent", *argv, "--state-directory", office.agent_dir, **options)
+
+
+def locked(office):
+    engawa(office, "settings-password", input=LOCK + "\n")
+
+
+@root_only
+def test_owner_may(office):
+    owner = Question(office, office.file_user)
+    code, status = owner.ask("MSG_STATUS")
+    assert code == 0 and json.loads(status)["terminal_id"] == office.terminal_id
+    assert owner.ask("MSG_MAIL", "suzuki@city.engawa.example")[0] == 0  # the next question on the same connection
+    assert owner.ask("MSG_MAIL", system.ADDRESS)[0] == 0
+
+
+@root_only
+def test_group_may(office):
+    gid = pwd.getpwnam("games").pw_gid
+    start_agent(office, SETTINGS_GROUP="games")
+    try:
+        assert Question(office, "daemon", [gid]).ask("MSG_STATUS")[0] == 0
+        assert Question(office, "daemon").ask("MSG_STATUS")[0] == 1026
+    finally:
+        start_agent(office)
+
+
+def start_agent(office, **options):
+    office.agent.stop()
+    office.agent_options, kept = options, office.agent_options
+    try:
+        office.start_agent()
+    finally:
+        office.agent_options = kept
+
+
+@root_only
+def test_attack_other_user(office):
+    """Another user of the office PC asks for the status, changes the address, removes passwords: refused, logged, nothing changes."""
+    before, start = office.agent_status(), log_size(office)
+    for kind, text in [("MSG_STATUS", ""), ("MSG_MAIL", "evil@city.engawa.example"), ("MSG_PASSWORD", ""), ("MSG_LOCK", ""), ("MSG_UNLOCK", ""),
+            ("MSG_TOTP", "begin"), ("MSG_USERS", "list 1"), ("MSG_LOCK_OPEN", "guess"), ("MSG_FIT", " guess")]:
+        assert Question(office, "daemon").ask(kind, text) == (1026, b"")
+    assert office.agent_status() == before
+    assert "settings.denied" in log(office, start) and f"uid={pwd.getpwnam('daemon').pw_uid}" in log(office, start)
+
+
+@root_only
+def test_attack_thousand_connections(office):
+    """A thousand connections by a stranger, and as many by the owner's own runaway program: root still gets an answer, and the owner one
+    when the stranger floods. Nobody's memory grows."""
+    for user, others in [("daemon", [office.file_user, None]), (office.file_user, [None])]:
+        flood = []
+        try:
+            for _ in range(1000):
+                flood.append(Question(office, user))
+            for other in others:
+                assert Question(office, other).ask("MSG_STATUS")[0] == 0
+            open_fds = len(os.listdir(f"/proc/{office.agent.pid}/fd"))
+            assert open_fds < 64
+        finally:
+            for connection in flood:
+                connection.close()
+    system.wait_for(lambda: Question(office, office.file_user).ask("MSG_STATUS"), "the owner's places do not come back")
+
+
+def test_attack_malformed_questions(office):
+    """Requests that are huge, empty, of one byte, with NUL, control characters, broken UTF-8, unknown types, internal types, or with a
+    descriptor: the connection is closed, the agent lives and changes nothing."""
+    before = office.agent_status()
+    packets = [b"", b"x", struct.pack("=H", numbers()["MSG_MAIL"]) + b"a" * 60000, struct.pack("=H", numbers()["MSG_MAIL"]) + b"a@b\0c",
+        struct.pack("=H", numbers()["MSG_MAIL"]) + b"a@b\nMAIL x@y", struct.pack("=H", numbers()["MSG_PASSWORD"]) + b"\xff\xfe\xfd",
+        struct.pack("=H", 65535), struct.pack("=H", 0), struct.pack("=H", numbers()["MSG_KNOCK"]) + b"x" * 100,
+        struct.pack("=H", numbers()["MSG_RESULT"]) + b"\0\0\0\0"]
+    for packet in packets:
+        question = Question(office)
+        question.s.send(packet)
+        assert question.receive() is None, packet[:20]
+    question = Question(office)
+    with open("/dev/null") as null:
+        socket.send_fds(question.s, [struct.pack("=H", numbers()["MSG_STATUS"])], [null.fileno()])
+    assert question.receive() in (None, ) or office.agent_status() == before
+    assert office.agent_status() == before
+
+
+def test_attack_silent_connections(office):
+    """Connections that say nothing, and one that never reads its answers: they are dropped, and keep no other question waiting."""
+    silent = [Question(office) for _ in range(5)]
+    greedy = Question(office)
+    greedy.s.setblocking(False)
+    try:
+        with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
+            for _ in range(5000):
+                greedy.send("MSG_STATUS")
+        assert office.agent_status()["password"]
+        assert [s.receive() for s in silent] == [None] * 5  # within the agent's patience
+    finally:
+        for connection in [*silent, greedy]:
+            connection.close()
+
+
+@root_only
+def test_attack_forged_socket(office, tmp_path):
+    """Another user puts a socket of his own where somebody is told to look, or a link to it: no password is said to it."""
+    fake = tmp_path / "fake"
+    fake.mkdir()
+    shutil.chown(fake, "daemon")
+    for parent in tmp_path.parents:
+        if str(parent).startswith(str(office.dir.parent)) and parent != office.dir.parent:
+            parent.chmod(parent.stat().st_mode | 0o011)
+    tmp_path.chmod(0o711)
+    open_place = tmp_path / "tmp"
+    open_place.mkdir()
+    open_place.chmod(0o1777)
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with as_user(pwd.getpwnam("daemon")):
+        server.bind(str(fake / "agent.sock"))
+        server.listen(5)
+        (open_place / "agent.sock").symlink_to(fake / "agent.sock")
+    rooted = tmp_path / "rooted"
+    rooted.mkdir()
+    (rooted / "agent.sock").symlink_to(fake / "agent.sock")
+    server.settimeout(5)
+    for place in open_place, rooted:
+        with pytest.raises(system.Failed, match="EW-1026"):
+            office.tool("engawa", "agent", "password", "--state-directory", place, input="kawara to engawa 7\n")
+        connection, _ = server.accept()
+        assert connection.recv(100) == b""
+
+
+@root_only
+def test_attack_link_in_place_of_the_socket(office, tmp_path):
+    """agent.sock is a link to another file when the agent starts: the link goes, the file keeps its mode and its content."""
+    victim = tmp_path / "victim"
+    victim.write_text("kept\n")
+    victim.chmod(0o600)
+    office.agent.stop()
+    (office.agent_dir / "agent.sock").unlink(missing_ok=True)
+    (office.agent_dir / "agent.sock").symlink_to(victim)
+    office.start_agent()
+    assert victim.read_text() == "kept\n" and victim.stat().st_mode & 0o777 == 0o600
+    assert (office.agent_dir / "agent.sock").is_socket()
+
+
+@root_only
+def test_settings_password(office, tmp_path):
+    locked(office)
+    owner = Question(office, office.file_user)
+    assert json.loads(owner.ask("MSG_STATUS")[1])["locked"] is True
+    for kind, text in [("MSG_MAIL", "x@city.engawa.example"), ("MSG_PASSWORD", ""), ("MSG_LOCK", ""), ("MSG_LOCK", "an other password"),
+            ("MSG_UNLOCK", ""), ("MSG_TOTP", "begin"), ("MSG_RECOVERY", "make"), ("MSG_ADDRESSES", "deny 0.0.0.0/0"),
+            ("MSG_USERS", "add pam - tanaka")]:
+        assert owner.ask(kind, text)[0] == 1191
+    assert owner.ask("MSG_ADDRESSES", "list 1")[0] == 0
+    assert owner.ask("MSG_FIT", " kawara to engawa 7")[0] == 0
+    assert owner.ask("MSG_LOCK_OPEN", LOCK + "x")[0] == 1192
+    assert owner.ask("MSG_MAIL", system.ADDRESS)[0] == 1191
+    assert owner.ask("MSG_LOCK_OPEN", LOCK)[0] == 0
+    assert owner.ask("MSG_MAIL", system.ADDRESS)[0] == 0
+    assert Question(office, office.file_user).ask("MSG_MAIL", "")[0] == 1191  # every connection for itself
+    # the command, with a file
+    secret = tmp_path / "lock"
+    secret.write_text(LOCK + "\n")
+    secret.chmod(0o600)
+    shutil.chown(secret, office.file_user)
+    for parent in list(tmp_path.parents)[:-2]:
+        parent.chmod(parent.stat().st_mode | 0o011)
+    tmp_path.chmod(0o711)
+    entry = pwd.getpwnam(office.file_user)
+    become = dict(user=entry.pw_uid, group=entry.pw_gid, extra_groups=[], start_new_session=True)
+    engawa(office, "mail", system.ADDRESS, "--settings-password-file", secret, **become)
+    with pytest.raises(system.Failed, match="EW-1191"):
+        engawa(office, "mail", system.ADDRESS, **become)
+    # root is not asked, and that is written down
+    start = log_size(office)
+    engawa(office, "mail", system.ADDRESS)
+    assert "settings.root" in log(office, start)
+    text = (office.agent_dir / "settings").read_text()
+    assert LOCK not in text and "LOCK $pepper$argon2id$" in text
+    assert LOCK not in log(office)
+
+
+@root_only
+def test_attack_settings_password_guessed(office):
+    """The settings password is guessed: after five wrong ones none is looked at, not even the right one, on any connection and after a
+    restart; another user of this computer is not kept out by it, and root opens it again."""
+    gid = pwd.getpwnam("games").pw_gid
+    start_agent(office, SETTINGS_GROUP="games")
+    locked(office)
+    try:
+        assert Question(office, "daemon", [gid]).ask("MSG_LOCK_OPEN", LOCK)[0] == 0
+        owner = Question(office, office.file_user)
+        assert owner.ask("MSG_LOCK_OPEN", LOCK)[0] == 0
+        owner = Question(office, office.file_user)
+        assert [owner.ask("MSG_LOCK_OPEN", f"guess number {i}")[0] for i in range(7)] == [1192] * 5 + [330] * 2
+        assert Question(office, office.file_user).ask("MSG_LOCK_OPEN", LOCK)[0] == 330
+        start_agent(office, SETTINGS_GROUP="games")
+        assert Question(office, office.file_user).ask("MSG_LOCK_OPEN", LOCK)[0] == 330
+        assert Question(office, "daemon", [gid]).ask("MSG_LOCK_OPEN", LOCK)[0] == 0
+        engawa(office, "unlock")
+        assert Question(office, office.file_user).ask("MSG_LOCK_OPEN", LOCK)[0] == 0
+    finally:
+        start_agent(office)
+
+
+@root_only
+def test_attack_guess_and_leave(office):
+    """Who guesses and closes before the answer comes is charged all the same."""
+    locked(office)
+    for i in range(5):
+        question = Question(office, office.file_user)
+        question.send("MSG_LOCK_OPEN", f"guess number {i}")
+        question.close()
+    system.wait_for(lambda: Question(office, office.file_user).ask("MSG_LOCK_OPEN", LOCK)[0] == 330, "guesses are not counted")
+
+
+def test_fit(office):
+    question = Question(office)
+    assert [question.ask("MSG_FIT", f" {text}")[0] for text in ("short", "password1234", "abcdefghijkl", "kawara to engawa 7")] == [
+        1080, 1081, 1082, 0]
+    assert question.ask("MSG_FIT", "tanakasan tanakasan12")[0] == 1082
+    assert question.ask("MSG_FIT", "nothing")[0] != 0
+
+
+@pytest.mark.parametrize("name, line", [("settings", "MAIL a b"), ("users", "USER x"), ("devices", "DEVICE 00"), ("factors", "TOTP x"),
+    ("addresses", "permit all"), ("local", "nonsense")])
+def test_damaged_file(office, name, line):
+    """A file that cannot be read is never taken for an empty one: the agent does not start, and says which line and how to get back."""
+    path = office.agent_dir / name
+    kept = path.read_bytes() if path.exists() else None
+    office.agent.stop()
+    path.write_text(f"# first\n{line}\n")
+    path.chmod(0o600)
+    try:
+        run = subprocess.run([str(a) for a in office.agent.argv], capture_output=True, text=True, timeout=20, env=os.environ | {"LC_ALL": "C.UTF-8"})
+        assert run.returncode == 1
+        assert f"{path}:2" in run.stderr or "line 2" in run.stderr, run.stderr
+        assert "engawa agent restore" in run.stderr and "EW-1190" in run.stderr
+        assert path.read_text() == f"# first\n{line}\n"
+    finally:
+        path.unlink()
+        if kept is not None:
+            path.write_bytes(kept)
+            path.chmod(0o600)
+        office.start_agent()
+
+
+def test_leftovers_are_swept(office):
+    office.agent.stop()
+    left = office.agent_dir / "settings.new-AbC123"
+    left.write_text("half a")
+    office.start_agent()
+    assert not left.exists() and office.agent_status()["password"]

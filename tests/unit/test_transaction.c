@@ -1,0 +1,383 @@
+/*
+ * Files that programs keep (base/conf_file.c), and every file of the agent that goes through it:
+ * the process ends, or the system refuses, at the first call of a write, at the second, at every
+ * one. What is found afterwards is the old file or the new one, and the agent reads it. The calls
+ * go through the linker's --wrap.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "agent/devices.h"
+#include "agent/factors.h"
+#include "agent/settings.h"
+#include "agent/users.h"
+#include "base/conf.h"
+#include "base/err.h"
+#include "base/str.h"
+
+#define HASH_OLD "$pepper$argon2id$v=19$m=65536,t=3,p=1$b2xkb2xkb2xk$b2xk"
+#define HASH_NEW "$pepper$argon2id$v=19$m=65536,t=3,p=1$bmV3bmV3bmV3$bmV3"
+
+enum {
+	CALLS_MAX = 64,
+	CRASHED = 42
+};
+
+static unsigned long seen, stop_at; /* 0 = never */
+static int how;                     /* CRASHED, or the errno of the refusal */
+static char directory[64], path[96];
+
+/* the names that _FILE_OFFSET_BITS gives them */
+int __real_mkostemp64(char *name, int flags);
+int __real_fchmod(int fd, mode_t mode);
+ssize_t __real_write(int fd, const void *data, size_t len);
+int __real_fsync(int fd);
+int __real_rename(const char *from, const char *to);
+int __real_link(const char *from, const char *to);
+int __wrap_mkostemp64(char *name, int flags);
+int __wrap_fchmod(int fd, mode_t mode);
+ssize_t __wrap_write(int fd, const void *data, size_t len);
+int __wrap_fsync(int fd);
+int __wrap_rename(const char *from, const char *to);
+int __wrap_link(const char *from, const char *to);
+
+/* Before the call is made; a crash after it is one before the next. */
+static int
+refused(void)
+{
+	if (!stop_at || ++seen != stop_at)
+		return 0;
+	if (how == CRASHED)
+		_exit(CRASHED);
+	errno = how;
+	return 1;
+}
+
+int
+__wrap_mkostemp64(char *name, int flags)
+{
+	return refused() ? -1 : __real_mkostemp64(name, flags);
+}
+
+int
+__wrap_fchmod(int fd, mode_t mode)
+{
+	return refused() ? -1 : __real_fchmod(fd, mode);
+}
+
+/* A disk that fills up takes a part first. */
+ssize_t
+__wrap_write(int fd, const void *data, size_t len)
+{
+	if (stop_at && seen + 1 == stop_at && len > 1)
+		if (__real_write(fd, data, len / 2) < 0)
+			return -1;
+	return refused() ? -1 : __real_write(fd, data, len);
+}
+
+int
+__wrap_fsync(int fd)
+{
+	return refused() ? -1 : __real_fsync(fd);
+}
+
+int
+__wrap_rename(const char *from, const char *to)
+{
+	return refused() ? -1 : __real_rename(from, to);
+}
+
+int
+__wrap_link(const char *from, const char *to)
+{
+	return refused() ? -1 : __real_link(from, to);
+}
+
+/* ---- the files: each can be written in an old and a new form, and told apart by reading ---- */
+
+struct kind {
+	const char *name;
+	int (*put)(int new); /* 0 or negative */
+	int (*get)(void);    /* 1 new, 0 old, negative: damaged */
+};
+
+static int
+put_settings(int new)
+{
+	struct settings s = {"", "", ""};
+	strcpy(s.mail, new ? "new@city.example" : "old@city.example");
+	strcpy(s.password, new ? HASH_NEW : HASH_OLD);
+	strcpy(s.lock, new ? HASH_NEW : HASH_OLD);
+	return settings_save(path, &s);
+}
+
+static int
+get_settings(void)
+{
+	struct settings s;
+	int r = settings_load(path, &s, NULL);
+	if (r < 0)
+		return r;
+	int new = strcmp(s.mail, "new@city.example") == 0;
+	return strcmp(s.password, new ? HASH_NEW : HASH_OLD) == 0 &&
+			       strcmp(s.lock, new ? HASH_NEW : HASH_OLD) == 0
+		       ? new
+		       : -1;
+}
+
+static int
+put_users(int new)
+{
+	static struct users users;
+	users = (struct users){.count = new ? 200 : 1};
+	for (size_t i = 0; i < users.count; i++) {
+		snprintf(users.list[i].name, sizeof users.list[i].name, "person%zu", i);
+		strcpy(users.list[i].verifier, HASH_OLD);
+	}
+	return users_save(path, &users);
+}
+
+static int
+get_users(void)
+{
+	static struct users users;
+	int r = users_load(path, &users, NULL);
+	return r < 0 ? r : users.count == 200 ? 1 : users.count == 1 ? 0 : -1;
+}
+
+/* Both kinds of change to what is there, so that memory is seen to stay as the disk is. */
+static struct devices *devices;
+static const uint8_t device[DEVICE_HASH_BYTES] = {7};
+
+static int
+put_devices(int new)
+{
+	if (new)
+		return devices_login(devices, device, "PC-1", 1000);
+	devices_free(devices);
+	unlink(path);
+	assert_int_equal(devices_open(path, &devices, NULL), 0);
+	return devices_unlock(devices);
+}
+
+static int
+get_devices(void)
+{
+	struct devices *found;
+	int r = devices_open(path, &found, NULL);
+	if (r < 0)
+		return r;
+	r = devices_known(found, device);
+	devices_free(found);
+	return r;
+}
+
+static struct factors *factors;
+
+static int
+put_factors(int new)
+{
+	char codes[RECOVERY_COUNT][RECOVERY_TEXT_SIZE];
+	if (new)
+		return factors_recovery_make(factors, codes);
+	factors_free(factors);
+	unlink(path);
+	assert_int_equal(factors_open(path, &factors, NULL), 0);
+	return factors_recovery_remove(factors);
+}
+
+static int
+get_factors(void)
+{
+	struct factors *found;
+	int r = factors_open(path, &found, NULL);
+	if (r < 0)
+		return r;
+	r = factors_recovery_left(found) == RECOVERY_COUNT;
+	factors_free(found);
+	return r;
+}
+
+static const struct kind kinds[] = {
+	{"settings", put_settings, get_settings},
+	{"users", put_users, get_users},
+	{"devices", put_devices, get_devices},
+	{"factors", put_factors, get_factors},
+};
+
+/* ---- tests ---- */
+
+static size_t
+entries(void)
+{
+	size_t count = 0;
+	DIR *dir = opendir(directory);
+	assert_non_null(dir);
+	for (struct dirent *entry; (entry = readdir(dir));)
+		count += entry->d_name[0] != '.';
+	closedir(dir);
+	return count;
+}
+
+static void
+begin(const struct kind *kind)
+{
+	strcpy(directory, "/tmp/engawa-test-transaction.XXXXXX");
+	assert_non_null(mkdtemp(directory));
+	snprintf(path, sizeof path, "%s/%s", directory, kind->name);
+	stop_at = 0;
+	assert_int_equal(kind->put(0), 0);
+	assert_int_equal(kind->get(), 0);
+}
+
+static void
+end(void)
+{
+	devices_free(devices);
+	factors_free(factors);
+	devices = NULL;
+	factors = NULL;
+	unlink(path);
+	assert_int_equal(rmdir(directory), 0);
+}
+
+/* Writes the new form in a process that ends at its n-th call. 1: it got through. */
+static int
+crash_at(const struct kind *kind, unsigned long n)
+{
+	int status;
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		seen = 0;
+		stop_at = n;
+		how = CRASHED;
+		_exit(kind->put(1) == 0 ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_true(WEXITSTATUS(status) == CRASHED || WEXITSTATUS(status) == 0);
+	return WEXITSTATUS(status) == 0;
+}
+
+/* Power is cut at each point of a settings write: the old settings or the new ones are there
+ * afterwards, never half of them, and what was left beside them is swept. */
+static void
+test_attack_crash_at_every_call(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+		begin(&kinds[i]);
+		unsigned long n = 1;
+		int done = 0, turned = 0;
+		for (; !done && n < CALLS_MAX; n++) {
+			done = crash_at(&kinds[i], n);
+			int now = kinds[i].get();
+			assert_in_range(now, 0, 1);
+			assert_true(now >= turned); /* once there, it stays */
+			turned = now;
+			assert_int_equal(conf_sweep(directory), 0);
+			assert_int_equal(entries(), 1);
+		}
+		assert_true(done && turned == 1);
+		assert_true(
+			n > 6); /* temporary, mode, write, sync, rename, sync of the directory */
+		end();
+	}
+}
+
+static void
+test_refused_at_every_call(void **state)
+{
+	/* Disk full, or failing: says so, keeps the old file and leaves nothing beside it. */
+	static const int errors[] = {ENOSPC, EIO};
+	(void)state;
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+		for (size_t e = 0; e < 2; e++) {
+			begin(&kinds[i]);
+			int r = -1;
+			for (unsigned long n = 1; r < 0; n++) {
+				assert_true(n < CALLS_MAX);
+				seen = 0;
+				stop_at = n;
+				how = errors[e];
+				r = kinds[i].put(1);
+				stop_at = 0;
+				assert_true(r == 0 || r == -errors[e]);
+				int now = kinds[i].get();
+				/* after the rename only the directory was not synced */
+				assert_true(r == 0 ? now == 1 : now == 0 || n >= 6);
+				assert_int_equal(entries(), 1);
+				if (r < 0 && now)
+					assert_int_equal(kinds[i].put(0), 0);
+			}
+			end();
+		}
+}
+
+static void
+test_damage_is_named(void **state)
+{
+	static const char *const texts[] = {"MAIL a@b.example\n\nMAIL not an address\n",
+		"MAIL a@b.example\n# note\nPASSWORD x\n"};
+	(void)state;
+	begin(&kinds[0]);
+	for (size_t i = 0; i < 2; i++) {
+		struct settings s = {"kept@city.example", "", ""};
+		struct conf_error error = {""};
+		char where[128];
+		assert_int_equal(conf_write_file(path, texts[i], strlen(texts[i]), 0600), 0);
+		assert_int_equal(settings_load(path, &s, &error), -ERR_SETTING);
+		snprintf(where, sizeof where, "%s:3: ", path);
+		assert_memory_equal(error.text, where, strlen(where));
+		assert_string_equal(s.mail, "kept@city.example");
+	}
+	end();
+}
+
+static void
+test_sweep_takes_only_temporaries(void **state)
+{
+	static const char *const names[] = {"settings.new-AbC123", "settings.backup",
+		"settings.new", "x.new-AbC1234", "agent.key"};
+	char name[128];
+	(void)state;
+	begin(&kinds[0]);
+	for (size_t i = 0; i < 5; i++) {
+		snprintf(name, sizeof name, "%s/%s", directory, names[i]);
+		assert_int_equal(close(open(name, O_CREAT | O_WRONLY, 0600)), 0);
+	}
+	assert_int_equal(conf_sweep(directory), 0);
+	for (size_t i = 0; i < 5; i++) {
+		snprintf(name, sizeof name, "%s/%s", directory, names[i]);
+		assert_int_equal(access(name, F_OK), i ? 0 : -1);
+		unlink(name);
+	}
+	end();
+	assert_int_equal(conf_sweep(directory), -ENOENT);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_attack_crash_at_every_call),
+		cmocka_unit_test(test_refused_at_every_call),
+		cmocka_unit_test(test_damage_is_named),
+		cmocka_unit_test(test_sweep_takes_only_temporaries),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
