@@ -1,7 +1,7 @@
 """./bench NAME [--quick]: runs tests/load/NAME.py and keeps what it measured.
 
-A bench is a module with DESCRIPTION and measure(quick), which yields results as result() below makes them; it may have its
-own table(results). They go to out/bench/NAME.json, to the terminal, and between the markers of NAME in docs/performance.md."""
+A bench is a module with DESCRIPTION and measure(arguments), which yields results as result() below makes them; it may have its
+own table(results), and arguments(parser) for options of its own. They go to out/bench/NAME.json, to the terminal, and between the markers of NAME in docs/performance.md."""
 import argparse
 import datetime
 import importlib
@@ -55,12 +55,14 @@ def main():
     parser = argparse.ArgumentParser(prog="./bench")
     parser.add_argument("name", choices=names)
     parser.add_argument("--quick", action="store_true", help="at most five minutes")
-    arguments = parser.parse_args()
+    known, _ = parser.parse_known_args()
     others = f"load average {os.getloadavg()[0]:.1f} before the run"
     sys.path[:0] = [str(LOAD), str(ROOT / "tools")]
-    bench = importlib.import_module(arguments.name)
+    bench = importlib.import_module(known.name)
+    getattr(bench, "arguments", lambda parser: None)(parser)
+    arguments = parser.parse_args()
     results = []
-    for r in bench.measure(arguments.quick):
+    for r in bench.measure(arguments):
         print(f"{r['metric']}: {number(r['value'])} {r['unit']} ({r['peer']}; {r['conditions']})", flush=True)
         results.append(r)
     path = ROOT / "out" / "bench" / f"{arguments.name}.json"

@@ -211,7 +211,8 @@ def idle(home, peers, sizes):
     yield from w.results()
 
 
-def measure(quick):
+def measure(arguments):
+    quick = arguments.quick
     directory = pathlib.Path(tempfile.mkdtemp(prefix="engawa-bench-"))
     directory.chmod(0o711)
     home, peers = relays.Bench(directory), relays.installed()

@@ -1,12 +1,11 @@
-"""The screen's figures: what work on a desktop costs on the wire, with us and with TigerVNC."""
+"""The screen's figures: what recorded work costs on the wire, and when it is seen, with us and with others."""
 import contextlib
-import json
 import os
 import pathlib
-import random
 import re
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -16,166 +15,276 @@ import time
 import system
 from bench import result
 
-os.environ.setdefault("ENGAWA_BUILD", str(system.BUILD))
-sys.path.append(str(system.ROOT / "tests" / "system"))
-from test_desktop import DESKTOP, DRIVER, MARK, Desk, wait_for  # noqa: E402
+import workloads
 
-DESCRIPTION = """The same script on the same programs (1920x1080, openbox, mousepad, xterm) once for each of us and the peer: pages of Japanese text,
-different in every line, taken from the message catalogues of the packages installed (`/usr/share/locale/ja`). *typing*: six keys a second; *scrolling*: ten
-wheel steps a second, ten seconds down, then up; *switching*: windows to the front, one a second; *dragging*: a window moved ten times a second; *idle*: a
-blinking text cursor. The link is a socket without limits. engawa: Xvfb, watermark on, bytes of the desktop process before padding and TLS; CPU is that of the desktop
-process, capture included. TigerVNC: Xtigervnc and its viewer on the loopback, Tight without JPEG, level 6, no watermark, bytes of the TCP connection. Each side does
-the script itself: there is no recording, and a machine under load makes fewer steps of it."""
-SIZE = 1920, 1080
-LINES = 6000
+DESCRIPTION = """Work recorded once on a real desktop (1920x1080, openbox; LibreOffice, Chromium, MuPDF, xterm, mpv; Japanese text of the Debian Reference,
+photographs of mate-backgrounds; tests/load/workloads.py) and played, picture by picture at its own pace, to us and to each peer over the same line: two TUN devices
+with a queue between them. *kbit_s*: TCP payload towards home, TLS and padding and retransmissions included, from the first picture played to two seconds after the last;
+*up_kbit_s* the other way. *pixel_ms*: from a picture on the office PC to the first whole one at home that is not older; *exact_ms*: from the last picture to no
+differing pixel. *fps*: different pictures seen at home in a second of work. *encode_ms*, *decode_ms*: processor time per picture of the desktop process (capture included) and of the client;
+*mib*: the desktop process at its largest. engawa: the whole system, relay included, with watermark, padding and TLS. TigerVNC: Xtigervnc and its viewer,
+Tight, without TLS and watermark; *lossless* without JPEG, *JPEG* quality 8. x11vnc likewise, with TigerVNC's viewer, lossless. A played picture is painted whole: no peer is told of
+moved areas by the programs."""
+LINKS = {"unlimited": (0, 0, 0), "1mbit": (1000, 0, 0), "300kbit": (300, 30, 0), "512kbit": (512, 80, 10)}  # kbit/s, ms one way, ‰ lost
+NAMED = ["typing", "scrolling", "switching", "video", "idle"]
+OFFICE, HOME = "10.66.0.1", "10.66.0.2"
 SETTLE_S = 2
+EXACT_S = 20
+TOOLS = system.BUILD / "tests/load"
 
 
-def texts():
-    """Lines of Japanese, in an order that does not depend on the run."""
-    found = set()
-    for path in pathlib.Path("/usr/share/locale/ja/LC_MESSAGES").glob("*.mo"):
-        for part in path.read_bytes().split(b"\0"):
-            line = " ".join(part.decode(errors="ignore").split())
-            if len(line) > 12 and re.search(r"[\u3041-\u9fff]", line):
-                found.add(line[:110])
-    lines = sorted(found)
-    random.Random(7).shuffle(lines)
-    return lines[:LINES]
+def arguments(parser):
+    parser.add_argument("--workload", metavar="DIR", type=pathlib.Path, help="recordings to play (DIR/NAME.rec) instead of our own")
+    parser.add_argument("--only", metavar="NAME", action="append", help="only this recording; again for more")
 
 
-class Work:
-    """Programs on a desk, and what a person does with them."""
+class Line:
+    """The home PC's namespace, and the line to it."""
 
-    def __init__(self, desk):
-        self.desk = desk
-        self.random = random.Random(11)
-        (desk.home / "memo.txt").write_text("\n".join(texts()))
-        desk.manager()
-        desk.start("mousepad", str(desk.home / "memo.txt"))
-        self.memo = desk.window("--class", "mousepad")
-        desk.run("xdotool", "windowmove", self.memo, "60", "40", "windowsize", "--sync", self.memo, "1700", "960")
-        self.terminal = desk.terminal()
-        desk.run("xdotool", "windowmove", self.terminal, "300", "200")
-        desk.window("--class", "mousepad")
-        desk.run("xdotool", "mousemove", "900", "500")
+    def __init__(self, directory):
+        self.name = f"engawa-{os.getpid()}"
+        (directory / "hosts").write_text(f"{OFFICE} localhost\n")
+        self.hosts = directory / "hosts"
+        subprocess.run(["ip", "netns", "add", self.name], check=True)
+        self.process = subprocess.Popen([TOOLS / "link", self.name, OFFICE, HOME], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        if self.process.stdout.readline() != "ready\n":
+            raise system.Failed("no line: the machine has no TUN devices")
 
-    def every(self, period_s, seconds, step):
-        begin = time.monotonic()
-        for i in range(round(seconds / period_s)):
-            step(i)
-            time.sleep(max(0, begin + (i + 1) * period_s - time.monotonic()))
+    def tell(self, words=""):
+        self.process.stdin.write(words + "\n")
+        return [int(number) for number in self.process.stdout.readline().split()]
 
-    def typing(self, seconds):
-        self.every(1 / 6, seconds, lambda i: self.desk.run("xdotool", "key", self.random.choice([*"abcdefghijklmnopqrstuvwxyz", "space"])))
+    def argv(self, *argv):
+        """The command at home, where the office's relay is localhost."""
+        return ["nsenter", f"--net=/run/netns/{self.name}", "unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', str(self.hosts),
+            *map(str, argv)]
 
-    def scrolling(self, seconds):
-        self.every(0.1, seconds, lambda i: self.desk.run("xdotool", "click", "5" if i // 100 % 2 == 0 else "4"))
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait(5)
+        subprocess.run(["ip", "netns", "delete", self.name], check=True)
 
-    def switching(self, seconds):
-        self.every(1, seconds, lambda i: self.desk.run("xdotool", "windowactivate", [self.terminal, self.memo][i % 2]))
 
-    def dragging(self, seconds):
-        self.desk.run("xdotool", "windowactivate", "--sync", self.terminal)
-        self.every(0.1, seconds, lambda i: self.desk.run("xdotool", "windowmove", self.terminal, str(300 + i * 17 % 600), str(200 + i * 9 % 400)))
+class Lines:
+    """The lines that a program prints, as they come: time and digest of pictures."""
 
-    def idle(self, seconds):
-        time.sleep(seconds)
+    def __init__(self, process):
+        self.process, self.pictures, self.last = process, [], ""
+        self.thread = threading.Thread(target=self.read, daemon=True)
+        self.thread.start()
+
+    def read(self):
+        for line in self.process.stdout:
+            words = line.split()
+            if len(words) == 2:
+                self.pictures.append((int(words[0]), words[1]))
+            self.last = line.strip()
+
+
+def start(argv, **options):
+    return subprocess.Popen([str(a) for a in argv], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, **options)
+
+
+class Office(system.Engawa):
+    def start_gate(self, **changes):
+        super().start_gate(LISTEN=[f"{address}:{self.port}" for address in ("127.0.0.1", OFFICE)], **changes)
 
 
 class Ours:
-    peer = "engawa"
+    peer, lossless = "engawa", True
 
-    def __init__(self, directory):
-        self.desk = Desk(directory, f"{SIZE[0]}x{SIZE[1]}x24")
-        self.work = Work(self.desk)
-        self.driver = subprocess.Popen([DRIVER, DESKTOP, "32", *MARK], env=self.desk.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            bufsize=1, stderr=subprocess.DEVNULL)
-        self.driver.stdout.readline()
-        self.tell("settle 500 10000")
+    def __init__(self, directory, line):
+        self.line = line
+        self.office = Office(directory / "engawa", size=f"{workloads.SIZE[0]}x{workloads.SIZE[1]}").start_or_stop()
+        self.office.sign_policy(ENFORCE_OTP="no", DISABLE_OTP="yes")
+        self.env = self.office.desktop_env
 
-    def tell(self, command):
-        self.driver.stdin.write(command + "\n")
-        return json.loads(self.driver.stdout.readline())
+    def begin(self, recording):
+        self.home = start(self.line.argv(TOOLS / "home", self.office.org_file, self.office.terminal_id, self.office.password_file, self.office.dir / "home.key",
+            recording))
+        self.seen = Lines(self.home)
+        system.wait_for(lambda: self.seen.pictures or self.home.poll() is not None, "no picture", 60)
+        self.desktop = next(pid for pid in system.family(self.office.agent.pid)
+            if pathlib.Path(f"/proc/{pid}/exe").resolve().name == "engawa-desktop")
+        return self.seen
 
-    def measure(self, name, seconds):
-        """The driver takes pictures while the work goes on beside it."""
-        before = self.tell("stats")
-        begin = time.monotonic()
-        work = threading.Thread(target=getattr(self.work, name), args=[seconds])
-        work.start()
-        while work.is_alive():
-            self.tell("wait 200")
-        self.tell(f"wait {SETTLE_S * 1000}")
-        if name != "idle":
-            self.tell("settle 1000 20000")  # programs on a loaded machine are behind
-        took, after = time.monotonic() - begin, self.tell("stats")
-        differ = self.tell("compare")["differ"]
-        if after["broken"] or (differ and name != "idle"):
-            raise RuntimeError(f"{name}: {differ} pixels differ, {after}")
-        pictures = after["pictures"] - before["pictures"]
-        yield "kbit_s", (after["bytes"] - before["bytes"]) * 8 / took / 1000, "kbit/s"
-        yield "fps", pictures / took, "pictures/s"
-        yield "mib", after["peak_kib"] / 1024, "MiB"
-        if pictures:
-            yield "encode_ms", (after["cpu_ms"] - before["cpu_ms"]) / pictures, "ms"
+    def cpu_ms(self):
+        fields = pathlib.Path(f"/proc/{self.desktop}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
+
+    def peak_mib(self):
+        return int(re.search(r"VmHWM:\s*(\d+)", pathlib.Path(f"/proc/{self.desktop}/status").read_text())[1]) / 1024
+
+    def end(self):
+        self.home.stdin.close()
+        if self.home.wait(20) != 0:
+            raise system.Failed("the session failed")
+        self.seen.thread.join(5)
+        words = self.seen.last.split()
+        return int(words[1]) / 1000 / max(1, int(words[3]))
 
     def stop(self):
-        self.driver.stdin.close()
-        self.driver.wait(10)
-        self.desk.stop()
+        self.office.stop()
 
 
-class TigerVNC:
-    peer = "TigerVNC"
+class Viewed:
+    """A peer with a viewer in an X server of its own at home."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, line):
+        self.line, self.directory = line, directory / self.peer.replace(" ", "-")
+        (self.directory / "office").mkdir(parents=True)
+        (self.directory / "home").mkdir()
         with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        (directory / "office").mkdir()
-        (directory / "home-pc").mkdir()
-        self.desk = Desk(directory / "office", "", "-geometry", f"{SIZE[0]}x{SIZE[1]}", "-depth", "24", "-SecurityTypes", "None", "-localhost",
-            "-rfbport", str(port), server="Xtigervnc")
-        self.work = Work(self.desk)
-        self.home = Desk(directory / "home-pc", f"{SIZE[0]}x{SIZE[1]}x24")
-        self.viewer = self.home.start("xtigervncviewer", "-AutoSelect=0", "-PreferredEncoding=Tight", "-NoJPEG=1", "-CompressLevel=6",
-            "-FullColor=1", f"127.0.0.1::{port}")
-        wait_for(lambda: self.received() > 10000, "no picture from TigerVNC", 30)
-        time.sleep(3)
+            free.bind((OFFICE, 0))
+            self.port = free.getsockname()[1]
+        self.desk = self.serve()
+        self.env = self.desk.env
+        self.home = workloads.Desk(self.directory / "home", f"{workloads.SIZE[0]}x{workloads.SIZE[1]}x24")
 
-    def received(self):
-        lines = subprocess.run(["ss", "-tinpHO"], capture_output=True, text=True).stdout.splitlines()
-        line = next((line for line in lines if f"pid={self.viewer.pid}," in line), "")
-        found = re.search(r"bytes_received:(\d+)", line)
-        return int(found[1]) if found else 0
+    def begin(self, recording):
+        self.viewer = subprocess.Popen(self.line.argv(*self.view()), env=self.home.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.watch = start([TOOLS / "watch"], env=self.home.env)
+        self.seen = Lines(self.watch)
+        time.sleep(6)
+        return self.seen
 
-    def measure(self, name, seconds):
-        before, begin = self.received(), time.monotonic()
-        getattr(self.work, name)(seconds)
-        time.sleep(SETTLE_S)
-        yield "kbit_s", (self.received() - before) * 8 / (time.monotonic() - begin) / 1000, "kbit/s"
+    def end(self):
+        self.watch.stdin.close()
+        self.watch.wait(5)
+        self.viewer.terminate()
+        self.viewer.wait(5)
 
     def stop(self):
         self.home.stop()
         self.desk.stop()
 
 
+class TigerVNC(Viewed):
+    peer, lossless, options = "TigerVNC lossless", True, ["-NoJPEG=1"]
+
+    def serve(self):
+        return workloads.Desk(self.directory / "office", "", "-geometry", f"{workloads.SIZE[0]}x{workloads.SIZE[1]}", "-depth", "24", "-SecurityTypes", "None",
+            "-interface", OFFICE, "-rfbport", str(self.port), server="Xtigervnc")
+
+    def view(self):
+        return ["xtigervncviewer", "-FullScreen=1", "-MenuKey=", "-AutoSelect=0", "-PreferredEncoding=Tight", "-CompressLevel=6", "-FullColor=1", *self.options,
+            f"{OFFICE}::{self.port}"]
+
+
+class TigerJPEG(TigerVNC):
+    peer, lossless, options = "TigerVNC JPEG", False, ["-NoJPEG=0", "-QualityLevel=8"]
+
+
+class X11vnc(TigerVNC):
+    peer = "x11vnc"
+
+    def serve(self):
+        desk = workloads.Desk(self.directory / "office", f"{workloads.SIZE[0]}x{workloads.SIZE[1]}x24")
+        desk.start("x11vnc", "-display", desk.display, "-listen", OFFICE, "-rfbport", str(self.port), "-forever", "-shared", "-nopw", "-noxdamage", "-quiet")
+        system.wait_for(lambda: socket.socket().connect_ex((OFFICE, self.port)) == 0, "x11vnc does not start", 20)
+        return desk
+
+
+def latencies(played, seen):
+    """Milliseconds from each picture played to the first at home that is not older; exact: from the last to the same at home, or None."""
+    newest, when = {}, []  # by digest; (time seen, index played)
+    following = iter(enumerate(played))
+    pending = next(following, None)
+    for at, digest in seen:
+        while pending and pending[1][0] <= at:
+            newest[pending[1][1]] = pending[0]
+            pending = next(following, None)
+        if digest in newest:
+            when.append((at, newest[digest]))
+    found, place = [], 0
+    for index, (at, _) in enumerate(played):
+        while place < len(when) and (when[place][1] < index or when[place][0] < at):
+            place += 1
+        if place == len(when):
+            break
+        found.append((when[place][0] - at) / 1000)
+    exact = next(((at - played[-1][0]) / 1000 for at, index in when if index == len(played) - 1), None)
+    return found, exact
+
+
+def play(side, line, recording, link):
+    """One run; yields metric, value, unit."""
+    line.tell("0 0 0")
+    replay = start([TOOLS / "replay", recording], env=side.env)
+    if replay.stdout.readline() != "ready\n":
+        raise system.Failed("nothing to play")
+    seen = side.begin(recording)
+    time.sleep(1)
+    line.tell(" ".join(map(str, LINKS[link])))
+    first, cpu = len(seen.pictures), side.cpu_ms() if side.peer == "engawa" else 0
+    before, began = line.tell(), time.monotonic()
+    replay.stdin.write("\n")
+    played = []
+    while (words := replay.stdout.readline().split()) and words[0] != "end":
+        played.append((int(words[0]), words[1]))
+    time.sleep(SETTLE_S)
+    after, took = line.tell(), time.monotonic() - began
+    end = time.monotonic() + EXACT_S
+    while side.lossless and seen.pictures and seen.pictures[-1][1] != played[-1][1] and len(played) > 1 and time.monotonic() < end:
+        time.sleep(0.1)
+    pictures = seen.pictures[first:]
+    yield "kbit_s", (after[0] - before[0]) * 8 / took / 1000, "kbit/s"
+    yield "up_kbit_s", (after[1] - before[1]) * 8 / took / 1000, "kbit/s"
+    if pictures and len(played) > 1:
+        yield "fps", len(pictures) * 1e6 / (played[-1][0] - played[0][0]), "pictures/s"
+    if side.lossless and len(played) > 1:
+        # the first picture of a recording is on the screen already
+        found, exact = latencies(played[1:], pictures)
+        if exact is not None:
+            yield "exact_ms", exact, "ms"
+        if len(found) > 1:
+            yield "pixel_ms.p50", statistics.median(found), "ms"
+            yield "pixel_ms.p95", statistics.quantiles(found, n=20)[-1], "ms"
+    if side.peer == "engawa":
+        if pictures:
+            yield "encode_ms", (side.cpu_ms() - cpu) / len(pictures), "ms"
+        yield "mib", side.peak_mib(), "MiB"
+    line.tell("0 0 0")
+    decode = side.end()
+    if side.peer == "engawa" and pictures:
+        yield "decode_ms", decode, "ms"
+    replay.stdin.close()
+    replay.wait(5)
+
+
 @contextlib.contextmanager
-def side(kind):
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="engawa-bench-"))
-    found = kind(directory)
+def stopping(made):
     try:
-        yield found
+        yield made
     finally:
-        found.stop()
-        shutil.rmtree(directory)
+        made.stop()
 
 
-def measure(quick):
-    seconds = 10 if quick else 20
-    for kind in (Ours, TigerVNC) if shutil.which("Xtigervnc") else (Ours,):
-        with side(kind) as s:
-            for name in ("typing", "scrolling", "switching", "dragging", "idle"):
-                for metric, value, unit in s.measure(name, seconds):
-                    yield result(f"screen.{name}.unlimited.{metric}", value, unit, 1, f"{seconds} s of work", s.peer)
+def kinds(quick):
+    yield Ours
+    for kind, program in (TigerVNC, "Xtigervnc"), (TigerJPEG, "Xtigervnc"), (X11vnc, "x11vnc"):
+        if shutil.which(program) and (not quick or kind is TigerVNC):
+            yield kind
+
+
+def measure(options):
+    if options.workload:
+        files = [(path.stem, path) for path in sorted(options.workload.glob("*.rec"))]
+    else:
+        names = NAMED if options.quick else workloads.WORKLOADS
+        files = list(workloads.recordings(options.only or names, system.ROOT / "out/recordings"))
+    files = [(name, path) for name, path in files if not options.only or name in options.only]
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="engawa-bench-"))
+    try:
+        with stopping(Line(directory)) as line:
+            for kind in kinds(options.quick):
+                with stopping(kind(directory, line)) as side:
+                    for link in ["unlimited"] if options.quick else LINKS:
+                        for name, path in files:
+                            if link != "unlimited" and name not in NAMED:
+                                continue
+                            print(f"{side.peer}: {name}, {link} …", file=sys.stderr, flush=True)
+                            for metric, value, unit in play(side, line, path, link):
+                                yield result(f"screen.{name}.{link}.{metric}", value, unit, 1, "recorded work", side.peer)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)

@@ -145,7 +145,8 @@ def idle_agents(engawa, totals):
         "(Pss); the kernel's share of a connection is not in it")
 
 
-def measure(quick):
+def measure(arguments):
+    quick = arguments.quick
     with relay() as engawa:
         yield from minutes(engawa, 10 if quick else 60)
         yield from latency(engawa, 60 if quick else 300)
