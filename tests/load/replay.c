@@ -3,7 +3,7 @@
  * Paints the first frame in a window over everything and says "ready". Then for every line on
  * stdin it plays the whole recording once from its beginning, as fast as it was recorded, each
  * frame at once (the server is held), and prints for each frame the monotonic clock in
- * microseconds when it was there and its digest; "end" closes a run.
+ * microseconds when its painting began and its digest; "end" closes a run.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -125,8 +125,9 @@ play(const char *path)
 		for (size_t i = 0; i < count; i++)
 			digest_rows(&digest, image, rects[i].y, rects[i].y + rects[i].h);
 		wait_until(mono_add_ms(begin, player_ms(player)));
+		uint64_t begun_us = mono_now().ns / 1000;
 		paint(player);
-		printf("%" PRIu64 " %016" PRIx64 "\n", mono_now().ns / 1000, digest.value);
+		printf("%" PRIu64 " %016" PRIx64 "\n", begun_us, digest.value);
 		r = player_next(player);
 	} while (r == 1);
 	if (r < 0)
