@@ -27,6 +27,8 @@ const struct conf_option option_table[] = {
 	STR(DESKTOP_USER, desktop_user, NULL,
 		"User whose desktop is shown; must be set when the agent is started as root."),
 	STR(DISPLAY, display, ":0", "X display of that desktop: a local one, :N."),
+	{"DISPLAY_VIRTUAL", CONF_BOOL, offsetof(struct options, display_virtual), "no", 0, 0,
+		"The display is a virtual one of this service (Xorg with the dummy driver): its monitors become those of the home PC."},
 	STR(XAUTHORITY, xauthority, NULL,
 		"X authority file of that display; read as DESKTOP_USER."),
 	{"LOGINS_MAX", CONF_INT, offsetof(struct options, logins_max), "4", 2, 16,

@@ -13,7 +13,7 @@ struct options {
 	char *ldap_url, *ldap_ca_file, *ldap_bind, *ldap_base, *ldap_filter, *ldap_allow_group,
 		*ldap_deny_group;
 	int64_t ldap_nested;
-	int64_t logins_max, self_connect;
+	int64_t logins_max, self_connect, display_virtual;
 	char *org, *org_fingerprint, *code; /* enrol */
 };
 

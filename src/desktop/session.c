@@ -14,6 +14,7 @@
 #include "desktop.pb.h"
 #include "desktop/capture.h"
 #include "desktop/input.h"
+#include "desktop/layout.h"
 #include "desktop/link.h"
 #include "inner.pb.h"
 #include "net/frame.h"
@@ -49,8 +50,10 @@ struct session {
 	struct pace pace;
 	enum state state;
 	uint32_t seq;
-	int whole;   /* the next picture covers the screen */
-	int resized; /* the display said so */
+	int whole;              /* the next picture covers the screen */
+	int resized;            /* the display said so */
+	struct layout *layout;  /* NULL: the display keeps its monitors */
+	engawa_WantLayout want; /* the last wish, until it is looked at */
 	int cursor_stale;
 	unsigned refusals;
 	struct mono asked;       /* the oldest request under way */
@@ -126,6 +129,8 @@ session_new(int fd, struct display *display, const struct session_settings *sett
 		r = encoder_new(settings->window_mib, settings->watermark, &s->encoder);
 	if (r == 0)
 		r = moves_new(&s->moves);
+	if (r == 0 && settings->own_display)
+		r = layout_new(display, &s->layout);
 	if (r == 0)
 		r = inject_init(&s->inject, display);
 	if (r == 0)
@@ -173,6 +178,7 @@ session_free(struct session *s)
 		return;
 	inject_fini(&s->inject);
 	capture_fini(&s->capture);
+	layout_free(s->layout);
 	settle(s->display);
 	damage_fini(&s->damage);
 	image_fini(&s->shown);
@@ -251,14 +257,15 @@ take_ack(struct session *s, const uint8_t *payload, size_t len)
 	return r < 0 ? r : pace_ack(&s->pace, ack.seq);
 }
 
+/* A desktop that belongs to a person keeps its size; the client scales or pans. */
 static int
-take_layout(const uint8_t *payload, size_t len)
+take_layout(struct session *s, const uint8_t *payload, size_t len)
 {
-	engawa_WantLayout want;
-	int r = frame_decode(engawa_WantLayout_fields, &want, payload, len);
-	/* a desktop that belongs to a person keeps its size; the client scales or pans */
-	if (r == 0)
-		LOG(INFO, "desktop.layout_kept", F_INT("monitors", want.monitors_count));
+	int r = frame_decode(engawa_WantLayout_fields, &s->want, payload, len);
+	if (r == 0 && !s->layout) {
+		LOG(INFO, "desktop.layout_kept", F_INT("monitors", s->want.monitors_count));
+		s->want.monitors_count = 0;
+	}
 	return r;
 }
 
@@ -268,7 +275,7 @@ take_message(struct session *s, uint8_t type, const uint8_t *payload, size_t len
 	if (type == engawa_InnerType_INNER_ACK)
 		return take_ack(s, payload, len);
 	if (type == engawa_InnerType_INNER_WANT_LAYOUT)
-		return take_layout(payload, len);
+		return take_layout(s, payload, len);
 	ping_display(s, now);
 	return input_take(&s->input, type, payload, len);
 }
@@ -310,6 +317,32 @@ tell_resize(struct session *s)
 		F_INT("height_px", s->display->height));
 	engawa_Layout l = layout(s->display);
 	return tell(s, engawa_InnerType_INNER_LAYOUT, engawa_Layout_fields, &l);
+}
+
+/* Between pictures. The display says itself what has become of it. */
+static void
+arrange(struct session *s)
+{
+	struct display_monitor monitors[DISPLAY_MONITORS_MAX];
+	size_t count = s->want.monitors_count;
+	_Static_assert(sizeof s->want.monitors / sizeof s->want.monitors[0] == DISPLAY_MONITORS_MAX,
+		"a wish fits");
+	int r = 0;
+	s->want.monitors_count = 0;
+	for (size_t i = 0; i < count; i++) {
+		const engawa_Monitor *m = &s->want.monitors[i];
+		if (m->width_px > IMAGE_SIDE_MAX_PX || m->height_px > IMAGE_SIDE_MAX_PX ||
+			m->x_px < -IMAGE_SIDE_MAX_PX || m->x_px > IMAGE_SIDE_MAX_PX ||
+			m->y_px < -IMAGE_SIDE_MAX_PX || m->y_px > IMAGE_SIDE_MAX_PX)
+			r = -EINVAL;
+		monitors[i] = (struct display_monitor){(int16_t)m->x_px, (int16_t)m->y_px,
+			(uint16_t)m->width_px, (uint16_t)m->height_px};
+	}
+	uint32_t scale = s->want.monitors[0].scale_percent;
+	if (r == 0)
+		r = layout_set(s->layout, monitors, count, scale ? scale : LAYOUT_SCALE_DEFAULT);
+	LOG(INFO, "desktop.layout", F_INT("monitors", count), F_ERR("why", r));
+	s->resized = 1;
 }
 
 static void
@@ -414,6 +447,8 @@ start_picture(struct session *s, struct mono now, int *ret_wait)
 	int r = 0;
 	if (s->state != IDLE || capture_busy(&s->capture))
 		return 0;
+	if (s->want.monitors_count)
+		arrange(s);
 	if (s->resized)
 		r = tell_resize(s);
 	if (r < 0 || s->damage.dirty_count == 0 || link_queued(&s->link) > 0)

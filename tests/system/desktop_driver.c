@@ -15,7 +15,8 @@
  *   keys                    what is held at the display
  *   layout                  monitors: x, y, width, height
  *   stats
- * DESKTOP_COOKIE: hex of the display's MIT-MAGIC-COOKIE-1, handed on in DesktopStart.
+ * DESKTOP_OWN: the display is told to be ours. DESKTOP_COOKIE: hex of the display's
+ * MIT-MAGIC-COOKIE-1, handed on in DesktopStart.
  */
 #include <errno.h>
 #include <poll.h>
@@ -405,6 +406,22 @@ send_text(const char *text)
 	send_message(engawa_InnerType_INNER_TEXT, engawa_Text_fields, &t);
 }
 
+/* "X Y W H SCALE" for each monitor, or nothing */
+static void
+send_want(const char *argument)
+{
+	engawa_WantLayout want = {0};
+	engawa_Monitor m;
+	int read = 0;
+	while (want.monitors_count < 4 &&
+		sscanf(argument, "%d %d %u %u %u %n", &m.x_px, &m.y_px, &m.width_px, &m.height_px,
+			&m.scale_percent, &read) == 5) {
+		want.monitors[want.monitors_count++] = m;
+		argument += read;
+	}
+	send_message(engawa_InnerType_INNER_WANT_LAYOUT, engawa_WantLayout_fields, &want);
+}
+
 static int
 obey(char *line)
 {
@@ -428,8 +445,7 @@ obey(char *line)
 		send_message(engawa_InnerType_INNER_POINTER, engawa_Pointer_fields,
 			&(engawa_Pointer){.x_px = a, .y_px = b, .buttons = c});
 	else if (!strcmp(word, "want"))
-		send_message(engawa_InnerType_INNER_WANT_LAYOUT, engawa_WantLayout_fields,
-			&(engawa_WantLayout){0});
+		send_want(argument);
 	else if (!strcmp(word, "raw"))
 		send_raw(argument);
 	else if (!strcmp(word, "compare"))
@@ -527,6 +543,7 @@ main(int argc, char **argv)
 	for (int i = 3; i < argc && i < 3 + 4; i++)
 		str_copy(begin.watermark[begin.watermark_count++], sizeof begin.watermark[0],
 			argv[i]);
+	begin.own_display = getenv("DESKTOP_OWN") != NULL;
 	const char *cookie = getenv("DESKTOP_COOKIE");
 	if (cookie) {
 		str_copy(begin.auth_name, sizeof begin.auth_name, "MIT-MAGIC-COOKIE-1");

@@ -347,16 +347,93 @@ def test_monitors(start, xorg):
     assert d.same() and len(d("layout")["monitors"]) == 2 and not d("stats")["broken"]
 
 
+GTK_SEES = """
+import gi; gi.require_version("Gdk", "3.0")
+from gi.repository import Gdk
+d = Gdk.Display.get_default()
+print(sorted([g.x, g.y, g.width, g.height] for g in (d.get_monitor(i).get_geometry() for i in range(d.get_n_monitors()))))
+"""
+SDL_SEES = """
+import ctypes
+sdl, box = ctypes.CDLL("libSDL2-2.0.so.0"), (ctypes.c_int * 4)()
+assert sdl.SDL_Init(0x20) == 0
+print(sorted([list(box) for i in range(sdl.SDL_GetNumVideoDisplays()) if sdl.SDL_GetDisplayBounds(i, box) == 0]))
+"""
+
+
+def want(*monitors, scale=100):
+    return ["want", *(number for monitor in monitors for number in (*monitor, scale))]
+
+
+def seen(desk, program):
+    return json.loads(desk.run("/usr/bin/python3", "-c", program))
+
+
+@pytest.mark.parametrize("monitors", [
+    [[0, 0, 1366, 768]], [[0, 0, 1024, 768]],
+    [[0, 0, 1920, 1080], [1920, 0, 1280, 1024]],
+    [[-1080, -200, 1080, 1920], [0, 0, 2560, 1440], [2560, 0, 1366, 768]],
+    [[0, 0, 1280, 720], [1280, 0, 1280, 720], [0, 720, 1280, 720], [1280, 720, 1280, 720]]])
+def test_virtual_monitors(start, xorg, monitors):
+    """The home PC's monitors are real ones for programs, where a picture of the desktop was smaller before; all is put back at the end."""
+    xorg.terminal("cat")
+    d = start(Driver, xorg, env={"DESKTOP_OWN": "1"})
+    d(*want(*monitors))
+    left, top = min(m[0] for m in monitors), min(m[1] for m in monitors)
+    expected = sorted([x - left, y - top, w, h] for x, y, w, h in monitors)
+    wait_for(lambda: d("wait", 100) is not None and sorted(d("layout")["monitors"]) == expected, f"not {expected}")
+    assert seen(xorg, GTK_SEES) == seen(xorg, SDL_SEES) == expected
+    assert d.same() and not d("stats")["broken"]
+    d("close")
+    d("wait", 500)
+    wait_for(lambda: xorg.run("xdotool", "getdisplaygeometry").split() == ["1024", "768"], "the monitors are not put back")
+
+
+def test_monitors_change_while_pictures_go(start, xorg):
+    xorg.terminal("while :; do date +%N; done")
+    d = start(Driver, xorg, env={"DESKTOP_OWN": "1"})
+    for i in range(6):
+        d(*want([0, 0, 1280, 800 + 40 * i], *([[1280, 0, 800, 600]] if i % 2 else [])))
+        d("wait", 150)
+    xorg.children[-1].kill()
+    wait_for(lambda: d("wait", 100) is not None and d("layout")["monitors"] == [[0, 0, 1280, 1000], [1280, 0, 800, 600]], "the last wish does not count")
+    assert d.same() and not d("stats")["broken"] and not d("stats")["end"]
+
+
+def test_attack_monitors_beyond_limits(start, xorg):
+    """Sizes that no display has, five monitors in one, all of the memory: refused, and the display stays as it is."""
+    d = start(Driver, xorg, env={"DESKTOP_OWN": "1"})
+    before = d("layout")["monitors"]
+    for monitors in [[0, 0, 1, 1]], [[0, 0, 70000, 768]], [[0, 0, 16384, 16384]], [[0, 0, 1280, 720], [-2 ** 31, 0, 1280, 720]], \
+            [[0, 0, 8192, 8192], [8192, 8192, 8192, 8192]]:
+        d(*want(*monitors))
+        d("wait", 300)
+        assert d("layout")["monitors"] == before and d.same() and not d("stats")["end"]
+
+
+def test_scale_of_text(start, xorg):
+    """Programs that start find the dots per inch of the home PC, and the person's resources come back."""
+    (xorg.home / "resources").write_text("Xft.dpi: 96\nXTerm*foreground: red\n")
+    xorg.run("xrdb", "-load", str(xorg.home / "resources"))
+    before = xorg.run("xrdb", "-query")
+    d = start(Driver, xorg, env={"DESKTOP_OWN": "1"})
+    d(*want([0, 0, 1920, 1080], scale=150))
+    dpi = "import gi; gi.require_version('Gdk', '3.0'); from gi.repository import Gdk; print(Gdk.Screen.get_default().get_resolution())"
+    wait_for(lambda: d("wait", 100) is not None and float(xorg.run("/usr/bin/python3", "-c", dpi)) == 144, "GTK is not told")
+    assert "XTerm*foreground:\tred" in xorg.run("xrdb", "-query")
+    d("close")
+    wait_for(lambda: xorg.run("xrdb", "-query") == before, "the person's resources are lost")
+
+
 def test_keys_numbered_otherwise(start, xorg):
     xorg.terminal("cat >typed")
     d = start(Driver, xorg)
     table = xorg.run("xmodmap", "-pke")
     for usage, name in (0x52, "Up"), (0x4F, "Right"), (0x4C, "Delete"), (0x58, "KP_Enter"), (0xE4, "Control_R"), (0x45, "F12"), (0x04, "a"):
         d("key", usage, 0, 1)
-        d("wait", 30)
-        [code] = d("keys")["keys"]
+        [code] = wait_for(lambda: d("wait", 30) is not None and d("keys")["keys"], "no key is down")
         d("key", usage, 0, 0)
-        d("wait", 30)
+        wait_for(lambda: d("wait", 30) is not None and not d("keys")["keys"], "the key stays down")
         assert re.search(rf"^keycode +{code} = {name}\b", table, re.M), (hex(usage), code)
 
 
