@@ -49,6 +49,7 @@ struct agent {
 	struct session *sessions[SESSIONS_MAX];
 	struct session *working; /* the one that has the desktop, or is about to */
 	struct local *local;
+	struct health *health;
 	int stopping; /* the retry timer is the last deadline */
 };
 

@@ -312,6 +312,20 @@ devices_unlock(struct devices *devices)
 	return save(devices);
 }
 
+int
+devices_last(const struct devices *devices, const char **ret_name, uint64_t *ret_s)
+{
+	const struct device *last = NULL;
+	for (size_t i = 0; i < devices->count; i++)
+		if (!last || devices->list[i].last_s > last->last_s)
+			last = &devices->list[i];
+	if (!last)
+		return 0;
+	*ret_name = last->name;
+	*ret_s = last->last_s;
+	return 1;
+}
+
 size_t
 devices_count(const struct devices *devices)
 {

@@ -63,5 +63,7 @@ int devices_unlock(struct devices *devices);
 /* For the status: how many are known; how long strangers are locked out still. */
 /* 1: strangers are shut out until devices_unlock. */
 int devices_strangers_shut(const struct devices *devices);
+/* The one that logged in last: its name (may be "") and when. 0 when there is none. */
+int devices_last(const struct devices *devices, const char **ret_name, uint64_t *ret_s);
 size_t devices_count(const struct devices *devices);
 uint32_t devices_strangers_locked_s(const struct devices *devices, uint64_t now_s);

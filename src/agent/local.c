@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "agent/health.h"
 #include "agent/local_lock.h"
 #include "agent/local_login.h"
 #include "agent/local_peer.h"
@@ -84,6 +85,8 @@ void
 local_answer(struct peer *peer, int r, const char *text)
 {
 	uint8_t out[LOCAL_ANSWER_MAX_BYTES];
+	if (r == -ENOSPC || r == -EDQUOT)
+		r = -ERR_DISK_FULL;
 	struct wr w = wr_init(out, sizeof out);
 	wr_u32(&w, (uint32_t)-r);
 	wr_bytes(&w, text, strlen(text));
@@ -175,6 +178,30 @@ gates_json(const struct agent *agent)
 	return gates;
 }
 
+static json_t *
+warnings_json(const struct agent *agent)
+{
+	json_t *warnings = json_array();
+	for (enum health_what what = 0; what < HEALTH_COUNT; what++)
+		if (health_code(agent->health, what))
+			json_array_append_new(warnings,
+				json_pack("{s:i, s:I}", "code",
+					(int)health_code(agent->health, what), "free_mib",
+					(json_int_t)health_free_mib(agent->health, what)));
+	return warnings;
+}
+
+/* The device that came in last, for its person to recognize. */
+static json_t *
+last_json(const struct agent *agent)
+{
+	const char *name;
+	uint64_t when_s;
+	if (!devices_last(agent->devices, &name, &when_s))
+		return json_null();
+	return json_pack("{s:s, s:I}", "device", name, "at_s", (json_int_t)when_s);
+}
+
 static void
 status(struct peer *peer)
 {
@@ -201,6 +228,8 @@ status(struct peer *peer)
 		(int)agent->addresses.count, "totp", factors_has_totp(agent->factors), "recovery",
 		(int)factors_recovery_left(agent->factors), "emergency",
 		factors_has_emergency(agent->factors));
+	json_object_set_new(root, "last", last_json(agent));
+	json_object_set_new(root, "warnings", warnings_json(agent));
 	json_object_set_new(root, "locked", json_boolean(agent->settings.lock[0]));
 	char waiver[WAIVER_NAME_SIZE];
 	persons_waiver_name(agent, waiver);

@@ -47,8 +47,9 @@ enum message {
 	MSG_READY, /* struct layout: the desktop has a picture */
 	MSG_ENDED, /* code u32: the session is over, or never got a picture; this process closes */
 	/* monitor -> work */
-	MSG_BEGIN, /* empty: the client has Start, frames may go out */
-	MSG_END,   /* code u32: send End and close */
+	MSG_BEGIN,  /* empty: the client has Start, frames may go out */
+	MSG_NOTICE, /* code u32: tell the client */
+	MSG_END,    /* code u32: send End and close */
 	/* desktop launcher -> monitor */
 	MSG_DISPLAY, /* struct display_auth */
 	/* control, pump <-> monitor on their second socket */

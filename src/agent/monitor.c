@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/health.h"
 #include "agent/local.h"
 #include "agent/local_lock.h"
 #include "agent/persons.h"
@@ -461,12 +462,14 @@ monitor_main(struct options *options)
 	struct signal_watch *interrupt = signal_new(agent->loop, SIGINT, on_signal, agent);
 	LOG(INFO, "agent.start", F_STR("terminal", agent->keys.terminal_id + TERMINAL_ID_CHARS - 4),
 		F_HEX("agent", agent->keys.agent_id, sizeof agent->keys.agent_id));
+	agent->health = health_new(agent);
 	start_control(agent);
 	loop_run(agent->loop);
 	for (size_t i = 0; i < SESSIONS_MAX; i++)
 		session_free(agent->sessions[i]);
 	process_free(agent->control);
 	local_free(agent->local);
+	health_free(agent->health);
 	signal_free(term);
 	signal_free(interrupt);
 	timer_free(agent->control_retry);

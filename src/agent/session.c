@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/health.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -90,6 +91,15 @@ ending(struct session *s, int code)
 	enter(s, SESSION_ENDING, ENDING_MS);
 	process_finish(s->desktop, RELEASE_MS);
 	s->desktop = NULL;
+}
+
+/* One that is not told ends by itself: its work process has gone. */
+void
+session_notice(struct session *s, uint32_t code)
+{
+	uint8_t out[4];
+	if (s->state == SESSION_WORK && s->work)
+		process_send(s->work, MSG_NOTICE, out, code_put(code, out), -1);
 }
 
 void
@@ -242,6 +252,7 @@ on_switched(struct session *s, const uint8_t *payload, size_t len)
 	}
 	s->started_s = wall_s();
 	enter(s, SESSION_WORK, 0);
+	health_tell(s->agent->health, s);
 	LOG(INFO, "session.start", F_STR("session", s->code),
 		F_STR("address", s->ticket.client_address),
 		F_STR("computer", s->flow.facts.computer_name), F_STR("os", s->flow.facts.os),

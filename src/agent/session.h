@@ -83,6 +83,9 @@ void session_turn(struct session *session);
 /* Ends it: at work with End{code}, during the login with Refused{code}, earlier without a word. */
 void session_end(struct session *session, uint32_t code);
 
+/* A word to the person at home, when the session is at work. */
+void session_notice(struct session *session, uint32_t code);
+
 /* From one of its processes; also what process_events of a session are made of. */
 void session_message(
 	struct session *session, enum role role, uint16_t type, const uint8_t *payload, size_t len);

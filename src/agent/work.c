@@ -75,10 +75,17 @@ on_drained(void *user)
 }
 
 static void
+notice(struct work *work, uint32_t code, uint32_t seconds)
+{
+	engawa_Notice message = {.code = code, .seconds = seconds};
+	inner_send_message(
+		&work->inner, engawa_InnerType_INNER_NOTICE, engawa_Notice_fields, &message);
+}
+
+static void
 idle_tick(struct work *work, struct mono now)
 {
 	uint64_t idle_s = mono_diff_ms(work->last_input, now) / 1000;
-	engawa_Notice notice = {.code = ERR_IDLE};
 	if (!work->idle_s)
 		return;
 	if (idle_s >= work->idle_s) {
@@ -89,9 +96,7 @@ idle_tick(struct work *work, struct mono now)
 	if (left_s > IDLE_WARN_S || work->warned)
 		return;
 	work->warned = 1;
-	notice.seconds = left_s;
-	inner_send_message(
-		&work->inner, engawa_InnerType_INNER_NOTICE, engawa_Notice_fields, &notice);
+	notice(work, ERR_IDLE, left_s);
 }
 
 static void
@@ -130,6 +135,9 @@ on_monitor(void *user, int ready)
 		begin(work);
 	else if (type == MSG_END && code_get(payload, (size_t)n, &code) == 0)
 		work_end(work, code);
+	else if (type == MSG_NOTICE && code_get(payload, (size_t)n, &code) == 0 &&
+		 work->state == WORK_RUNNING)
+		notice(work, code, 0);
 	else if (work->state != WORK_ENDED)
 		_exit(2);
 }

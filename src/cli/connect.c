@@ -165,8 +165,13 @@ static void
 on_notice(void *user, const engawa_Notice *notice)
 {
 	(void)user;
-	fprintf(stderr, "engawa: %s (%u s)\n", err_text((int)notice->code, language()),
-		notice->seconds);
+	const struct err_entry *entry = err_find((int)notice->code);
+	fprintf(stderr, "engawa: %s", err_text((int)notice->code, language()));
+	if (notice->seconds)
+		fprintf(stderr, " (%u s)", notice->seconds);
+	fprintf(stderr, "\n");
+	if (entry && !notice->seconds)
+		fprintf(stderr, "        %s (EW-%d)\n", entry->next[language()], entry->number);
 }
 
 static void
