@@ -25,14 +25,21 @@ take_word(const char *text, char out[static WORD_SIZE])
 	return text + len + (text[len] == ' ');
 }
 
+static const char *
+method_name(const struct user *user)
+{
+	if (user_method_fit(user->verifier) || strcmp(user->verifier, USER_CERTIFICATE) == 0)
+		return user->verifier;
+	return user_by_certificate(user) ? "pinned" : "password";
+}
+
 static int
 list(const struct users *users, size_t from, char *out, size_t size)
 {
 	size_t len = 0;
 	for (size_t i = from; i < users->count; i++) {
 		const struct user *u = &users->list[i];
-		if (str_print(out + len, size - len, "%s %s %s %s\n", u->name,
-			    user_method_fit(u->verifier) ? u->verifier : "password",
+		if (str_print(out + len, size - len, "%s %s %s %s\n", u->name, method_name(u),
 			    u->expires[0] ? u->expires : "-", u->disabled ? "off" : "on") < 0)
 			break; /* the rest is asked for next */
 		len += strlen(out + len);
@@ -58,14 +65,15 @@ add(const char *rest, struct local_user *user)
 	rest = take_word(rest, method);
 	rest = take_word(rest, date);
 	rest = take_word(rest, name);
-	int hashed = strcmp(method, "password") == 0;
+	int hashed = strcmp(method, "password") == 0, pinned = strncmp(method, USER_PIN, 4) == 0;
 	int r = take_date(date, &user->row);
 	if (r == 0)
 		r = user_fold(name, user->row.name);
 	if (r < 0)
 		return r;
-	if ((!hashed && !user_method_fit(method)) || (!hashed && *rest) ||
-		(hashed && strcmp(user->row.name, USER_EVERYBODY) == 0))
+	if ((!hashed && !user_method_fit(method) && !user_certificate_fit(method)) ||
+		(!hashed && *rest) ||
+		((hashed || pinned) && strcmp(user->row.name, USER_EVERYBODY) == 0))
 		return -ERR_SETTING;
 	user->password = rest;
 	return hashed ? 1 : str_copy(user->row.verifier, sizeof user->row.verifier, method);
@@ -76,7 +84,7 @@ static int
 change(const char *what, const struct user *old, const char *rest, struct local_user *user)
 {
 	user->row = *old;
-	if (strcmp(what, "password") == 0 && !user_method_fit(old->verifier)) {
+	if (strcmp(what, "password") == 0 && password_is_hash(old->verifier)) {
 		user->password = rest;
 		return 1;
 	}
@@ -96,8 +104,13 @@ put(struct agent *agent, const struct user *row, int remove)
 	struct users *users = mem_new(sizeof *users);
 	*users = *agent->users;
 	struct user *place = users_row(users, row->name);
-	int r = 0;
-	if (remove)
+	const struct user *same = strncmp(row->verifier, USER_PIN, 4) == 0
+					  ? users_verifier(users, row->verifier)
+					  : NULL;
+	int r = !remove && same && same != place ? -ERR_EXISTS : 0;
+	if (r < 0)
+		;
+	else if (remove)
 		*place = users->list[--users->count];
 	else if (place)
 		*place = *row;

@@ -43,6 +43,7 @@ static const struct row {
 	{&step_code, ANY, policy_wants_otp},
 	{&step_mac, APP, policy_wants_maccheck},
 	{&step_inspection, APP, policy_wants_inspection},
+	{&step_certificate, ANY, always},
 	{&step_password, ANY, always},
 	{&step_firewall, APP, policy_wants_limited_firewall},
 };
@@ -132,7 +133,7 @@ login_reply(struct login *login, const struct reply *reply)
 	login->wait = LOGIN_WAIT_NOTHING;
 	/* another session of the same class may have failed in between */
 	int r = login_locked(login);
-	return proceed(login, r < 0 ? r : rows[login->step].step->reply(login, reply->text));
+	return proceed(login, r < 0 ? r : rows[login->step].step->reply(login, reply));
 }
 
 int
@@ -151,6 +152,15 @@ login_checked(struct login *login, int code)
 		return stop(login, -ERR_PROTOCOL);
 	login->wait = LOGIN_WAIT_NOTHING;
 	return proceed(login, rows[login->step].step->checked(login, code));
+}
+
+int
+login_certified(struct login *login, int code, const char *name)
+{
+	/* a name that cannot be a person's here is nobody's */
+	if (user_fold(name, login->person.certified) < 0)
+		login->person.certified[0] = '\0';
+	return login_checked(login, code);
 }
 
 const char *

@@ -43,6 +43,13 @@ struct login_mail {
 	const char *words[2];
 };
 
+/* A certificate to be checked by who has its issuer: the rest of the question. */
+struct login_certificate {
+	const struct holder_proof *proof;
+	uint8_t digest[HOLDER_DIGEST_BYTES]; /* what the holder must have signed */
+	int pinned;                          /* it is this very one that is expected */
+};
+
 struct login_env {
 	void *user;
 	void (*prompt)(void *user, const struct prompt *prompt);
@@ -51,6 +58,9 @@ struct login_env {
 	/* Argon2 or a service, off the loop; its result comes to login_checked. The strings are
 	 * copied. The verifier of users.h; LOGIN_NOBODY takes as long and is never right. */
 	void (*check)(void *user, const char *verifier, const char *text);
+	/* The same for a certificate; its result comes to login_certified. What is pointed to is
+	 * copied. */
+	void (*check_certificate)(void *user, const struct login_certificate *certificate);
 	/* 1 when the client is this machine itself. */
 	int (*is_self)(void *user, const struct facts *facts);
 	struct mono (*now)(void *user);
@@ -97,9 +107,14 @@ struct login {
 	struct {
 		unsigned wrong;
 		struct tries before, person_before;
+		int charged;               /* the person's counter too */
 		char name[USER_NAME_SIZE]; /* folded; "" = nobody's */
 		int refuse;                /* why a right password does not help: 0 or negative */
-	} password;
+		int proved;                /* by a certificate: no password is asked for */
+		char pin[USER_PIN_SIZE];   /* verifier of the row whose certificate it is, "" */
+		char certified[USER_NAME_SIZE]; /* who the certificate is for, as its issuer says */
+		uint8_t challenge[HOLDER_CHALLENGE_BYTES];
+	} person;
 };
 
 /* One step. All functions may be NULL: then the step passes at that point, or (reply, mailed,
@@ -110,13 +125,14 @@ struct login_step {
 	int (*ready)(struct login *login); /* could this step ever be passed? asked before the first
 					      prompt: 0 or negative */
 	int (*enter)(struct login *login);
-	int (*reply)(struct login *login, const char *text);
+	int (*reply)(struct login *login, const struct reply *reply);
 	int (*mailed)(struct login *login, int code);
 	int (*checked)(struct login *login, int code);
 };
 
 extern const struct login_step step_policy, step_address, step_lockout, step_self, step_client,
-	step_ready, step_code, step_mac, step_inspection, step_password, step_firewall;
+	step_ready, step_code, step_mac, step_inspection, step_certificate, step_password,
+	step_firewall;
 
 /* env must live as long. */
 void login_init(struct login *login, const struct login_env *env, const struct login_office *office,
@@ -129,6 +145,9 @@ int login_facts(struct login *login, const struct facts *facts);
 int login_reply(struct login *login, const struct reply *reply);
 int login_mailed(struct login *login, int code);
 int login_checked(struct login *login, int code);
+/* name: of who the certificate is for, "" when it does not say; -ERR_CERTIFICATE_X or
+ * -ERR_PERSON_SERVICE when it is not accepted. */
+int login_certified(struct login *login, int code, const char *name);
 
 /* For logs: where it stands. */
 const char *login_step_name(const struct login *login);

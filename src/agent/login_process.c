@@ -84,6 +84,10 @@ on_reply(const uint8_t *payload, size_t len)
 		(msg.kind > UINT8_MAX || str_copy(reply.text, sizeof reply.text, msg.text) < 0))
 		r = -ERR_PROTOCOL;
 	reply.kind = (uint8_t)msg.kind;
+	reply.proof.certificate_len = msg.certificate.size;
+	memcpy(reply.proof.certificate, msg.certificate.bytes, msg.certificate.size);
+	reply.proof.signature_len = msg.signature.size;
+	memcpy(reply.proof.signature, msg.signature.bytes, msg.signature.size);
 	if (r == 0)
 		role_send(MSG_REPLY, out, reply_put(&reply, out), -1);
 	mem_wipe(&msg, sizeof msg);
@@ -120,6 +124,10 @@ send_prompt(struct login_process *p, const struct prompt *prompt)
 	for (int i = 0; i < 2 && prompt->words[i][0]; i++)
 		str_copy(msg.words[msg.words_count++], sizeof msg.words[0], prompt->words[i]);
 	str_copy(msg.masked_address, sizeof msg.masked_address, prompt->masked_address);
+	if (prompt->kind == engawa_PromptKind_PROMPT_CERTIFICATE) {
+		msg.challenge.size = sizeof prompt->challenge;
+		memcpy(msg.challenge.bytes, prompt->challenge, sizeof prompt->challenge);
+	}
 	return inner_send_message(
 		&p->inner, engawa_InnerType_INNER_PROMPT, engawa_Prompt_fields, &msg);
 }

@@ -20,6 +20,7 @@ static const struct command {
 	{"check-pam", check_pam_main},
 	{"check-radius", check_radius_main},
 	{"check-ldap", check_ldap_main},
+	{"check-certificate", check_certificate_main},
 };
 
 static int
@@ -34,10 +35,11 @@ run_role(const char *name, const struct options *options)
 static int
 usage(void)
 {
-	fprintf(stderr, "usage: engawa-agent [--config FILE] [--OPTION VALUE]... run\n"
-			"       engawa-agent enrol --org FILE --code CODE [--org-fingerprint HEX] [--state-directory DIR]\n"
-			"       engawa-agent organisation --org FILE [--org-fingerprint HEX] [--state-directory DIR]\n"
-			"       engawa-agent --help\n");
+	fprintf(stderr,
+		"usage: engawa-agent [--config FILE] [--OPTION VALUE]... run\n"
+		"       engawa-agent enrol --org FILE --code CODE [--org-fingerprint HEX] [--state-directory DIR]\n"
+		"       engawa-agent organisation --org FILE [--org-fingerprint HEX] [--state-directory DIR]\n"
+		"       engawa-agent --help\n");
 	return 2;
 }
 

@@ -184,6 +184,7 @@ prompt_put(const struct prompt *prompt, uint8_t *out)
 	for (size_t i = 0; i < 2; i++)
 		put_text(&w, prompt->words[i], sizeof prompt->words[i]);
 	put_text(&w, prompt->masked_address, sizeof prompt->masked_address);
+	wr_bytes(&w, prompt->challenge, sizeof prompt->challenge);
 	return w.len;
 }
 
@@ -199,7 +200,37 @@ prompt_get(const uint8_t *p, size_t len, struct prompt *ret_prompt)
 	for (size_t i = 0; i < 2; i++)
 		get_text(&r, ret_prompt->words[i], sizeof ret_prompt->words[i]);
 	get_text(&r, ret_prompt->masked_address, sizeof ret_prompt->masked_address);
+	rd_copy(&r, ret_prompt->challenge, sizeof ret_prompt->challenge);
 	return finish(&r);
+}
+
+void
+message_put_proof(struct wr *w, const struct holder_proof *proof)
+{
+	wr_u16(w, (uint16_t)proof->certificate_len);
+	wr_bytes(w, proof->certificate, proof->certificate_len);
+	wr_u16(w, (uint16_t)proof->signature_len);
+	wr_bytes(w, proof->signature, proof->signature_len);
+}
+
+static size_t
+get_bytes(struct rd *r, uint8_t *out, size_t cap)
+{
+	size_t len = rd_u16(r);
+	if (len > cap) {
+		r->failed = 1;
+		return 0;
+	}
+	rd_copy(r, out, len);
+	return len;
+}
+
+void
+message_get_proof(struct rd *r, struct holder_proof *ret_proof)
+{
+	ret_proof->certificate_len =
+		get_bytes(r, ret_proof->certificate, sizeof ret_proof->certificate);
+	ret_proof->signature_len = get_bytes(r, ret_proof->signature, sizeof ret_proof->signature);
 }
 
 size_t
@@ -208,6 +239,7 @@ reply_put(const struct reply *reply, uint8_t *out)
 	struct wr w = wr_init(out, MESSAGE_MAX_BYTES);
 	wr_u8(&w, reply->kind);
 	put_text(&w, reply->text, sizeof reply->text);
+	message_put_proof(&w, &reply->proof);
 	return w.len;
 }
 
@@ -218,6 +250,7 @@ reply_get(const uint8_t *p, size_t len, struct reply *ret_reply)
 	memset(ret_reply, 0, sizeof *ret_reply);
 	ret_reply->kind = rd_u8(&r);
 	get_text(&r, ret_reply->text, sizeof ret_reply->text);
+	message_get_proof(&r, &ret_reply->proof);
 	return finish(&r);
 }
 

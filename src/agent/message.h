@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "crypto/holder.h"
+
 enum message {
 	MSG_NONE,
 	/* monitor -> control and pump, once, before they enter the sandbox */
@@ -56,8 +58,10 @@ enum message {
 	MSG_SIGN,   /* digest(32) */
 	MSG_SIGNED, /* signature, DER; empty when refused */
 	/* monitor -> check-…, and back */
-	MSG_CHECK,   /* struct check_question */
-	MSG_CHECKED, /* code u32 */
+	MSG_CHECK,               /* struct check_question */
+	MSG_CHECKED,             /* code u32 */
+	MSG_CHECK_CERTIFICATE,   /* struct certificate_question */
+	MSG_CERTIFICATE_CHECKED, /* struct certificate_answer */
 	/* engawa command <-> agent.sock */
 	MSG_STATUS,    /* empty */
 	MSG_PASSWORD,  /* text; empty removes it */
@@ -118,11 +122,13 @@ struct prompt {
 	uint8_t kind; /* engawa_PromptKind */
 	uint32_t wrong, digits, expires_s;
 	char words[2][32], masked_address[255];
+	uint8_t challenge[HOLDER_CHALLENGE_BYTES]; /* of PROMPT_CERTIFICATE */
 };
 
 struct reply {
 	uint8_t kind;
 	char text[REPLY_TEXT_SIZE]; /* secret: wipe */
+	struct holder_proof proof;  /* nothing of it has been looked at; may be empty */
 };
 
 struct refusal {
@@ -159,6 +165,12 @@ size_t start_put(const struct start *start, uint8_t *out);
 size_t work_run_put(const struct work_run *run, uint8_t *out);
 size_t display_auth_put(const struct display_auth *auth, uint8_t *out);
 size_t code_put(uint32_t code, uint8_t *out);
+
+/* A part of other messages. */
+struct rd;
+struct wr;
+void message_put_proof(struct wr *w, const struct holder_proof *proof);
+void message_get_proof(struct rd *r, struct holder_proof *ret_proof);
 
 int note_get(const uint8_t *p, size_t len, struct note *ret_note);
 int layout_get(const uint8_t *p, size_t len, struct layout *ret_layout);

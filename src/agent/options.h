@@ -13,6 +13,7 @@ struct options {
 	char *ldap_url, *ldap_ca_file, *ldap_bind, *ldap_base, *ldap_filter, *ldap_allow_group,
 		*ldap_deny_group;
 	int64_t ldap_nested;
+	char *certificate_ca_file, *certificate_name, *certificate_crl, *ocsp_url;
 	int64_t logins_max, self_connect, display_virtual;
 	int64_t disk_warn_mib, memory_warn_mib;
 	char *org, *org_fingerprint, *code; /* enrol */

@@ -57,6 +57,16 @@ const struct conf_option policy_options[] = {
 		"New passwords need several kinds of characters (8 of 3 kinds, 16 of 2, 24 of any) instead of length alone."),
 	{"PASSWORD_WAIVER", CONF_LIST, AT(password_waiver), NULL, 0, 0,
 		"Office PC (waiver_name of its status) whose passwords need not meet the rules, and the last day of that, YYYY-MM-DD."},
+	SWITCH("REQUIRE_CERTIFICATE", require_certificate, "0",
+		"Persons come in with a certificate only. Browsers cannot, and are refused (EW-1140)."),
+	SWITCH("ENABLE_OCSP", enable_ocsp, "0",
+		"The issuer of a person's certificate is asked by OCSP whether it is still valid."),
+	{"OCSP_FAILURE", CONF_STR, AT(ocsp_failure), "closed", 0, 0,
+		"When no valid answer of OCSP or CRL is to be had: closed (refuse), grace (let in while the last good answer is younger than OCSP_GRACE_HOURS), open (let in, as the original did)."},
+	{"OCSP_GRACE_HOURS", CONF_INT, AT(ocsp_grace_hours), "24", 1, 720,
+		"How long a good answer lasts with OCSP_FAILURE grace."},
+	SWITCH("OCSP_NONCE", ocsp_nonce, "1",
+		"Answers of OCSP must have the question's nonce; 0 = one without any will do while it is valid. A wrong one never will."),
 	{"REQUIRE_MINIMUM_CLIENT_BUILD", CONF_INT, AT(minimum_build), "0", 0, UINT32_MAX,
 		"Older clients are refused."},
 	{"AUTH_LOCKOUT_COUNT", CONF_INT, AT(lockout_count), "5", 1, 100,
@@ -74,7 +84,6 @@ const struct conf_option policy_options[] = {
 	NOTED("ENFORCE_LIMITED_FIREWALL_COMPUTERNAME_STARTWITH",
 		"No effect: what a client calls itself exempts from nothing."),
 	NOTED("ENFORCE_OTP_ENDWITH_SECURITY", "No effect: the policy's signature takes its place."),
-	NOTED("ENABLE_OCSP", "No effect yet: no client certificates."),
 	NOTED("ENFORCE_PROCESS_WATCHER", "No effect yet."),
 	NOTED("ENFORCE_PROCESS_WATCHER_ALWAYS", "No effect yet."),
 	NOTED("SYSLOG_HOSTNAME", "No effect yet."), NOTED("SYSLOG_PORT", "No effect yet."),
@@ -115,11 +124,14 @@ _Static_assert(sizeof policy_options / sizeof policy_options[0] < KEYS_MAX, "see
 /* By enum policy_mail. */
 static const char *const mail_names[] = {"off", "legacy", "recovery"};
 
+/* By enum policy_ocsp. */
+static const char *const ocsp_names[] = {"closed", "grace", "open"};
+
 static int
-mail_by_name(const char *name)
+by_name(const char *const names[3], const char *name)
 {
-	for (int i = 0; i < (int)(sizeof mail_names / sizeof mail_names[0]); i++)
-		if (strcmp(name, mail_names[i]) == 0)
+	for (int i = 0; name && i < 3; i++)
+		if (strcmp(name, names[i]) == 0)
 			return i;
 	return -ERR_SETTING;
 }
@@ -127,8 +139,15 @@ mail_by_name(const char *name)
 enum policy_mail
 policy_mail(const struct policy *policy)
 {
-	int r = policy->otp_mail ? mail_by_name(policy->otp_mail) : -ERR_SETTING;
+	int r = by_name(mail_names, policy->otp_mail);
 	return r < 0 ? POLICY_MAIL_OFF : (enum policy_mail)r;
+}
+
+enum policy_ocsp
+policy_ocsp(const struct policy *policy)
+{
+	int r = by_name(ocsp_names, policy->ocsp_failure);
+	return r < 0 ? POLICY_OCSP_CLOSED : (enum policy_ocsp)r;
 }
 
 struct pass {
@@ -155,9 +174,14 @@ on_line(void *user, const char *key, const char *value)
 		if (o->type == CONF_INT && o->max == 1 && strcmp(value, "no") == 0)
 			value = "0";
 	}
-	if (strcmp(key, "OTP_MAIL") == 0 && mail_by_name(value) < 0) {
+	if (strcmp(key, "OTP_MAIL") == 0 && by_name(mail_names, value) < 0) {
 		snprintf(pass->error->text, sizeof pass->error->text,
 			"OTP_MAIL: legacy, recovery or off");
+		return -ERR_SETTING;
+	}
+	if (strcmp(key, "OCSP_FAILURE") == 0 && by_name(ocsp_names, value) < 0) {
+		snprintf(pass->error->text, sizeof pass->error->text,
+			"OCSP_FAILURE: closed, grace or open");
 		return -ERR_SETTING;
 	}
 	return conf_set(policy_options, pass->policy, key, value, pass->error);

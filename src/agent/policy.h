@@ -1,9 +1,9 @@
 /*
- * What the organisation demands (docs/man/engawa-policy.5.scd, docs/policy.md): the original system's key names, read from a
- * signed file. Without a file every default holds, and every default is the closed one. A file that
- * cannot be read, is not signed by the organisation, has expired, is older than one seen before, or
- * has a key or value this program does not know, closes the office PC: a rule that is not
- * understood might have been a prohibition.
+ * What the organisation demands (docs/man/engawa-policy.5.scd, docs/policy.md): the original
+ * system's key names, read from a signed file. Without a file every default holds, and every
+ * default is the closed one. A file that cannot be read, is not signed by the organisation, has
+ * expired, is older than one seen before, or has a key or value this program does not know, closes
+ * the office PC: a rule that is not understood might have been a prohibition.
  */
 #pragma once
 #include <stddef.h>
@@ -22,6 +22,8 @@ struct policy {
 	int64_t deny_clients_app, deny_clients_html5;
 	int64_t html5_without_inspection, html5_without_maccheck, html5_without_limited_firewall;
 	int64_t enforce_password_complexity;
+	int64_t require_certificate, enable_ocsp, ocsp_nonce, ocsp_grace_hours;
+	char *ocsp_failure;
 	struct conf_list password_waiver;
 	int64_t minimum_build, lockout_count, lockout_timeout_s, idle_timeout_s;
 	char *otp_mail, *otp_endwith, *watermark_message, *server_message, *server_mac_list;
@@ -50,6 +52,14 @@ enum policy_mail {
 	POLICY_MAIL_RECOVERY, /* when the enrolled app is not at hand */
 };
 enum policy_mail policy_mail(const struct policy *policy);
+
+/* When nobody can say whether a certificate has been revoked. */
+enum policy_ocsp {
+	POLICY_OCSP_CLOSED, /* refused */
+	POLICY_OCSP_GRACE,  /* let in while the last good answer is younger than ocsp_grace_hours */
+	POLICY_OCSP_OPEN,   /* let in, as the original did */
+};
+enum policy_ocsp policy_ocsp(const struct policy *policy);
 
 /* What holds in the end: ENFORCE_x wins over DISABLE_x, neither means yes. */
 int policy_wants_otp(const struct policy *policy);

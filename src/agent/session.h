@@ -99,6 +99,7 @@ void session_login_result(struct session *session, int r);
 void session_login_close(struct session *session);
 /* session_check.c: whether the password is right, off the loop; login_checked follows. */
 void session_check(void *user, const char *verifier, const char *text);
+void session_check_certificate(void *user, const struct login_certificate *certificate);
 void session_check_drop(struct session *session);
 /* session_desktop.c: starts engawa-desktop and, when it has told how to authorize, the work
  * process. 0 or negative. */

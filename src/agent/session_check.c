@@ -1,17 +1,19 @@
 /*
- * Whether a password is right: Argon2 on a thread, or a service in a process with a deadline. Where
- * an office PC has several persons, every "no" comes at a full multiple of ROUND_MS after the
- * question: how long it took tells neither whether the name exists nor who knows it.
+ * Whether a person is who it should be: Argon2 on a thread, or a service in a process with a
+ * deadline. Where an office PC has several persons, every "no" comes at a full multiple of ROUND_MS
+ * after the question: how long it took tells neither whether the name exists nor who knows it.
  */
+#include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/check.h"
+#include "agent/check_certificate.h"
 #include "agent/message.h"
 #include "agent/persons.h"
+#include "agent/question.h"
+#include "agent/revoked.h"
 #include "agent/session.h"
 #include "base/clock.h"
-#include "base/conf.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -19,8 +21,7 @@
 
 enum {
 	ROUND_MS = 1500,
-	HELPER_MS = 12000, /* below the wait of the login for its check */
-	SECRET_MAX_BYTES = 256
+	HELPER_MS = 12000 /* below the wait of the login for its check */
 };
 
 struct check {
@@ -33,6 +34,9 @@ struct check {
 	struct timer *timer; /* deadline of the helper, then the round time */
 	struct mono begun;
 	int rounds, running, result;
+	int is_certificate;
+	uint8_t certificate_hash[32];
+	char certified[USER_NAME_SIZE];
 };
 
 static void
@@ -48,13 +52,17 @@ tell(void *user)
 {
 	struct check *check = user;
 	struct session *s = check->session;
-	int result = check->result;
+	int result = check->result, is_certificate = check->is_certificate;
+	char certified[USER_NAME_SIZE];
+	memcpy(certified, check->certified, sizeof certified);
 	LOG(DEBUG, "check.told", F_ERR("code", result),
 		F_INT("after_ms", mono_diff_ms(check->begun, mono_now())));
 	check_free(check);
 	s->check = NULL;
 	if (s->state == SESSION_LOGIN)
-		session_login_result(s, login_checked(&s->flow, result));
+		session_login_result(s, is_certificate
+						? login_certified(&s->flow, result, certified)
+						: login_checked(&s->flow, result));
 }
 
 static void
@@ -105,11 +113,22 @@ static void
 on_answer(void *user, enum role role, uint16_t type, const uint8_t *payload, size_t len, int fd)
 {
 	struct check *check = user;
+	struct certificate_answer answer;
 	uint32_t code;
+	int result = -ERR_PERSON_SERVICE;
 	(void)role, (void)fd;
-	int fits = type == MSG_CHECKED && code_get(payload, len, &code) == 0 &&
-		   (code == 0 || err_find(-(int)code));
-	done(check, fits ? -(int)code : -ERR_PERSON_SERVICE);
+	if (check->is_certificate) {
+		if (type == MSG_CERTIFICATE_CHECKED &&
+			certificate_answer_get(payload, len, &answer) == 0)
+			result = revoked_weigh(check->agent, &check->session->policy,
+				check->certificate_hash, &answer);
+		if (result != -ERR_PERSON_SERVICE)
+			memcpy(check->certified, answer.name, sizeof check->certified);
+	} else if (type == MSG_CHECKED && code_get(payload, len, &code) == 0 &&
+		   (code == 0 || err_find(-(int)code))) {
+		result = -(int)code;
+	}
+	done(check, result);
 }
 
 static void
@@ -127,105 +146,46 @@ on_late(void *user)
 	done(check, -ERR_PERSON_SERVICE);
 }
 
+/* The question is wiped. 0 or negative. */
 static int
-put_field(struct check_question *q, enum check_field field, const char *text)
-{
-	return text ? str_copy(q->field[field], CHECK_FIELD_SIZE, text) : 0;
-}
-
-static int
-put_radius(struct check_question *q, const struct options *o)
-{
-	char *secret, servers[CHECK_FIELD_SIZE] = "";
-	size_t len, used = 0;
-	for (size_t i = 0; i < o->radius_servers.count; i++) {
-		if (str_print(servers + used, sizeof servers - used, "%s ",
-			    o->radius_servers.items[i]) < 0)
-			return -ERR_SETTING;
-		used += strlen(servers + used);
-	}
-	if (!used || !o->radius_secret_file)
-		return -ERR_SETTING;
-	int r = conf_read_secret(o->radius_secret_file, SECRET_MAX_BYTES, &secret, &len);
-	if (r < 0)
-		return r;
-	secret[strcspn(secret, "\r\n")] = '\0';
-	r = secret[0] ? put_field(q, CHECK_SECRET, secret) : -ERR_SETTING;
-	mem_wipe_free(secret, len);
-	return r < 0 ? r : put_field(q, CHECK_SERVICE, servers);
-}
-
-static int
-put_ldap(struct check_question *q, const struct options *o)
-{
-	if (!o->ldap_url || !o->ldap_bind ||
-		((o->ldap_allow_group || o->ldap_deny_group) && !o->ldap_base))
-		return -ERR_SETTING;
-	int r = put_field(q, CHECK_SERVICE, o->ldap_url);
-	if (r == 0)
-		r = put_field(q, CHECK_CA, o->ldap_ca_file);
-	if (r == 0)
-		r = put_field(q, CHECK_BIND, o->ldap_bind);
-	if (r == 0)
-		r = put_field(q, CHECK_PLACE, o->ldap_base);
-	if (r == 0)
-		r = put_field(q, CHECK_FILTER, o->ldap_filter);
-	if (r == 0)
-		r = put_field(q, CHECK_ALLOW, o->ldap_allow_group);
-	if (r == 0)
-		r = put_field(q, CHECK_DENY, o->ldap_deny_group);
-	return r < 0 ? r : put_field(q, CHECK_NESTED, o->ldap_nested ? "1" : "0");
-}
-
-static int
-put_question(const struct check *check, const char *name, struct check_question *q)
-{
-	const struct options *o = &check->agent->options;
-	int r = put_field(q, CHECK_USER, name);
-	if (r == 0)
-		r = put_field(q, CHECK_PASSWORD, check->text);
-	if (r < 0)
-		return r;
-	if (strcmp(check->verifier, "radius") == 0)
-		return put_radius(q, o);
-	if (strcmp(check->verifier, "ldap") == 0)
-		return put_ldap(q, o);
-	r = put_field(q, CHECK_SERVICE, o->pam_service);
-	return r < 0 ? r : put_field(q, CHECK_PLACE, o->pam_directory);
-}
-
-static int
-start_helper(struct check *check)
+start_helper(struct check *check, enum role role, uint16_t type, uint8_t *payload, size_t len)
 {
 	static const struct process_events events = {on_answer, on_gone};
-	static struct check_question question;
-	static uint8_t payload[CHECK_MAX_BYTES];
 	struct process_start start = {.loop = check->agent->loop,
 		.options = &check->agent->options,
-		.role = strcmp(check->verifier, "radius") == 0 ? ROLE_CHECK_RADIUS
-			: strcmp(check->verifier, "ldap") == 0 ? ROLE_CHECK_LDAP
-							       : ROLE_CHECK_PAM,
+		.role = role,
 		.fds = {-1, -1},
 		.events = &events,
 		.user = check};
-	int r = put_question(check, check->session->flow.password.name, &question);
-	size_t len = r == 0 ? check_put(&question, payload) : 0;
-	if (r == 0)
-		check->helper = process_new(&start);
-	if (r == 0)
-		r = check->helper ? process_send(check->helper, MSG_CHECK, payload, len, -1)
-				  : -ERR_INTERNAL;
-	mem_wipe(&question, sizeof question);
-	mem_wipe(payload, sizeof payload);
-	if (r < 0)
-		LOG(ERROR, "check.start", F_STR("method", check->verifier), F_ERR("code", r));
+	check->helper = process_new(&start);
+	int r = check->helper ? process_send(check->helper, type, payload, len, -1) : -ERR_INTERNAL;
+	mem_wipe(payload, len);
+	if (r == 0) {
+		check->timer = timer_new(check->agent->loop, on_late, check);
+		timer_start(check->timer, HELPER_MS, 0);
+	}
 	return r;
 }
 
-void
-session_check(void *user, const char *verifier, const char *text)
+static int
+ask_service(struct check *check)
 {
-	struct session *s = user;
+	static struct check_question question;
+	static uint8_t payload[CHECK_MAX_BYTES];
+	enum role role = strcmp(check->verifier, "radius") == 0 ? ROLE_CHECK_RADIUS
+			 : strcmp(check->verifier, "ldap") == 0 ? ROLE_CHECK_LDAP
+								: ROLE_CHECK_PAM;
+	memset(&question, 0, sizeof question);
+	int r = question_put(&question, &check->agent->options, check->verifier,
+		check->session->flow.person.name, check->text);
+	size_t len = r == 0 ? check_put(&question, payload) : 0;
+	mem_wipe(&question, sizeof question);
+	return r < 0 ? r : start_helper(check, role, MSG_CHECK, payload, len);
+}
+
+static struct check *
+check_new(struct session *s, const char *verifier)
+{
 	struct check *check = mem_new(sizeof *check);
 	check->session = s;
 	check->agent = s->agent;
@@ -233,19 +193,49 @@ session_check(void *user, const char *verifier, const char *text)
 	check->begun = mono_now();
 	check->rounds = s->flow.office.users && s->flow.office.users->count > 0;
 	str_copy(check->verifier, sizeof check->verifier, verifier);
-	str_copy(check->text, sizeof check->text, text);
 	s->check = check;
-	if (!user_method_fit(verifier)) {
-		check->running = 1;
-		loop_work(s->agent->loop, run_check, on_checked, check);
+	return check;
+}
+
+static void
+not_started(struct check *check, int r)
+{
+	LOG(ERROR, "check.start", F_STR("method", check->verifier), F_ERR("code", r));
+	done(check, -ERR_PERSON_SERVICE);
+}
+
+void
+session_check(void *user, const char *verifier, const char *text)
+{
+	struct session *s = user;
+	struct check *check = check_new(s, verifier);
+	str_copy(check->text, sizeof check->text, text);
+	if (user_method_fit(verifier)) {
+		int r = ask_service(check);
+		if (r < 0)
+			not_started(check, r);
 		return;
 	}
-	if (start_helper(check) < 0) {
-		done(check, -ERR_PERSON_SERVICE);
-		return;
-	}
-	check->timer = timer_new(s->agent->loop, on_late, check);
-	timer_start(check->timer, HELPER_MS, 0);
+	check->running = 1;
+	loop_work(s->agent->loop, run_check, on_checked, check);
+}
+
+void
+session_check_certificate(void *user, const struct login_certificate *certificate)
+{
+	static struct certificate_question question;
+	static uint8_t payload[CERTIFICATE_QUESTION_MAX_BYTES];
+	struct session *s = user;
+	struct check *check = check_new(s, USER_CERTIFICATE);
+	check->is_certificate = 1;
+	SHA256(certificate->proof->certificate, certificate->proof->certificate_len,
+		check->certificate_hash);
+	int r = question_put_certificate(&question, &s->agent->options, &s->policy, certificate);
+	if (r == 0)
+		r = start_helper(check, ROLE_CHECK_CERTIFICATE, MSG_CHECK_CERTIFICATE, payload,
+			certificate_question_put(&question, payload));
+	if (r < 0)
+		not_started(check, r);
 }
 
 void

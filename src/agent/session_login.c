@@ -146,6 +146,7 @@ session_handshake(struct session *s, const uint8_t *first, size_t len)
 	static const struct login_env env = {.prompt = on_prompt,
 		.mail = on_mail,
 		.check = session_check,
+		.check_certificate = session_check_certificate,
 		.is_self = on_self,
 		.now = on_now,
 		.wall_s = on_wall};

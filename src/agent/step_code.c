@@ -186,8 +186,9 @@ other_way(struct login *login)
 }
 
 static int
-reply(struct login *login, const char *text)
+reply(struct login *login, const struct reply *reply)
 {
+	const char *text = reply->text;
 	struct tries before;
 	if (!text[0])
 		return other_way(login);

@@ -26,6 +26,39 @@ user_method_fit(const char *method)
 }
 
 int
+user_certificate_fit(const char *verifier)
+{
+	const char *hash = verifier + sizeof USER_PIN - 1;
+	if (strncmp(verifier, USER_PIN, sizeof USER_PIN - 1) != 0)
+		return strcmp(verifier, USER_CERTIFICATE) == 0;
+	return strlen(hash) == 64 && strspn(hash, "0123456789abcdef") == 64;
+}
+
+int
+user_by_certificate(const struct user *user)
+{
+	return user_certificate_fit(user->verifier);
+}
+
+size_t
+users_certificates(const struct users *users)
+{
+	size_t count = 0;
+	for (size_t i = 0; users && i < users->count; i++)
+		count += user_by_certificate(&users->list[i]) != 0;
+	return count;
+}
+
+const struct user *
+users_verifier(const struct users *users, const char *verifier)
+{
+	for (size_t i = 0; i < users->count; i++)
+		if (strcmp(users->list[i].verifier, verifier) == 0)
+			return &users->list[i];
+	return NULL;
+}
+
+int
 user_date_fit(const char *date)
 {
 	struct tm day = {0};
@@ -87,7 +120,8 @@ on_line(void *user, const char *key, const char *value)
 	struct user *u = &users->list[users->count];
 	*u = (struct user){.disabled = strcmp(word[2], "off") == 0};
 	if (*rest || str_copy(u->verifier, sizeof u->verifier, word[0]) < 0 ||
-		(!password_is_hash(word[0]) && !user_method_fit(word[0])) ||
+		(!password_is_hash(word[0]) && !user_method_fit(word[0]) &&
+			!user_certificate_fit(word[0])) ||
 		str_copy(state, sizeof state, word[2]) < 0 ||
 		(strcmp(state, "on") != 0 && !u->disabled) || user_fold(word[3], name) < 0 ||
 		strcmp(name, word[3]) != 0 || users_row(users, name))

@@ -13,14 +13,19 @@ enum {
 	USERS_MAX = 200,
 	USER_NAME_SIZE = 129, /* as in struct facts */
 	USER_DATE_SIZE = sizeof "2026-11-22",
-	USER_KEY_BYTES = 32
+	USER_KEY_BYTES = 32,
+	USER_PIN_SIZE = sizeof "pin:" + 64
 };
 
-#define USER_EVERYBODY "*" /* whoever pam, radius or ldap knows and has no row */
+#define USER_EVERYBODY \
+	"*" /* whoever pam, radius, ldap or the issuer of certificates knows and has no row */
+#define USER_CERTIFICATE "certificate" /* any of the own CA with this name */
+#define USER_PIN "pin:"                /* the one whose DER has this SHA-256, in hex */
 
 struct user {
 	char name[USER_NAME_SIZE];         /* folded: user_fold */
-	char verifier[SETTINGS_HASH_SIZE]; /* a hash of password.h, or "pam", "radius", "ldap" */
+	char verifier[SETTINGS_HASH_SIZE]; /* a hash of password.h, "pam", "radius", "ldap",
+					      USER_CERTIFICATE, or USER_PIN and a hash */
 	char expires[USER_DATE_SIZE];      /* last day, local time; "" = never */
 	int disabled;
 };
@@ -47,5 +52,12 @@ int user_date_fit(const char *date);
 int user_expired(const struct user *user, uint64_t now_s);
 /* pam, radius or ldap. */
 int user_method_fit(const char *method);
+/* USER_CERTIFICATE or USER_PIN with a hash. */
+int user_certificate_fit(const char *verifier);
+int user_by_certificate(const struct user *user);
+/* How many rows are; users may be NULL. */
+size_t users_certificates(const struct users *users);
+/* The row with this verifier, or NULL. */
+const struct user *users_verifier(const struct users *users, const char *verifier);
 /* Of a folded name, for its counter of failures. */
 void user_key(const char *name, uint8_t ret_key[static USER_KEY_BYTES]);

@@ -24,7 +24,10 @@ static const struct conf_option options[] = {
 		"the agent's directory, when agent.sock is there"},
 	{"SETTINGS_PASSWORD_FILE", CONF_STR, AT(settings_password_file), NULL, 0, 0,
 		"where settings have a password: a file with it, of its owner only; default: the terminal asks"},
-	{"METHOD", CONF_STR, AT(method), NULL, 0, 0, "user add: password, pam, radius or ldap"},
+	{"METHOD", CONF_STR, AT(method), NULL, 0, 0,
+		"user add: password, pam, radius, ldap or certificate"},
+	{"CERTIFICATE", CONF_STR, AT(certificate), NULL, 0, 0,
+		"user add --method certificate: the one certificate that lets in, PEM"},
 	{"EXPIRES", CONF_STR, AT(expires), NULL, 0, 0, "user: last day, YYYY-MM-DD"},
 	{"REMOVE", CONF_BOOL, AT(remove), "no", 0, 0, "forget the password or the address"},
 	CONF_OPTIONS_END,
@@ -41,7 +44,7 @@ usage(void)
 		"engawa agent mail ADDRESS | --remove\n"
 		"engawa agent status\n"
 		"engawa agent unlock\n"
-		"engawa agent user list | add NAME [--method METHOD] [--expires DAY]\n"
+		"engawa agent user list | add NAME [--method METHOD [--certificate FILE]] [--expires DAY]\n"
 		"engawa agent user remove NAME | expire NAME [--expires DAY] | disable NAME | enable NAME | password NAME\n"
 		"engawa agent totp [--remove]            (shows a QR code, asks for a code of the app)\n"
 		"engawa agent recovery | emergency [--remove]\n"

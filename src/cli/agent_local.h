@@ -13,6 +13,7 @@ enum {
 
 struct agent_settings {
 	char *socket, *state_directory, *settings_password_file;
+	char *certificate; /* user */
 	char *method, *expires; /* user */
 	int64_t remove;
 };

@@ -1,4 +1,5 @@
 /* engawa agent user: the persons who share this office PC. */
+#include <openssl/x509.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,9 +10,11 @@
 #include "base/str.h"
 #include "cli/agent_local.h"
 #include "cli/command.h"
+#include "crypto/cert.h"
 
 enum {
-	QUESTION_SIZE = TEXT_SIZE + 512
+	QUESTION_SIZE = TEXT_SIZE + 512,
+	PIN_SIZE = sizeof "pin:" + 64
 };
 
 static int
@@ -46,19 +49,41 @@ new_password(char text[static TEXT_SIZE])
 	return r;
 }
 
+/* The agent keeps no certificate, only which one it is. */
+static int
+pin(const char *path, char ret_method[static PIN_SIZE])
+{
+	uint8_t hash[32];
+	unsigned len = sizeof hash;
+	struct x509_st *certificate = cert_load(path);
+	int ok = certificate && X509_digest(certificate, EVP_sha256(), hash, &len) == 1;
+	cert_free(certificate);
+	if (!ok)
+		return -ERR_CERTIFICATE_KEY;
+	memcpy(ret_method, "pin:", 4);
+	str_hex(ret_method + 4, hash, sizeof hash);
+	return 0;
+}
+
 /* A name has no spaces: what follows it must not be taken for a part of it. */
 static int
 make_question(
 	const struct agent_settings *s, const char *what, const char *name, char *out, size_t size)
 {
-	char text[TEXT_SIZE] = "";
+	char text[TEXT_SIZE] = "", pinned[PIN_SIZE];
 	const char *method = s->method ? s->method : "password";
 	const char *expires = s->expires ? s->expires : "-";
 	int is_add = strcmp(what, "add") == 0, r = 0;
 	int secret = is_add ? strcmp(method, "password") == 0 : strcmp(what, "password") == 0;
 	if (strchr(name, ' ') || strchr(method, ' ') || strchr(expires, ' '))
 		return -ERR_PERSON_NAME;
-	if (secret)
+	if (s->certificate && (!is_add || strcmp(method, "certificate") != 0))
+		return -ERR_SETTING;
+	if (s->certificate)
+		r = pin(s->certificate, pinned);
+	if (s->certificate)
+		method = pinned;
+	if (r == 0 && secret)
 		r = new_password(text);
 	if (r == 0 && is_add)
 		r = str_print(out, size, "add %s %s %s%s%s", method, expires, name,

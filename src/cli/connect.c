@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "cli/command.h"
 #include "cli/connect_answer.h"
+#include "cli/connect_certificate.h"
 #include "cli/connect_png.h"
 #include "cli/connect_script.h"
 #include "client/facts.h"
@@ -32,6 +33,7 @@ enum {
 
 struct connect {
 	const char *org_path, *org_fingerprint, *device_path, *proxy, *screenshot, *user;
+	const char *certificate_path, *key_path;
 	struct session_settings settings;
 	struct answer_sources sources;
 	uint64_t for_ms;
@@ -41,6 +43,7 @@ struct connect {
 	struct orgfile org;
 	struct session *session;
 	struct answer *answer;
+	struct certificate *certificate; /* NULL = none */
 	struct script *script;
 	struct signal_watch *signals[2];
 	struct timer *timer;
@@ -57,7 +60,7 @@ usage(void)
 {
 	fprintf(stderr,
 		"engawa connect --org FILE --id TERMINAL-ID [--org-fingerprint HEX] [--proxy URL] [--device-key FILE]\n"
-		"               [--user NAME] [--code-command CMD] [--password-file FILE] [--screenshot FILE.png] [--json] [--for TIME]\n"
+		"               [--user NAME] [--certificate FILE --certificate-key FILE] [--code-command CMD] [--password-file FILE] [--screenshot FILE.png] [--json] [--for TIME]\n"
 		"               [--type TEXT] [--key NAME] [--click X,Y[,BUTTON]] [--wait MS] [--latency N] ...\n");
 	return 2;
 }
@@ -129,7 +132,13 @@ static void
 on_prompt(void *user, const engawa_Prompt *prompt, const char *const words[2])
 {
 	struct connect *c = user;
-	answer_start(c->answer, prompt, words);
+	if (prompt->kind != engawa_PromptKind_PROMPT_CERTIFICATE) {
+		answer_start(c->answer, prompt, words);
+		return;
+	}
+	int r = certificate_answer(c->certificate, c->session);
+	if (r < 0)
+		stop(c, r);
 }
 
 static void
@@ -335,6 +344,8 @@ enum {
 	CODE_COMMAND,
 	PASSWORD_FILE,
 	USER,
+	CERTIFICATE,
+	CERTIFICATE_KEY,
 	SCREENSHOT,
 	JSON,
 	FOR,
@@ -350,6 +361,8 @@ static const struct option options[] = {
 	{"code-command", required_argument, NULL, CODE_COMMAND},
 	{"password-file", required_argument, NULL, PASSWORD_FILE},
 	{"user", required_argument, NULL, USER},
+	{"certificate", required_argument, NULL, CERTIFICATE},
+	{"certificate-key", required_argument, NULL, CERTIFICATE_KEY},
 	{"screenshot", required_argument, NULL, SCREENSHOT},
 	{"json", no_argument, NULL, JSON},
 	{"for", required_argument, NULL, FOR},
@@ -388,6 +401,12 @@ take_option(struct connect *c, int option, const char *name)
 		break;
 	case USER:
 		c->user = optarg;
+		break;
+	case CERTIFICATE:
+		c->certificate_path = optarg;
+		break;
+	case CERTIFICATE_KEY:
+		c->key_path = optarg;
 		break;
 	case PASSWORD_FILE:
 		c->sources.password_file = optarg;
@@ -446,6 +465,12 @@ load(struct connect *c)
 	c->settings.org = &c->org;
 	c->settings.proxy = c->proxy;
 	facts_collect(SCREEN_WIDTH_PX, SCREEN_HEIGHT_PX, &c->settings.facts);
+	const char *bad;
+	r = c->certificate_path
+		    ? certificate_load(c->certificate_path, c->key_path, &c->certificate, &bad)
+		    : 0;
+	if (r < 0)
+		return command_fail(r, bad);
 	if (c->user && str_copy(c->settings.facts.user, sizeof c->settings.facts.user, c->user) < 0)
 		return command_fail(ERR_PERSON_NAME, c->user);
 	return 0;
@@ -461,13 +486,15 @@ command_connect(int argc, char **argv)
 	c.script = script_new(c.loop);
 	while (status == 0 && (option = getopt_long(argc, argv, "", options, &index)) != -1)
 		status = take_option(&c, option, option == '?' ? "" : options[index].name);
-	if (status == 0 && (optind != argc || !c.org_path || !c.settings.terminal[0]))
+	if (status == 0 && (optind != argc || !c.org_path || !c.settings.terminal[0] ||
+				   !c.certificate_path != !c.key_path))
 		status = usage();
 	if (status == 0)
 		status = load(&c);
 	if (status == 0)
 		status = run(&c);
 	script_free(c.script);
+	certificate_free(c.certificate);
 	loop_free(c.loop);
 	orgfile_fini(&c.org);
 	mem_wipe(&c.settings, sizeof c.settings);

@@ -86,7 +86,8 @@ struct session {
 	struct noise_cipher to_agent, from_agent;
 	struct verify *verify;
 	const char *words[2];
-	engawa_PromptKind prompt; /* open */
+	engawa_PromptKind prompt;                  /* open */
+	uint8_t challenge[HOLDER_CHALLENGE_BYTES]; /* of an open PROMPT_CERTIFICATE */
 
 	struct decoder *decoder;
 	struct timer *ping, *grid;

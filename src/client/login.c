@@ -19,8 +19,8 @@
 enum {
 	GENERATION = 0, /* of the first handshake of a session */
 	PROLOGUE_MAX_BYTES = 1 + 4 + 32 + 16 + TERMINAL_ID_CHARS,
-	/* the largest message that a client sends is a Reply or Facts */
-	MESSAGE_MAX_BYTES = 4096,
+	/* the largest message that a client sends is a Reply with a certificate */
+	MESSAGE_MAX_BYTES = 8192,
 };
 
 /* The work of the pool: 64 MiB and 0.1 s. It has copies of all it reads, for the session may be
@@ -175,9 +175,15 @@ on_prompt(struct session *s, const uint8_t *payload, size_t len)
 	int r = frame_decode(engawa_Prompt_fields, &prompt, payload, len);
 	if (r < 0)
 		return r;
-	if (s->prompt || prompt.kind < engawa_PromptKind_PROMPT_MAIL_CODE ||
-		prompt.kind > engawa_PromptKind_PROMPT_RECOVERY)
+	int is_certificate = prompt.kind == engawa_PromptKind_PROMPT_CERTIFICATE;
+	if (s->prompt ||
+		(!is_certificate && (prompt.kind < engawa_PromptKind_PROMPT_MAIL_CODE ||
+					    prompt.kind > engawa_PromptKind_PROMPT_RECOVERY)))
 		return -ERR_PROTOCOL;
+	if (is_certificate && prompt.challenge.size != sizeof s->challenge)
+		return -ERR_PROTOCOL;
+	if (is_certificate)
+		memcpy(s->challenge, prompt.challenge.bytes, sizeof s->challenge);
 	s->prompt = prompt.kind;
 	timer_stop(s->deadline); /* a person has time; how much, the agent says */
 	s->events->prompt(s->user, &prompt, s->words);
@@ -217,6 +223,20 @@ on_start(struct session *s, const uint8_t *payload, size_t len)
 	return r < 0 ? r : work_start(s, &start);
 }
 
+/* Wipes it. */
+static void
+send_reply(struct session *s, engawa_Reply *reply)
+{
+	reply->kind = s->prompt;
+	s->prompt = engawa_PromptKind_PROMPT_NONE;
+	int r = record_send(s, engawa_InnerType_INNER_REPLY, engawa_Reply_fields, reply);
+	mem_wipe(reply, sizeof *reply);
+	if (r < 0)
+		session_over(s, r, 0);
+	else
+		timer_start(s->deadline, ANSWER_MS, 0);
+}
+
 int
 session_reply(struct session *s, const char *text)
 {
@@ -225,13 +245,31 @@ session_reply(struct session *s, const char *text)
 		return -ERR_PROTOCOL;
 	if (str_copy(reply.text, sizeof reply.text, text) < 0)
 		return -ERR_TOO_LONG;
-	s->prompt = engawa_PromptKind_PROMPT_NONE;
-	int r = record_send(s, engawa_InnerType_INNER_REPLY, engawa_Reply_fields, &reply);
-	mem_wipe(&reply, sizeof reply);
-	if (r < 0)
-		session_over(s, r, 0);
-	else
-		timer_start(s->deadline, ANSWER_MS, 0);
+	send_reply(s, &reply);
+	return 0;
+}
+
+int
+session_certificate_digest(const struct session *s, const void *certificate, size_t len,
+	uint8_t ret_digest[static HOLDER_DIGEST_BYTES])
+{
+	if (s->state != LOGIN || s->prompt != engawa_PromptKind_PROMPT_CERTIFICATE)
+		return -ERR_PROTOCOL;
+	holder_digest(s->secrets.hash, s->challenge, certificate, len, ret_digest);
+	return 0;
+}
+
+int
+session_reply_certificate(struct session *s, const struct holder_proof *proof)
+{
+	engawa_Reply reply = {.kind = s->prompt};
+	if (s->state != LOGIN || s->prompt != engawa_PromptKind_PROMPT_CERTIFICATE)
+		return -ERR_PROTOCOL;
+	reply.certificate.size = (pb_size_t)proof->certificate_len;
+	memcpy(reply.certificate.bytes, proof->certificate, proof->certificate_len);
+	reply.signature.size = (pb_size_t)proof->signature_len;
+	memcpy(reply.signature.bytes, proof->signature, proof->signature_len);
+	send_reply(s, &reply);
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "crypto/holder.h"
 #include "crypto/noise.h"
 #include "crypto/orgfile.h"
 #include "crypto/terminal.h"
@@ -62,6 +63,12 @@ void session_end(struct session *session);
 /* Answers the open prompt. 0, -ERR_TOO_LONG, -ERR_PROTOCOL (no prompt is open or text is not
  * UTF-8). The caller wipes text. */
 int session_reply(struct session *session, const char *text);
+
+/* The answer to PROMPT_CERTIFICATE: what its holder signs (holder.h) for this certificate, and the
+ * reply. No certificate at hand: session_reply with "". 0, or as session_reply. */
+int session_certificate_digest(const struct session *session, const void *certificate, size_t len,
+	uint8_t ret_digest[static HOLDER_DIGEST_BYTES]);
+int session_reply_certificate(struct session *session, const struct holder_proof *proof);
 
 /* Input: leaves on a 20 ms grid in this order; pointer moves are merged. 0, -ERR_CLOSED (not
  * started, or ended), -ENOBUFS (too much at once: nothing was taken). Key and Pointer as in

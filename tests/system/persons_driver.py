@@ -159,8 +159,8 @@ def message_number(name):
     return re.findall(r"\bMSG_\w+", head).index(name)
 
 
-def ask(method, timeout_s=20, **fields):
-    """One question to `engawa-agent role check-…`, as the monitor asks it: the code."""
+def ask_helper(method, message, payload, timeout_s=20):
+    """One question to `engawa-agent role check-…`, as the monitor asks it: the answer as it stands."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
     def become():
@@ -169,18 +169,25 @@ def ask(method, timeout_s=20, **fields):
     agent = system.BUILD / "src/agent/engawa-agent"
     child = subprocess.Popen([agent, "role", f"check-{method}", "--user", "nobody"], preexec_fn=become, pass_fds=[3])
     theirs.close()
-    texts = [fields.get(field, "").encode() for field in FIELDS]
     try:
-        ours.send(struct.pack("=H", message_number("MSG_CHECK")) + b"".join(struct.pack(">H", len(t)) + t for t in texts))
+        ours.send(struct.pack("=H", message_number(message)) + payload)
         ours.settimeout(timeout_s)
-        answer = ours.recv(64)
+        answer = ours.recv(4096)
         child.wait(10)
     finally:
         child.kill()
         child.wait()
         ours.close()
+    assert child.returncode == 0
+    return answer
+
+
+def ask(method, timeout_s=20, **fields):
+    """One question about a password: the code."""
+    texts = [fields.get(field, "").encode() for field in FIELDS]
+    answer = ask_helper(method, "MSG_CHECK", b"".join(struct.pack(">H", len(t)) + t for t in texts), timeout_s)
     kind, code = struct.unpack("=H", answer[:2])[0], struct.unpack(">I", answer[2:])[0]
-    assert kind == message_number("MSG_CHECKED") and child.returncode == 0
+    assert kind == message_number("MSG_CHECKED")
     return code
 
 

@@ -96,7 +96,12 @@ on_self(void *user, const struct facts *facts)
 	return w.self;
 }
 
-static const struct login_env env = {NULL, on_prompt, on_mail, on_check, on_self, on_now, on_wall};
+static const struct login_env env = {.prompt = on_prompt,
+	.mail = on_mail,
+	.check = on_check,
+	.is_self = on_self,
+	.now = on_now,
+	.wall_s = on_wall};
 static const uint8_t stranger[32] = {1}, other[32] = {2}, owner[32] = {3};
 
 static int

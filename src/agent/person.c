@@ -1,0 +1,76 @@
+#include "agent/person.h"
+
+#include "base/err.h"
+#include "base/log.h"
+
+enum {
+	PERSON_FACTOR = 3 /* of AUTH_LOCKOUT_COUNT: one device alone does not get there */
+};
+
+int
+person_has_users(const struct login *login)
+{
+	return login->office.users && login->office.users->count > 0;
+}
+
+static int
+is_counted(const struct login *login)
+{
+	return person_has_users(login) && login->office.persons && login->person.name[0] &&
+	       devices_known(login->office.devices, login->device);
+}
+
+int
+person_locked(struct login *login)
+{
+	uint8_t key[USER_KEY_BYTES];
+	if (!is_counted(login))
+		return 0;
+	user_key(login->person.name, key);
+	return devices_check(
+		login->office.persons, key, login->env->wall_s(login->env->user), &login->retry_s);
+}
+
+int
+person_charge(struct login *login)
+{
+	struct lockout_rule rule = {PERSON_FACTOR * (uint32_t)login->office.policy->lockout_count,
+		(uint32_t)login->office.policy->lockout_timeout_s};
+	uint8_t key[USER_KEY_BYTES];
+	int r = login_charge(login, &login->person.before);
+	login->person.charged = 0;
+	if (r < 0 || !is_counted(login))
+		return r;
+	user_key(login->person.name, key);
+	login->person.charged = 1;
+	return devices_charge(login->office.persons, key, &rule,
+		       login->env->wall_s(login->env->user), &login->person.person_before) < 0
+		       ? -ERR_DISK_FULL
+		       : 0;
+}
+
+void
+person_refund(struct login *login, int right)
+{
+	uint8_t key[USER_KEY_BYTES];
+	int r = 0;
+	login_refund(login, &login->person.before);
+	if (!person_has_users(login) || !login->office.persons || !login->person.name[0])
+		return;
+	user_key(login->person.name, key);
+	if (right)
+		r = devices_login(
+			login->office.persons, key, "", login->env->wall_s(login->env->user));
+	else if (login->person.charged)
+		r = devices_refund(login->office.persons, key, &login->person.person_before);
+	if (r < 0)
+		LOG(ERROR, "login.record", F_ERR("code", r));
+}
+
+int
+person_refusal(const struct login *login, const struct user *user)
+{
+	if (user->disabled)
+		return -ERR_PERSON_DENIED;
+	return user_expired(user, login->env->wall_s(login->env->user)) ? -ERR_PERSON_EXPIRED : 0;
+}
