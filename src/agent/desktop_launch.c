@@ -18,11 +18,11 @@
 
 #include "agent/message.h"
 #include "agent/role.h"
+#include "agent/xauthority.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "base/wire.h"
 
 enum {
 	DESKTOP = 4,
@@ -70,46 +70,6 @@ connect_display(const char *number)
 	return fd;
 }
 
-static int
-field_is(const uint8_t *p, size_t len, const char *s)
-{
-	return p && len == strlen(s) && memcmp(p, s, len) == 0;
-}
-
-/* The cookie of a local display: family, address, number, name, data, each with a 16-bit length
- * (Xau(3)). */
-static int
-find_cookie(const void *file, size_t file_len, const char *number, struct display_auth *ret_auth)
-{
-	enum {
-		FAMILY_LOCAL = 256,
-		FAMILY_WILD = 65535
-	};
-	static const char kind[] = "MIT-MAGIC-COOKIE-1";
-	struct rd r = rd_init(file, file_len);
-	while (!r.failed && r.left > 0) {
-		unsigned family = rd_u16(&r);
-		size_t address_len = rd_u16(&r);
-		rd_bytes(&r, address_len);
-		size_t number_len = rd_u16(&r);
-		const uint8_t *of = rd_bytes(&r, number_len);
-		size_t name_len = rd_u16(&r);
-		const uint8_t *name = rd_bytes(&r, name_len);
-		size_t len = rd_u16(&r);
-		const uint8_t *data = rd_bytes(&r, len);
-		if (r.failed || (family != FAMILY_LOCAL && family != FAMILY_WILD) ||
-			!field_is(name, name_len, kind) ||
-			(number_len > 0 && !field_is(of, number_len, number)) ||
-			len > sizeof ret_auth->data)
-			continue;
-		str_copy(ret_auth->name, sizeof ret_auth->name, kind);
-		memcpy(ret_auth->data, data, len);
-		ret_auth->data_len = len;
-		return 0;
-	}
-	return -ERR_NOT_FOUND;
-}
-
 /* No cookie is not yet a failure: the display may admit this user by itself. */
 static void
 send_auth(const char *path, const char *number)
@@ -120,7 +80,7 @@ send_auth(const char *path, const char *number)
 	size_t len;
 	int r = path && *path ? conf_read_file(path, AUTHORITY_MAX_BYTES, &file, &len) : 0;
 	if (r == 0 && file)
-		r = find_cookie(file, len, number, &auth);
+		r = xauthority_find(file, len, number, &auth);
 	if (file)
 		mem_wipe_free(file, len);
 	if (r < 0)

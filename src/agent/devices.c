@@ -100,6 +100,20 @@ on_line(void *user, const char *key, const char *value)
 }
 
 int
+devices_parse(const char *text, size_t len, struct devices **ret_devices)
+{
+	struct devices *d = mem_new(sizeof *d);
+	unsigned line;
+	int r = conf_lines(text, len, on_line, d, &line);
+	if (r < 0) {
+		devices_free(d);
+		return -ERR_SETTING;
+	}
+	*ret_devices = d;
+	return 0;
+}
+
+int
 devices_open(const char *path, struct devices **ret_devices, struct conf_error *error)
 {
 	struct devices *d = mem_new(sizeof *d);
@@ -129,14 +143,14 @@ print_tries(FILE *out, const struct tries *t)
 		(unsigned long long)t->until_s, t->mails, (unsigned long long)t->mails_s);
 }
 
-static int
-save(const struct devices *d)
+char *
+devices_text(const struct devices *d)
 {
 	char *text = NULL;
 	size_t len = 0;
 	FILE *out = open_memstream(&text, &len);
 	if (!out)
-		return -ENOMEM;
+		return NULL;
 	fprintf(out, "STRANGERS ");
 	print_tries(out, &d->strangers);
 	fprintf(out, "\nROW %u\n", d->strangers.row);
@@ -149,7 +163,17 @@ save(const struct devices *d)
 		print_tries(out, &device->tries);
 		fprintf(out, " %s\nROW %u\n", device->name, device->tries.row);
 	}
-	int r = fclose(out) == 0 ? conf_write_file(d->path, text, len, 0600) : -ENOMEM;
+	if (fclose(out) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+static int
+save(const struct devices *d)
+{
+	char *text = devices_text(d);
+	int r = text ? conf_write_file(d->path, text, strlen(text), 0600) : -ENOMEM;
 	free(text);
 	return r;
 }

@@ -39,6 +39,9 @@ struct devices;
  * error as in conf_load. */
 int devices_open(const char *path, struct devices **ret_devices, struct conf_error *error);
 void devices_free(struct devices *devices);
+/* The file's text, both ways. 0 or -ERR_SETTING; on the heap, NULL without memory. */
+int devices_parse(const char *text, size_t len, struct devices **ret_devices);
+char *devices_text(const struct devices *devices);
 
 /* 1 when the device has logged in completely before. */
 int devices_known(const struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES]);

@@ -14,7 +14,7 @@
 #include "base/str.h"
 
 enum {
-	FILE_MAX_BYTES = 4096,
+	FILE_MAX_BYTES = FACTORS_TEXT_SIZE,
 	HASH_BYTES = 32,
 	GROUP = 5, /* characters between hyphens */
 	FOLDED_SIZE = 64
@@ -75,14 +75,36 @@ on_line(void *user, const char *key, const char *value)
 	return -ERR_SETTING;
 }
 
+static int
+check(const struct factors *f)
+{
+	return (f->recovery_count || f->has_emergency) && !f->has_key ? -ERR_SETTING : 0;
+}
+
+int
+factors_parse(const char *text, size_t len, struct factors **ret_factors)
+{
+	struct factors *f = mem_new(sizeof *f);
+	unsigned line;
+	int r = conf_lines(text, len, on_line, f, &line);
+	if (r == 0)
+		r = check(f);
+	if (r < 0) {
+		factors_free(f);
+		return -ERR_SETTING;
+	}
+	*ret_factors = f;
+	return 0;
+}
+
 int
 factors_open(const char *path, struct factors **ret_factors, struct conf_error *error)
 {
 	struct factors *f = mem_new(sizeof *f);
 	f->path = mem_str(path);
 	int r = conf_load(path, FILE_MAX_BYTES, on_line, f, error);
-	if (r == 0 && (f->recovery_count || f->has_emergency) && !f->has_key)
-		r = -ERR_SETTING;
+	if (r == 0)
+		r = check(f);
 	if (r < 0 && r != -ENOENT) {
 		factors_free(f);
 		return r;
@@ -109,11 +131,12 @@ print_hash(FILE *out, const char *key, const uint8_t *hash)
 	mem_wipe(hex, sizeof hex);
 }
 
-static int
-save(const struct factors *f)
+int
+factors_text(const struct factors *f, char text[static FACTORS_TEXT_SIZE])
 {
-	char text[FILE_MAX_BYTES] = "", secret[TOTP_SECRET_TEXT_SIZE];
-	FILE *out = fmemopen(text, sizeof text, "w");
+	char secret[TOTP_SECRET_TEXT_SIZE];
+	text[0] = '\0';
+	FILE *out = fmemopen(text, FACTORS_TEXT_SIZE, "w");
 	if (!out)
 		return -ENOMEM;
 	setbuf(out, NULL); /* no copy of the secret on the heap */
@@ -128,7 +151,16 @@ save(const struct factors *f)
 		print_hash(out, "RECOVERY", f->recovery[i]);
 	if (f->has_emergency)
 		print_hash(out, "EMERGENCY", f->emergency);
-	int r = fclose(out) == 0 ? conf_write_file(f->path, text, strlen(text), 0600) : -ENOMEM;
+	return fclose(out) == 0 ? 0 : -ENOMEM;
+}
+
+static int
+save(const struct factors *f)
+{
+	char text[FACTORS_TEXT_SIZE];
+	int r = factors_text(f, text);
+	if (r == 0)
+		r = conf_write_file(f->path, text, strlen(text), 0600);
 	mem_wipe(text, sizeof text);
 	return r;
 }

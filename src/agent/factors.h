@@ -17,6 +17,7 @@ enum {
 	RECOVERY_CHARS = 20,   /* of 32: 100 bits */
 	EMERGENCY_DIGITS = 30, /* 99 bits, to be read out on the telephone */
 	RECOVERY_TEXT_SIZE = 40,
+	FACTORS_TEXT_SIZE = 4096,
 	TOTP_CONFIRM_S = 600, /* to scan a QR code and type */
 };
 
@@ -31,6 +32,9 @@ struct factors;
 /* Reads the file when there is one. 0, -errno, -ERR_SETTING (damaged); error as in conf_load. */
 int factors_open(const char *path, struct factors **ret_factors, struct conf_error *error);
 void factors_free(struct factors *factors);
+/* The file's text, both ways; wipe it. 0, -ERR_SETTING; -ENOMEM. */
+int factors_parse(const char *text, size_t len, struct factors **ret_factors);
+int factors_text(const struct factors *factors, char text[static FACTORS_TEXT_SIZE]);
 
 int factors_has_totp(const struct factors *factors);
 size_t factors_recovery_left(const struct factors *factors);

@@ -38,6 +38,18 @@ on_line(void *user, const char *key, const char *value)
 }
 
 int
+settings_parse(const char *text, size_t len, struct settings *ret_settings)
+{
+	struct settings settings = {"", "", ""};
+	unsigned line;
+	int r = conf_lines(text, len, on_line, &settings, &line);
+	if (r == 0)
+		*ret_settings = settings;
+	mem_wipe(&settings, sizeof settings);
+	return r < 0 ? -ERR_SETTING : 0;
+}
+
+int
 settings_load(const char *path, struct settings *ret_settings, struct conf_error *error)
 {
 	struct settings settings = {"", "", ""};
@@ -56,14 +68,20 @@ put_line(char *text, size_t size, const char *key, const char *value)
 }
 
 int
+settings_text(const struct settings *settings, char out[static SETTINGS_TEXT_SIZE])
+{
+	out[0] = '\0';
+	int r = put_line(out, SETTINGS_TEXT_SIZE, "MAIL", settings->mail);
+	if (r == 0)
+		r = put_line(out, SETTINGS_TEXT_SIZE, "PASSWORD", settings->password);
+	return r < 0 ? r : put_line(out, SETTINGS_TEXT_SIZE, "LOCK", settings->lock);
+}
+
+int
 settings_save(const char *path, const struct settings *settings)
 {
-	char text[FILE_MAX_BYTES] = "";
-	int r = put_line(text, sizeof text, "MAIL", settings->mail);
-	if (r == 0)
-		r = put_line(text, sizeof text, "PASSWORD", settings->password);
-	if (r == 0)
-		r = put_line(text, sizeof text, "LOCK", settings->lock);
+	char text[SETTINGS_TEXT_SIZE];
+	int r = settings_text(settings, text);
 	if (r == 0)
 		r = conf_write_file(path, text, strlen(text), 0600);
 	mem_wipe(text, sizeof text);

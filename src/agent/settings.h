@@ -10,6 +10,7 @@
 enum {
 	SETTINGS_MAIL_SIZE = 255,
 	SETTINGS_HASH_SIZE = 192,
+	SETTINGS_TEXT_SIZE = SETTINGS_MAIL_SIZE + 2 * SETTINGS_HASH_SIZE + 32,
 	PASSWORD_MIN_CHARS = 8, /* the original's rule for choosing: settings_password_fit */
 	PASSWORD_MAX_BYTES = 511,
 };
@@ -23,6 +24,10 @@ struct settings {
 /* A missing file is empty settings. 0, -errno, -ERR_SETTING; error as in conf_load. */
 int settings_load(const char *path, struct settings *ret_settings, struct conf_error *error);
 int settings_save(const char *path, const struct settings *settings);
+
+/* The file's text, both ways; wipe it. 0, -ERR_SETTING; -ENAMETOOLONG. */
+int settings_parse(const char *text, size_t len, struct settings *ret_settings);
+int settings_text(const struct settings *settings, char out[static SETTINGS_TEXT_SIZE]);
 
 /* 1 when it is one plain address that can be put into a mail header: no space, control, list,
  * comment or quoted part. */

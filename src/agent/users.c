@@ -135,6 +135,14 @@ on_line(void *user, const char *key, const char *value)
 }
 
 int
+users_parse(const char *text, size_t len, struct users *ret_users)
+{
+	unsigned line;
+	ret_users->count = 0;
+	return conf_lines(text, len, on_line, ret_users, &line) < 0 ? -ERR_SETTING : 0;
+}
+
+int
 users_load(const char *path, struct users *ret_users, struct conf_error *error)
 {
 	ret_users->count = 0;
@@ -142,20 +150,30 @@ users_load(const char *path, struct users *ret_users, struct conf_error *error)
 	return r == -ENOENT ? 0 : r;
 }
 
-int
-users_save(const char *path, const struct users *users)
+char *
+users_text(const struct users *users)
 {
 	char *text = NULL;
 	size_t len = 0;
 	FILE *out = open_memstream(&text, &len);
 	if (!out)
-		return -ENOMEM;
+		return NULL;
 	for (size_t i = 0; i < users->count; i++) {
 		const struct user *u = &users->list[i];
 		fprintf(out, "USER %s %s %s %s\n", u->verifier, u->expires[0] ? u->expires : "-",
 			u->disabled ? "off" : "on", u->name);
 	}
-	int r = fclose(out) == 0 ? conf_write_file(path, text, len, 0600) : -ENOMEM;
+	if (fclose(out) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+int
+users_save(const char *path, const struct users *users)
+{
+	char *text = users_text(users);
+	int r = text ? conf_write_file(path, text, strlen(text), 0600) : -ENOMEM;
 	free(text);
 	return r;
 }

@@ -38,6 +38,9 @@ struct users {
 /* A missing file is an empty table. 0, -errno, -ERR_SETTING; error as in conf_load. */
 int users_load(const char *path, struct users *ret_users, struct conf_error *error);
 int users_save(const char *path, const struct users *users);
+/* The file's text, both ways. 0 or -ERR_SETTING; on the heap, NULL without memory. */
+int users_parse(const char *text, size_t len, struct users *ret_users);
+char *users_text(const struct users *users);
 
 /* One way to write a name: case, width and composition make no other person. 0, -ERR_PERSON_NAME
  * for one that is empty, too long or has spaces, control characters or anything that means

@@ -40,10 +40,21 @@ copy_text(char *out, size_t size, const char *s)
 	}
 }
 
+void
+facts_os(char *release, char *out, size_t size)
+{
+	static const char key[] = "PRETTY_NAME=\"";
+	char *value = strstr(release, key);
+	if (!value)
+		return;
+	value += sizeof key - 1;
+	value[strcspn(value, "\"\n")] = '\0';
+	copy_text(out, size, value);
+}
+
 static void
 collect_os(engawa_Facts *facts)
 {
-	static const char key[] = "PRETTY_NAME=\"";
 	struct utsname name;
 	char *text;
 	size_t len;
@@ -51,12 +62,7 @@ collect_os(engawa_Facts *facts)
 		copy_text(facts->os, sizeof facts->os, name.sysname);
 	if (conf_read_file("/etc/os-release", OS_RELEASE_MAX_BYTES, &text, &len) < 0)
 		return;
-	char *value = strstr(text, key);
-	if (value) {
-		value += sizeof key - 1;
-		value[strcspn(value, "\"\n")] = '\0';
-		copy_text(facts->os, sizeof facts->os, value);
-	}
+	facts_os(text, facts->os, sizeof facts->os);
 	free(text);
 }
 

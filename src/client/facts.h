@@ -7,6 +7,9 @@
  * the largest window. Whatever cannot be found stays empty. */
 void facts_collect(uint32_t width_px, uint32_t height_px, engawa_Facts *ret_facts);
 
+/* The system's name from the text of /etc/os-release, which is changed; without one out stays. */
+void facts_os(char *release, char *out, size_t size);
+
 /* Path of the device key of this user: $XDG_CONFIG_HOME/engawa/device.key or
  * ~/.config/engawa/device.key. 0 or -ENAMETOOLONG, -ENOENT (no home). */
 int device_key_path(char *ret_path, size_t size);

@@ -62,17 +62,10 @@ verify(X509_STORE_CTX *store, void *unused)
 	return 1;
 }
 
-/* 1 when the ClientHello offers engawa/1. The extension: u16 length of the list, then names with a
- * u8 length each. */
-static int
-offers_native(SSL *tls)
+int
+tls_alpn_native(const uint8_t *extension, size_t extension_len)
 {
-	const uint8_t *list;
-	size_t left;
-	if (!SSL_client_hello_get0_ext(
-		    tls, TLSEXT_TYPE_application_layer_protocol_negotiation, &list, &left))
-		return 0;
-	struct rd r = rd_init(list, left);
+	struct rd r = rd_init(extension, extension_len);
 	size_t len = rd_u16(&r);
 	if (len != r.left)
 		return 0;
@@ -86,6 +79,17 @@ offers_native(SSL *tls)
 			return 0;
 	}
 	return 0;
+}
+
+/* 1 when the ClientHello offers engawa/1. */
+static int
+offers_native(SSL *tls)
+{
+	const uint8_t *list;
+	size_t len;
+	return SSL_client_hello_get0_ext(tls, TLSEXT_TYPE_application_layer_protocol_negotiation,
+		       &list, &len) &&
+	       tls_alpn_native(list, len);
 }
 
 static int

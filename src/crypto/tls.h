@@ -31,3 +31,6 @@ void tls_free(struct ssl_ctx_st *ctx);
 /* What the last failure on this connection means to a person: -ERR_CERT_UNTRUSTED, -ERR_CERT_EXPIRED, -ERR_VERSION (no common
  * protocol or ALPN), -ERR_CRYPTO. text gets OpenSSL's words. */
 int tls_failure(struct ssl_st *tls, char *ret_text, size_t size);
+
+/* 1 when a ClientHello's ALPN extension (RFC 7301: u16 length of the list, then names with a u8 length each) has engawa/1. */
+int tls_alpn_native(const uint8_t *extension, size_t len);

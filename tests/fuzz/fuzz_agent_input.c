@@ -1,11 +1,8 @@
 /* A client's record in the work process: type, then the message. What reaches the desktop is whole
  * frames. */
-#include <assert.h>
-
 #include "agent/work.h"
+#include "fuzz.h"
 #include "net/frame.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,15 +1,13 @@
-/* Messages between the agent's processes; the first byte says which. What is accepted comes back as it was. */
-#include <assert.h>
-#include <string.h>
-
+/* Messages between the agent's processes; the first byte says which. What is accepted comes back as
+ * it was. */
 #include "agent/message.h"
+#include "fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define EACH(X) X(facts) X(reply) X(layout) X(display_auth) X(prompt) X(refusal) X(start) X(work_run)
-#define TRY(name)                                                                           \
-	struct name name;                                                                   \
-	if (which-- == 0 && name##_get(data, size, &name) == 0)                             \
+#define EACH(X) \
+	X(facts) X(reply) X(layout) X(display_auth) X(prompt) X(refusal) X(start) X(work_run)
+#define TRY(name)                                               \
+	struct name name;                                       \
+	if (which-- == 0 && name##_get(data, size, &name) == 0) \
 		assert(name##_put(&name, out) == size && memcmp(out, data, size) == 0);
 
 int

@@ -1,13 +1,8 @@
 /* Keys and values of a policy that is signed as it should be: what is refused leaves everything
  * closed. */
-#include <assert.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "agent/policy.h"
 #include "crypto/orgfile.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

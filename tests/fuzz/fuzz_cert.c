@@ -1,7 +1,6 @@
 /* DER that we are the first to look at: certificates of peers, requests of enrolments. */
 #include "crypto/cert.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,10 +1,7 @@
 /* The line reader under settings, organisation files and policies. */
-#include <assert.h>
-
 #include "base/conf.h"
 #include "base/str.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 static int
 on_line(void *user, const char *key, const char *value)

@@ -1,11 +1,6 @@
 /* The body of POST /v1/connect. */
-#include <assert.h>
-#include <stdint.h>
-#include <string.h>
-
 #include "controller/connect.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,10 +1,6 @@
 /* A connection handed over: what is taken can be handed on, and is then the same to the byte. */
-#include <assert.h>
-#include <string.h>
-
+#include "fuzz.h"
 #include "gate/handover.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

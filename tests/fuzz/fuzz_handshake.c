@@ -1,7 +1,6 @@
 /* First byte chooses the side; the rest is the peer's message. */
 #include "crypto/noise.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,12 +1,8 @@
 /* A request head: whatever is accepted lies within its bytes, and does not change when more come
  * behind it or fewer came before. */
-#include <assert.h>
-#include <string.h>
-
 #include "base/err.h"
+#include "fuzz.h"
 #include "net/http.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

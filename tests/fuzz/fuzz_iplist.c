@@ -1,12 +1,7 @@
 /* Lists of networks: what is read is written and read back to the same; what is refused leaves
  * nothing. */
-#include <assert.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "agent/iplist.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,11 +1,7 @@
 /* Lists of MAC addresses: every address that is taken is found, and has a form that is read back.
  */
-#include <assert.h>
-#include <string.h>
-
 #include "agent/maclist.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

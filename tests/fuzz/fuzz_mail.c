@@ -1,12 +1,7 @@
 /* A MailCode as an agent could have sealed it: nothing in it may end a header line early. */
-#include <assert.h>
-#include <stdint.h>
-#include <string.h>
-
 #include "controller/mail.h"
+#include "fuzz.h"
 #include "net/frame.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,10 +1,6 @@
 /* Organisation files: as they come, and with the signature line of a fixed key put on. */
-#include <stdlib.h>
-#include <string.h>
-
 #include "crypto/orgfile.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

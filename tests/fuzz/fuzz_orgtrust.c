@@ -1,12 +1,9 @@
 /* What is remembered of an organisation, damaged: refused, and never taken for a first use. */
-#include <assert.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "crypto/orgtrust.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

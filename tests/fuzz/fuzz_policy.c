@@ -1,12 +1,7 @@
 /* Policies whose signature is right, so that the lines behind it are reached. */
-#include <assert.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/str.h"
 #include "crypto/orgfile.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 static int
 on_line(void *user, const char *key, const char *value)

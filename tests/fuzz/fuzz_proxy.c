@@ -1,10 +1,6 @@
 /* The PROXY header in front of a browser's bytes. */
-#include <assert.h>
-#include <stdint.h>
-
 #include "controller/proxy.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,10 +1,7 @@
 /* Answers of a RADIUS server, and the question to a helper. */
-#include <assert.h>
-
 #include "agent/check.h"
 #include "agent/radius.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

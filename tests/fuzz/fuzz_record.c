@@ -1,10 +1,7 @@
 /* A peer that has the keys: first byte chooses between raw wire bytes and a plaintext that is
  * sealed for it. */
-#include <assert.h>
-
 #include "crypto/record.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,9 +1,6 @@
 /* The envelope around every signed thing. */
-#include <assert.h>
-
 #include "crypto/sign.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

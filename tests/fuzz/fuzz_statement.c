@@ -1,9 +1,6 @@
 /* A statement out of message 2, up to the slow derivation of the ID. */
-#include <assert.h>
-
 #include "crypto/terminal.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,10 +1,6 @@
 /* What people type: whatever is accepted reads back to itself. */
-#include <assert.h>
-#include <string.h>
-
 #include "crypto/terminal.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,9 +1,6 @@
 /* A ticket off the wire; and any body under a good signature. */
-#include <assert.h>
-
 #include "crypto/ticket.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,9 +1,6 @@
 /* The cursor: each byte of the input is also a call, by the number of bytes it asks for. */
-#include <assert.h>
-
 #include "base/wire.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

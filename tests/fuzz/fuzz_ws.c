@@ -1,32 +1,5 @@
 /* WebSocket frames in one piece and byte by byte: the payload and the end must be the same. */
-#include <assert.h>
-#include <string.h>
-
-#include "net/ws.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static int
-read_all(const uint8_t *data, size_t size, size_t step, uint8_t *out, size_t *ret_len)
-{
-	static uint8_t held[1 << 16];
-	struct ws ws = {0};
-	struct ws_event event;
-	size_t have = 0, at = 0;
-	int n = 0;
-	for (*ret_len = 0; n >= 0 && !ws.closed && (at < size || n > 0);) {
-		size_t more = n > 0 ? 0 : step < size - at ? step : size - at;
-		memcpy(held + have, data + at, more);
-		at += more, have += more;
-		n = ws_read(&ws, held, have, &event);
-		assert(n <= (int)have && (n != 0 || have <= WS_HELD_MAX_BYTES));
-		if (n > 0 && event.kind == WS_DATA)
-			memcpy(out + *ret_len, event.data, event.len), *ret_len += event.len;
-		if (n > 0)
-			memmove(held, held + n, have -= (size_t)n);
-	}
-	return n < 0 ? n : ws.closed;
-}
+#include "feed_ws.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -35,8 +8,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t whole_len, bytes_len;
 	if (size > sizeof whole)
 		return 0;
-	int a = read_all(data, size, size, whole, &whole_len),
-	    b = read_all(data, size, 1, bytes, &bytes_len);
+	int a = feed_ws(data, size, size, whole, &whole_len),
+	    b = feed_ws(data, size, 1, bytes, &bytes_len);
 	assert(a == b && whole_len == bytes_len && memcmp(whole, bytes, whole_len) == 0);
 	return 0;
 }

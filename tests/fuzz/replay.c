@@ -1,14 +1,11 @@
 /* Feeds every file of a directory to a fuzz target once: the corpus as an ordinary test. */
 #include <dirent.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/conf.h"
 #include "base/mem.h"
 #include "base/str.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 static int
 replay(const char *path)
@@ -37,7 +34,8 @@ main(int argc, char **argv)
 		return 1;
 	for (struct dirent *e; (e = readdir(directory));) {
 		char path[4096];
-		if (e->d_name[0] == '.' || str_print(path, sizeof path, "%s/%s", argv[1], e->d_name) < 0)
+		if (e->d_name[0] == '.' ||
+			str_print(path, sizeof path, "%s/%s", argv[1], e->d_name) < 0)
 			continue;
 		if (replay(path) == 0)
 			count++;

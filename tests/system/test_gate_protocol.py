@@ -60,7 +60,8 @@ def test_no_page_certificate_no_browsers(start_gate):
 
 
 @pytest.mark.parametrize("greeting", [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"SSH-2.0-OpenSSH_9.2\r\n", b"\0" * 4096,
-    b"\x16\x03\x01\xff\xff" + b"\xff" * 4096, b"\x16\x03\x01\0\5\1\0\0\1\0", b"\x16\x03\x01\0\0", b"\x15\x03\x01\0\2\2\0"])
+    b"\x16\x03\x01\xff\xff" + b"\xff" * 4096, b"\x16\x03\x01\0\5\1\0\0\1\0", b"\x16\x03\x01\0\0", b"\x15\x03\x01\0\2\2\0"],
+    ids=["http", "ssh", "zeroes", "long record", "short hello", "empty record", "alert"])
 def test_foreign_protocol(gate, greeting):
     stream = gate.tcp()
     stream.sendall(greeting)

@@ -58,3 +58,38 @@ def test_sources_named_in_documents_exist():
     for path in [ROOT / "docs/architecture.md", ROOT / "docs/threat-model.md"]:
         for name in re.findall(r"`((?:src|tests|tools|proto)/[\w./-]+)`", path.read_text()):
             assert (ROOT / name).exists(), f"{path.name}: {name}"
+
+
+FUZZ = ROOT / "tests/fuzz"
+PARSES = re.compile(r"\b(conf_lines|rd_init|json_loadb?|sscanf|strtok_r|strptime|strtoull?|inet_pton|str_unhex|str_unbase64)\(")
+
+
+def fuzz_targets():
+    return re.findall(r"^  '(\w+)': \[", (FUZZ / "meson.build").read_text(), re.M)
+
+
+def parser_table():
+    return (ROOT / "docs/parsers.md").read_text()
+
+
+@pytest.mark.parametrize("target", fuzz_targets())
+def test_fuzz_target(target):
+    assert len((FUZZ / f"fuzz_{target}.c").read_text().splitlines()) <= 30
+    assert len(list((ROOT / "tests/corpus" / target).iterdir())) >= 3
+    assert re.search(rf"`{target}`[, |]", parser_table()), "docs/parsers.md does not say what it feeds"
+
+
+def test_every_fuzz_file_is_a_target():
+    assert {path.stem.removeprefix("fuzz_") for path in FUZZ.glob("fuzz_*.c")} == set(fuzz_targets())
+
+
+def test_every_parser_is_fuzzed():
+    """A source that takes bytes apart stands in docs/parsers.md, with the target that feeds it."""
+    parsers = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "src").rglob("*.c")) if PARSES.search(path.read_text())]
+    missing = [path for path in parsers if f"`{path}`" not in parser_table()]
+    assert missing == [], "write a target in tests/fuzz, and a row in docs/parsers.md"
+
+
+def test_sources_of_parsers_exist():
+    for name in re.findall(r"`(src/[\w./-]+)`", parser_table()):
+        assert (ROOT / name).exists(), name

@@ -69,9 +69,9 @@ static void
 test_shapes(void **state)
 {
 	(void)state;
-	const char *const bad[] = {"", "08180", "0818040", "08180a", "081804 ", "-81804",
-		"\xef\xbc\x90"
-		"81804"};
+	static const char wide[] = "\xef\xbc\x90"
+				   "81804";
+	const char *const bad[] = {"", "08180", "0818040", "08180a", "081804 ", "-81804", wide};
 	struct totp totp = rfc();
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
 		assert_int_equal(totp_check(&totp, bad[i], 1111111109), -ERR_CODE_WRONG);
