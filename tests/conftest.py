@@ -7,6 +7,7 @@ import signal
 import subprocess
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from programs import ROOT, Program
 
@@ -15,6 +16,31 @@ SANITIZERS = {
     "ASAN_OPTIONS": "detect_leaks=1:allocator_may_return_null=1:strict_string_checks=1:detect_stack_use_after_return=1",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
 }
+
+
+# Several tests run at a time (./check -n): most of them wait. Tests of one file share what it started, so a file stays with
+# one worker; C programs share nothing. The longest files begin first.
+LONGEST = ["system/test_agent.py", "system/test_controller.py"]
+
+
+def shared_with(nodeid):
+    """What a test shares: tests with the same answer run one after another."""
+    file, _, name = nodeid.partition("::")
+    return file if file.endswith(".py") or name.endswith(".ts") else nodeid
+
+
+class Scheduling(LoadScopeScheduling):
+    def _split_scope(self, nodeid):
+        return shared_with(nodeid)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    place = {name: -len(LONGEST) + i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(str(item.path.relative_to(ROOT / "tests")), 0))
 
 
 class MesonTests(pytest.File):
@@ -50,6 +76,8 @@ def left_running():
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session):
+    if hasattr(session.config, "workerinput"):
+        return  # the others are still at it
     session.left = left_running()
     if session.left:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
