@@ -346,7 +346,7 @@ class Engawa:
         conf = self.settings("gate", **{"LISTEN": f"127.0.0.1:{self.port}", "RUN_DIRECTORY": self.run_dir, "NAME": "east-1",
             "CERTIFICATE": self.ca / "gates" / "east-1.pem", "KEY": self.ca / "gates" / "east-1.key", "ISSUER": self.ca / "issuer.pem",
             "PAGE_CERTIFICATE": self.ca / "page.pem", "PAGE_KEY": self.ca / "page.key", "USER": self.user, "LOG_LEVEL": "debug"} | changes)
-        self.gate = self.part("gate", [BUILD / "src/gate/engawa-gate", "--config", conf], lambda: accepts(self.port)).start()
+        self.gate = self.part("gate", [BUILD / "src/gate/engawa-gate", "--config", conf], self.gate_up).start()
 
     def start_desktop(self):
         """An X server of our own, with a window manager, a terminal and a Japanese editor."""
@@ -394,6 +394,10 @@ class Engawa:
 
     def agent_status(self):
         return json.loads(self.tool("engawa", "agent", "status", "--state-directory", self.agent_dir))
+
+    def gate_up(self):
+        """Clients get in, and the controller knows it, if there is one."""
+        return accepts(self.port) and (not self.controller.alive or self.tool("engawa", "gate", "list", "--json") != "[]")
 
     def agent_up(self):
         try:
