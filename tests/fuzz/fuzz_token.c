@@ -1,10 +1,7 @@
-/* What the process with the card's driver answers, and what it is asked. What is accepted comes back as it was. */
-#include <assert.h>
-#include <string.h>
-
+/* What the process with the card's driver answers, and what it is asked. What is accepted comes
+ * back as it was. */
 #include "crypto/token.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -16,6 +13,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (token_question_get(data, size, &question) == 0)
 		assert(token_question_put(&question, out) == size && memcmp(out, data, size) == 0);
 	if (token_answer_get(data, size, &code, &answer) == 0)
-		assert(token_answer_put(code, &answer, out) == size && memcmp(out, data, size) == 0);
+		assert(token_answer_put(code, &answer, out) == size &&
+			memcmp(out, data, size) == 0);
 	return 0;
 }

@@ -61,7 +61,7 @@ def test_sources_named_in_documents_exist():
 
 
 FUZZ = ROOT / "tests/fuzz"
-PARSES = re.compile(r"\b(conf_lines|rd_init|json_loadb?|sscanf|strtok_r|strptime|strtoull?|inet_pton|str_unhex|str_unbase64)\(")
+PARSES = re.compile(r"\b(conf_lines|conf_load|rd_init|json_loadb?|sscanf|strtok_r|strptime|strtoull?|inet_pton|str_unhex|str_unbase64)\(")
 
 
 def fuzz_targets():
