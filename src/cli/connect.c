@@ -33,7 +33,7 @@ enum {
 
 struct connect {
 	const char *org_path, *org_fingerprint, *device_path, *proxy, *screenshot, *user;
-	const char *certificate_path, *key_path;
+	struct connect_certificate certificate_from;
 	struct session_settings settings;
 	struct answer_sources sources;
 	uint64_t for_ms;
@@ -60,7 +60,8 @@ usage(void)
 {
 	fprintf(stderr,
 		"engawa connect --org FILE --id TERMINAL-ID [--org-fingerprint HEX] [--proxy URL] [--device-key FILE]\n"
-		"               [--user NAME] [--certificate FILE --certificate-key FILE] [--code-command CMD] [--password-file FILE] [--screenshot FILE.png] [--json] [--for TIME]\n"
+		"               [--user NAME] [--code-command CMD] [--password-file FILE] [--screenshot FILE.png] [--json] [--for TIME]\n"
+		"               [--certificate FILE --certificate-key FILE|URI [--certificate-module FILE] [--certificate-pin-file FILE]]\n"
 		"               [--type TEXT] [--key NAME] [--click X,Y[,BUTTON]] [--wait MS] [--latency N] ...\n");
 	return 2;
 }
@@ -129,6 +130,12 @@ on_answer(void *user, const char *text, int code)
 }
 
 static void
+on_certificate(void *user, int code)
+{
+	stop(user, code);
+}
+
+static void
 on_prompt(void *user, const engawa_Prompt *prompt, const char *const words[2])
 {
 	struct connect *c = user;
@@ -136,9 +143,7 @@ on_prompt(void *user, const engawa_Prompt *prompt, const char *const words[2])
 		answer_start(c->answer, prompt, words);
 		return;
 	}
-	int r = certificate_answer(c->certificate, c->session);
-	if (r < 0)
-		stop(c, r);
+	certificate_answer(c->certificate, c->loop, c->session, on_certificate, c);
 }
 
 static void
@@ -346,6 +351,8 @@ enum {
 	USER,
 	CERTIFICATE,
 	CERTIFICATE_KEY,
+	CERTIFICATE_MODULE,
+	CERTIFICATE_PIN_FILE,
 	SCREENSHOT,
 	JSON,
 	FOR,
@@ -363,6 +370,8 @@ static const struct option options[] = {
 	{"user", required_argument, NULL, USER},
 	{"certificate", required_argument, NULL, CERTIFICATE},
 	{"certificate-key", required_argument, NULL, CERTIFICATE_KEY},
+	{"certificate-module", required_argument, NULL, CERTIFICATE_MODULE},
+	{"certificate-pin-file", required_argument, NULL, CERTIFICATE_PIN_FILE},
 	{"screenshot", required_argument, NULL, SCREENSHOT},
 	{"json", no_argument, NULL, JSON},
 	{"for", required_argument, NULL, FOR},
@@ -403,10 +412,16 @@ take_option(struct connect *c, int option, const char *name)
 		c->user = optarg;
 		break;
 	case CERTIFICATE:
-		c->certificate_path = optarg;
+		c->certificate_from.path = optarg;
 		break;
 	case CERTIFICATE_KEY:
-		c->key_path = optarg;
+		c->certificate_from.key = optarg;
+		break;
+	case CERTIFICATE_MODULE:
+		c->certificate_from.module = optarg;
+		break;
+	case CERTIFICATE_PIN_FILE:
+		c->certificate_from.pin_file = optarg;
 		break;
 	case PASSWORD_FILE:
 		c->sources.password_file = optarg;
@@ -466,9 +481,7 @@ load(struct connect *c)
 	c->settings.proxy = c->proxy;
 	facts_collect(SCREEN_WIDTH_PX, SCREEN_HEIGHT_PX, &c->settings.facts);
 	const char *bad;
-	r = c->certificate_path
-		    ? certificate_load(c->certificate_path, c->key_path, &c->certificate, &bad)
-		    : 0;
+	r = certificate_load(&c->certificate_from, &c->certificate, &bad);
 	if (r < 0)
 		return command_fail(r, bad);
 	if (c->user && str_copy(c->settings.facts.user, sizeof c->settings.facts.user, c->user) < 0)
@@ -487,7 +500,7 @@ command_connect(int argc, char **argv)
 	while (status == 0 && (option = getopt_long(argc, argv, "", options, &index)) != -1)
 		status = take_option(&c, option, option == '?' ? "" : options[index].name);
 	if (status == 0 && (optind != argc || !c.org_path || !c.settings.terminal[0] ||
-				   !c.certificate_path != !c.key_path))
+				   !c.certificate_from.path != !c.certificate_from.key))
 		status = usage();
 	if (status == 0)
 		status = load(&c);

@@ -1,5 +1,6 @@
 #include "cli/connect_certificate.h"
 
+#include <openssl/ecdsa.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <string.h>
@@ -7,14 +8,23 @@
 #include "base/conf.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/str.h"
+#include "cli/agent_local.h"
+#include "client/token_ask.h"
 
 enum {
-	FILE_MAX_BYTES = 64 * 1024
+	FILE_MAX_BYTES = 64 * 1024,
+	CARD_MS = 30000 /* some cards take seconds; the agent waits longer */
 };
 
 struct certificate {
-	EVP_PKEY *key;
+	EVP_PKEY *key;              /* NULL: on a card */
+	struct token_question card; /* with the PIN */
 	struct holder_proof proof;
+	struct token_ask *ask;
+	struct session *session;
+	certificate_fn *fn;
+	void *user;
 };
 
 static X509 *
@@ -74,21 +84,58 @@ take_der(X509 *x509, struct holder_proof *proof)
 	return 0;
 }
 
-int
-certificate_load(const char *certificate_path, const char *key_path, struct certificate **ret,
-	const char **ret_bad)
+static int
+load_pin(const char *path, char ret_pin[static TOKEN_PIN_SIZE])
 {
-	struct certificate *c = mem_new(sizeof *c);
+	char text[TEXT_SIZE] = "", *pin;
+	size_t len;
+	int r;
+	if (path) {
+		r = conf_read_secret(path, sizeof text - 1, &pin, &len);
+		if (r < 0)
+			return r;
+		pin[strcspn(pin, "\r\n")] = '\0';
+		r = str_copy(ret_pin, TOKEN_PIN_SIZE, pin) < 0 ? -ERR_TOKEN_PIN : 0;
+		mem_wipe_free(pin, len);
+		return r;
+	}
+	r = agent_read_tty("暗証番号 / PIN", text) < 0 ? -ERR_NO_ANSWER : 0;
+	if (r == 0 && str_copy(ret_pin, TOKEN_PIN_SIZE, text) < 0)
+		r = -ERR_TOKEN_PIN;
+	mem_wipe(text, sizeof text);
+	return r;
+}
+
+static int
+load_card(const struct connect_certificate *from, struct certificate *c, const char **ret_bad)
+{
+	if (!from->module || !token_fits(from->module, from->key) ||
+		str_copy(c->card.module, sizeof c->card.module, from->module) < 0 ||
+		str_copy(c->card.uri, sizeof c->card.uri, from->key) < 0)
+		return -ERR_TOKEN_NONE;
+	*ret_bad = from->pin_file ? from->pin_file : "PIN";
+	return load_pin(from->pin_file, c->card.pin);
+}
+
+int
+certificate_load(
+	const struct connect_certificate *from, struct certificate **ret, const char **ret_bad)
+{
 	X509 *x509 = NULL;
-	*ret_bad = certificate_path;
-	int r = load_certificate(certificate_path, &x509);
+	*ret = NULL;
+	if (!from->path)
+		return 0;
+	struct certificate *c = mem_new(sizeof *c);
+	*ret_bad = from->path;
+	int r = load_certificate(from->path, &x509);
 	if (r == 0)
 		r = take_der(x509, &c->proof);
 	if (r == 0) {
-		*ret_bad = key_path;
-		r = load_key(key_path, &c->key);
+		*ret_bad = from->key;
+		r = strncmp(from->key, "pkcs11:", 7) == 0 ? load_card(from, c, ret_bad)
+							  : load_key(from->key, &c->key);
 	}
-	if (r == 0 && X509_check_private_key(x509, c->key) != 1)
+	if (r == 0 && c->key && X509_check_private_key(x509, c->key) != 1)
 		r = -ERR_CERTIFICATE_KEY;
 	X509_free(x509);
 	if (r < 0) {
@@ -104,23 +151,95 @@ certificate_free(struct certificate *certificate)
 {
 	if (!certificate)
 		return;
+	token_ask_free(certificate->ask);
 	EVP_PKEY_free(certificate->key);
 	mem_wipe_free(certificate, sizeof *certificate);
 }
 
-int
-certificate_answer(const struct certificate *certificate, struct session *session)
+/* r ‖ s as cards give it, in DER as certificates' signatures are. */
+static int
+take_ecdsa(const struct token_answer *answer, struct holder_proof *proof)
 {
-	uint8_t digest[HOLDER_DIGEST_BYTES];
-	struct holder_proof proof;
-	if (!certificate)
-		return session_reply(session, "");
-	proof = certificate->proof;
-	int r = session_certificate_digest(
-		session, proof.certificate, proof.certificate_len, digest);
-	if (r == 0)
-		r = holder_sign(certificate->key, digest, proof.signature, &proof.signature_len);
-	if (r == -ERR_CRYPTO)
+	size_t half = answer->signature_len / 2;
+	unsigned char *out = proof->signature;
+	ECDSA_SIG *signature = ECDSA_SIG_new();
+	BIGNUM *r = BN_bin2bn(answer->signature, (int)half, NULL);
+	BIGNUM *s = BN_bin2bn(answer->signature + half, (int)half, NULL);
+	int len = -1;
+	if (signature && r && s && ECDSA_SIG_set0(signature, r, s)) {
+		r = s = NULL;
+		len = i2d_ECDSA_SIG(signature, &out); /* 72 bytes at most for the curve of tokens */
+	}
+	BN_free(r);
+	BN_free(s);
+	ECDSA_SIG_free(signature);
+	proof->signature_len = len > 0 ? (size_t)len : 0;
+	return len > 0 ? 0 : -ERR_CERTIFICATE_KEY;
+}
+
+/* Of the card's signature and the certificate's key: one that does not fit is told here, where it
+ * can be helped. */
+static int
+take_signature(struct certificate *c, const struct token_answer *answer)
+{
+	const unsigned char *at = c->proof.certificate;
+	int r = 0;
+	if (answer->is_rsa) {
+		memcpy(c->proof.signature, answer->signature, answer->signature_len);
+		c->proof.signature_len = answer->signature_len;
+	} else {
+		r = take_ecdsa(answer, &c->proof);
+	}
+	X509 *x509 = d2i_X509(NULL, &at, (long)c->proof.certificate_len);
+	if (r == 0 && holder_check(X509_get0_pubkey(x509), c->card.digest, c->proof.signature,
+			      c->proof.signature_len) < 0)
 		r = -ERR_CERTIFICATE_KEY;
-	return r < 0 ? r : session_reply_certificate(session, &proof);
+	X509_free(x509);
+	return r;
+}
+
+static void
+on_card(void *user, int code, const struct token_answer *answer)
+{
+	struct certificate *c = user;
+	if (code == 0)
+		code = take_signature(c, answer);
+	if (code == 0)
+		code = session_reply_certificate(c->session, &c->proof);
+	if (code < 0)
+		c->fn(c->user, code);
+}
+
+static int
+ask_card(struct certificate *c, struct loop *loop)
+{
+	token_ask_free(c->ask);
+	c->ask = token_ask_new(loop, &c->card, CARD_MS, on_card, c);
+	mem_wipe(c->card.pin, sizeof c->card.pin); /* tried once: cards count */
+	return c->ask ? 0 : -ERR_TOKEN_FAILED;
+}
+
+void
+certificate_answer(struct certificate *c, struct loop *loop, struct session *session,
+	certificate_fn *fn, void *user)
+{
+	int r;
+	if (!c) {
+		r = session_reply(session, "");
+	} else {
+		c->session = session;
+		c->fn = fn;
+		c->user = user;
+		r = session_certificate_digest(
+			session, c->proof.certificate, c->proof.certificate_len, c->card.digest);
+		if (r == 0 && !c->key)
+			r = ask_card(c, loop);
+		else if (r == 0 && holder_sign(c->key, c->card.digest, c->proof.signature,
+					   &c->proof.signature_len) < 0)
+			r = -ERR_CERTIFICATE_KEY;
+		else if (r == 0)
+			r = session_reply_certificate(session, &c->proof);
+	}
+	if (r < 0)
+		fn(user, r);
 }

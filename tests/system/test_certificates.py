@@ -1,8 +1,11 @@
 """Certificates of persons: what the agent's helper makes of them, with openssl's OCSP behind it, and logins through the whole relay."""
+import contextlib
 import hashlib
 import os
 import pathlib
+import pty
 import shutil
+import subprocess
 import time
 
 import pytest
@@ -454,6 +457,77 @@ def test_client_says_what_is_wrong(office, tanaka, directory):
     other.chmod(0o644)
     assert str(other) in office.connect("--certificate", tanaka.path, "--certificate-key", other)["stderr"]
     assert office.connect("--certificate", tanaka.path)["status"] == 2
+
+
+# --- smart cards --------------------------------------------------------------------------------------------------------
+
+MODULE = "/usr/lib/softhsm/libsofthsm2.so"
+
+
+@pytest.fixture(scope="module")
+def card(ca, directory):
+    """Persons with their keys in SoftHSM: certificate, label."""
+    home = directory / "card"
+    home.mkdir()
+    (home / "tokens").mkdir()
+    (home / "conf").write_text(f"directories.tokendir = {home}/tokens\n")
+    env = os.environ | {"SOFTHSM2_CONF": str(home / "conf")}
+    run = lambda *argv: subprocess.run([str(a) for a in argv], env=env, check=True, capture_output=True, timeout=60)
+    run("softhsm2-util", "--init-token", "--free", "--label", "card", "--so-pin", "12345678", "--pin", "5678")
+    persons = {}
+    for number, kind in enumerate(["P-256", "2048"], 1):
+        person = persons[kind] = ca.person("tanaka", kind)
+        run("softhsm2-util", "--import", person.key_path, "--token", "card", "--label", kind, "--id", f"0{number}", "--pin", "5678")
+        person.key_path.unlink()  # only there from now on
+    listed = run("pkcs11-tool", "--module", MODULE, "--token-label", "card", "--login", "--pin", "5678", "--list-objects", "--type", "privkey")
+    assert listed.stdout.count(b"Private Key Object") == 2
+    return persons, env
+
+
+def by_card(office, card, kind, pin="5678", label=None, person=None):
+    persons, env = card
+    pin_file = office.dir / "pin"
+    pin_file.write_text(f"{pin}\n")
+    pin_file.chmod(0o600)
+    result = office.connect("--certificate", (person or persons[kind]).path, "--certificate-key", f"pkcs11:token=card;object={label or kind}",
+        "--certificate-module", MODULE, "--certificate-pin-file", pin_file, env=env)
+    return result["status"] and result["code"]
+
+
+@pytest.mark.parametrize("kind", ["P-256", "2048"])
+def test_smart_card(office, card, kind):
+    user(office, "add", "tanaka", "--method", "certificate")
+    assert by_card(office, card, kind) == OK, office.agent.log_tail()
+
+
+def test_smart_card_that_does_not_fit(office, card, ca):
+    """Told at home, where it can be helped; the office PC hears of none of it and counts nothing."""
+    user(office, "add", "tanaka", "--method", "certificate")
+    assert by_card(office, card, "P-256", pin="9999") == CODE["TOKEN_PIN"]
+    assert by_card(office, card, "P-256", label="nothing") == CODE["TOKEN_NONE"]
+    assert by_card(office, card, "P-256", label="2048") == CODE["CERTIFICATE_KEY"]
+    assert by_card(office, card, "P-256", person=ca.person("tanaka")) == CODE["CERTIFICATE_KEY"]
+    assert by_card(office, card, "P-256") == OK
+
+
+def test_pin_is_asked_for_here(office, card):
+    """At a terminal, without echo."""
+    user(office, "add", "tanaka", "--method", "certificate")
+    persons, env = card
+    argv = [str(a) for a in office.connect_argv("--certificate", persons["P-256"].path, "--certificate-key", "pkcs11:token=card;object=P-256",
+        "--certificate-module", MODULE)]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(argv[0], argv, env | {"LC_ALL": "C.UTF-8"})
+    seen = b""
+    while b"PIN" not in seen:
+        seen += os.read(terminal, 4096)
+    os.write(terminal, b"5678\n")
+    with contextlib.suppress(OSError):
+        while more := os.read(terminal, 4096):
+            seen += more
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0 and b"5678" not in seen and b"\"code\": 0" in seen, seen
 
 
 # --- a hostile client ---------------------------------------------------------------------------------------------------
