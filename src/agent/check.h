@@ -10,21 +10,23 @@
 /* The question, as texts in this order; a method reads the ones it has. */
 enum check_field {
 	CHECK_USER,
-	CHECK_PASSWORD, /* secret */
-	CHECK_SERVICE,  /* pam: service; radius: servers; ldap: URL */
-	CHECK_PLACE,    /* pam: directory of the service file or ""; ldap: base */
-	CHECK_SECRET,   /* radius: shared secret */
-	CHECK_CA,       /* ldap: file */
-	CHECK_BIND,     /* ldap: template of the name that binds */
-	CHECK_FILTER,   /* ldap: template of the filter that finds the person */
-	CHECK_ALLOW,    /* ldap: DN of the group, "" = everybody */
-	CHECK_DENY,     /* ldap: DN, "" = nobody */
-	CHECK_NESTED,   /* ldap: "1" = groups in groups, by the server (Active Directory) */
+	CHECK_PASSWORD,    /* secret */
+	CHECK_SERVICE,     /* pam: service; radius: servers, "tls://" for RadSec; ldap: URL */
+	CHECK_PLACE,       /* pam: directory of the service file or ""; ldap: base */
+	CHECK_SECRET,      /* radius: shared secret */
+	CHECK_CA,          /* ldap, RadSec: file */
+	CHECK_BIND,        /* ldap: template of the name that binds */
+	CHECK_FILTER,      /* ldap: template of the filter that finds the person */
+	CHECK_ALLOW,       /* ldap: DN of the group, "" = everybody */
+	CHECK_DENY,        /* ldap: DN, "" = nobody */
+	CHECK_NESTED,      /* ldap: "1" = groups in groups, by the server (Active Directory) */
+	CHECK_CERTIFICATE, /* RadSec: our own, file; "" = none */
+	CHECK_KEY, /* RadSec: its key, base64 DER; secret: only the monitor reads its file */
 	CHECK_FIELDS
 };
 
 enum {
-	CHECK_FIELD_SIZE = 1024,
+	CHECK_FIELD_SIZE = 4096, /* an RSA key fits */
 	CHECK_MAX_BYTES = CHECK_FIELDS * (2 + CHECK_FIELD_SIZE)
 };
 

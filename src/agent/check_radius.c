@@ -1,4 +1,4 @@
-/* RADIUS over UDP: the servers in turn, the same packet again as long as nobody answers. */
+/* RADIUS: the servers in turn. Over UDP the same packet again as long as nobody answers. */
 #include <netdb.h>
 #include <openssl/rand.h>
 #include <poll.h>
@@ -8,10 +8,10 @@
 
 #include "agent/check.h"
 #include "agent/radius.h"
+#include "agent/radsec.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "base/str.h"
 
 enum {
 	RETRY_MS = 2500, /* a server may hold a reject back for a second or two */
@@ -19,26 +19,11 @@ enum {
 	FORGED_MAX = 1000 /* after so many it is no longer worth listening */
 };
 
-/* "host", "host:port", "[address]:port" */
 static int
-connect_to(const char *server)
+connect_to(const struct radius_server *server)
 {
-	char host[256], port[8] = "1812";
 	struct addrinfo hints = {.ai_socktype = SOCK_DGRAM}, *found;
-	const char *colon = strrchr(server, ':');
-	if (str_copy(host, sizeof host, server) < 0)
-		return -1;
-	if (colon && (strchr(server, ':') == colon || colon[-1] == ']')) {
-		host[colon - server] = '\0';
-		if (str_copy(port, sizeof port, colon + 1) < 0)
-			return -1;
-	}
-	char *name = host;
-	if (host[0] == '[' && host[strlen(host) - 1] == ']') {
-		host[strlen(host) - 1] = '\0';
-		name++;
-	}
-	if (getaddrinfo(name, port, &hints, &found) != 0)
+	if (getaddrinfo(server->host, server->port, &hints, &found) != 0)
 		return -1;
 	/* connected: answers from anywhere else do not even reach us */
 	int fd = socket(found->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -63,7 +48,7 @@ listen_for(int fd, const struct radius_request *request, const char *secret, str
 		ssize_t n = recv(fd, in, sizeof in, 0);
 		if (n < 0)
 			return RADIUS_FORGED; /* nobody listens there */
-		enum radius_answer answer = radius_get(request, secret, in, (size_t)n);
+		enum radius_answer answer = radius_get(request, secret, 1, in, (size_t)n);
 		if (answer != RADIUS_FORGED)
 			return answer;
 		forged++;
@@ -73,7 +58,7 @@ listen_for(int fd, const struct radius_request *request, const char *secret, str
 }
 
 static enum radius_answer
-ask(const char *server, const struct check_question *q, struct mono until)
+ask(const struct radius_server *server, const struct check_question *q, struct mono until)
 {
 	struct radius_request request;
 	uint8_t out[RADIUS_PACKET_MAX_BYTES];
@@ -86,7 +71,7 @@ ask(const char *server, const struct check_question *q, struct mono until)
 		radius_put(&request, q->field[CHECK_USER], q->field[CHECK_PASSWORD], secret, out);
 	int fd = len ? connect_to(server) : -1;
 	if (fd < 0) {
-		LOG(ERROR, "radius.server", F_STR("server", server));
+		LOG(ERROR, "radius.server", F_STR("server", server->host));
 		return RADIUS_FORGED;
 	}
 	for (int i = 0; i < 2 && answer == RADIUS_FORGED; i++) {
@@ -110,7 +95,13 @@ check_radius(const struct check_question *question)
 	memcpy(list, question->field[CHECK_SERVICE], sizeof list);
 	for (char *server = strtok_r(list, " ", &state); server && mono_before(mono_now(), until);
 		server = strtok_r(NULL, " ", &state)) {
-		enum radius_answer answer = ask(server, question, until);
+		struct radius_server to;
+		if (radius_server_parse(server, &to) < 0) {
+			LOG(ERROR, "radius.server", F_STR("server", server));
+			continue;
+		}
+		enum radius_answer answer =
+			to.tls ? radsec_ask(&to, question, until) : ask(&to, question, until);
 		if (answer != RADIUS_FORGED)
 			return answer == RADIUS_ACCEPT ? 0 : -ERR_PASSWORD_WRONG;
 	}

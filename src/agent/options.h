@@ -9,7 +9,7 @@ struct options {
 	char *pepper_file, *password_blocklist;
 	char *pam_service, *pam_directory;
 	struct conf_list radius_servers;
-	char *radius_secret_file;
+	char *radius_secret_file, *radius_ca_file, *radius_certificate_file, *radius_key_file;
 	char *ldap_url, *ldap_ca_file, *ldap_bind, *ldap_base, *ldap_filter, *ldap_allow_group,
 		*ldap_deny_group;
 	int64_t ldap_nested;

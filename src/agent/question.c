@@ -1,15 +1,18 @@
 /* What the helpers are asked, from the settings. */
 #include "agent/question.h"
 
+#include <openssl/pem.h>
 #include <string.h>
 
+#include "agent/radius.h"
 #include "base/conf.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
 
 enum {
-	SECRET_MAX_BYTES = 256
+	SECRET_MAX_BYTES = 256,
+	KEY_MAX_BYTES = 16 * 1024
 };
 
 static int
@@ -19,25 +22,77 @@ put_field(struct check_question *q, enum check_field field, const char *text)
 }
 
 static int
-put_radius(struct check_question *q, const struct options *o)
+put_secret(struct check_question *q, const char *path)
 {
-	char *secret, servers[CHECK_FIELD_SIZE] = "";
-	size_t len, used = 0;
-	for (size_t i = 0; i < o->radius_servers.count; i++) {
-		if (str_print(servers + used, sizeof servers - used, "%s ",
-			    o->radius_servers.items[i]) < 0)
-			return -ERR_SETTING;
-		used += strlen(servers + used);
-	}
-	if (!used || !o->radius_secret_file)
+	char *secret;
+	size_t len;
+	if (!path)
 		return -ERR_SETTING;
-	int r = conf_read_secret(o->radius_secret_file, SECRET_MAX_BYTES, &secret, &len);
+	int r = conf_read_secret(path, SECRET_MAX_BYTES, &secret, &len);
 	if (r < 0)
 		return r;
 	secret[strcspn(secret, "\r\n")] = '\0';
 	r = secret[0] ? put_field(q, CHECK_SECRET, secret) : -ERR_SETTING;
 	mem_wipe_free(secret, len);
-	return r < 0 ? r : put_field(q, CHECK_SERVICE, servers);
+	return r;
+}
+
+static int
+no_passphrase(char *buf, int size, int writing, void *user)
+{
+	(void)buf, (void)size, (void)writing, (void)user;
+	return -1;
+}
+
+/* The helper has no right to read it. */
+static int
+put_key(struct check_question *q, const char *path)
+{
+	char *pem;
+	size_t len;
+	uint8_t der[CHECK_FIELD_SIZE], *at = der;
+	int r = conf_read_secret(path, KEY_MAX_BYTES, &pem, &len);
+	if (r < 0)
+		return r;
+	BIO *bio = BIO_new_mem_buf(pem, (int)len);
+	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
+	int size = key ? i2d_PrivateKey(key, NULL) : -1;
+	r = -ERR_SETTING;
+	if (size > 0 && str_base64_size((size_t)size) <= CHECK_FIELD_SIZE) {
+		size = i2d_PrivateKey(key, &at);
+		str_base64(q->field[CHECK_KEY], der, (size_t)size);
+		r = 0;
+	}
+	EVP_PKEY_free(key);
+	BIO_free(bio);
+	mem_wipe(der, sizeof der);
+	mem_wipe_free(pem, len);
+	return r;
+}
+
+static int
+put_radius(struct check_question *q, const struct options *o)
+{
+	char servers[CHECK_FIELD_SIZE] = "";
+	size_t used = 0;
+	int plain = 0;
+	for (size_t i = 0; i < o->radius_servers.count; i++) {
+		struct radius_server server;
+		if (radius_server_parse(o->radius_servers.items[i], &server) < 0 ||
+			str_print(servers + used, sizeof servers - used, "%s ",
+				o->radius_servers.items[i]) < 0)
+			return -ERR_SETTING;
+		used += strlen(servers + used);
+		plain |= !server.tls;
+	}
+	int r = used ? put_field(q, CHECK_SERVICE, servers) : -ERR_SETTING;
+	if (r == 0 && plain)
+		r = put_secret(q, o->radius_secret_file);
+	if (r == 0)
+		r = put_field(q, CHECK_CA, o->radius_ca_file);
+	if (r == 0)
+		r = put_field(q, CHECK_CERTIFICATE, o->radius_certificate_file);
+	return r == 0 && o->radius_key_file ? put_key(q, o->radius_key_file) : r;
 }
 
 static int

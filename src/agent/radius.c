@@ -1,10 +1,12 @@
 #include "agent/radius.h"
 
+#include <errno.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "base/wire.h"
 
 enum {
@@ -100,29 +102,30 @@ radius_put(const struct radius_request *request, const char *user, const char *p
 	return !w.failed && hmac(secret, out, w.len, out + MAC_AT) ? w.len : 0;
 }
 
-/* Where the only Message-Authenticator's value is; 0 when there is none, more than one, or what is
- * there is no list of attributes. */
-static size_t
+/* Where the only Message-Authenticator's value is, 0 when there is none. Negative: more than one,
+ * or what is there is no list of attributes. */
+static int
 find_mac(const uint8_t *p, size_t len)
 {
 	struct rd r = rd_init(p + RADIUS_HEADER_BYTES, len - RADIUS_HEADER_BYTES);
-	size_t found = 0;
+	int found = 0;
 	while (r.left > 0) {
 		size_t at = len - r.left + 2;
 		uint8_t type = rd_u8(&r), size = rd_u8(&r);
 		if (size < 2 || !rd_bytes(&r, size - 2u))
-			return 0;
+			return -1;
 		if (type != MESSAGE_AUTHENTICATOR)
 			continue;
 		if (found || size != 2 + MD5_BYTES)
-			return 0;
-		found = at;
+			return -1;
+		found = (int)at;
 	}
 	return found;
 }
 
 enum radius_answer
-radius_get(const struct radius_request *request, const char *secret, const uint8_t *p, size_t len)
+radius_get(const struct radius_request *request, const char *secret, int need_mac, const uint8_t *p,
+	size_t len)
 {
 	uint8_t copy[RADIUS_PACKET_MAX_BYTES], mac[MD5_BYTES], digest[MD5_BYTES];
 	if (len < RADIUS_HEADER_BYTES || len > sizeof copy || p[1] != request->id)
@@ -131,16 +134,47 @@ radius_get(const struct radius_request *request, const char *secret, const uint8
 	if (stated < RADIUS_HEADER_BYTES || stated > len)
 		return RADIUS_FORGED;
 	len = stated; /* what is behind it is padding */
-	size_t at = find_mac(p, len);
-	if (!at)
+	int at = find_mac(p, len);
+	if (at < 0 || (at == 0 && need_mac))
 		return RADIUS_FORGED;
 	memcpy(copy, p, len);
 	memcpy(copy + 4, request->authenticator, RADIUS_AUTHENTICATOR_BYTES);
 	if (!md5(copy, len, secret, strlen(secret), digest) ||
 		!mem_equal(digest, p + 4, sizeof digest))
 		return RADIUS_FORGED;
-	memset(copy + at, 0, MD5_BYTES);
-	if (!hmac(secret, copy, len, mac) || !mem_equal(mac, p + at, sizeof mac))
-		return RADIUS_FORGED;
+	if (at > 0) {
+		memset(copy + at, 0, MD5_BYTES);
+		if (!hmac(secret, copy, len, mac) || !mem_equal(mac, p + at, sizeof mac))
+			return RADIUS_FORGED;
+	}
 	return p[0] == ACCESS_ACCEPT ? RADIUS_ACCEPT : RADIUS_REJECT;
+}
+
+int
+radius_server_parse(const char *text, struct radius_server *ret_server)
+{
+	static const char scheme[] = "tls://";
+	struct radius_server server = {.tls = strncmp(text, scheme, sizeof scheme - 1) == 0};
+	int64_t port;
+	if (server.tls)
+		text += sizeof scheme - 1;
+	const char *end = text[0] == '[' ? strchr(text, ']') : NULL;
+	if (text[0] == '[' && (!end || (end[1] && end[1] != ':')))
+		return -EINVAL;
+	const char *colon = end ? (end[1] ? end + 1 : NULL) : strchr(text, ':');
+	if (colon && !end && strchr(colon + 1, ':'))
+		return -EINVAL; /* an address of version 6 needs its brackets */
+	const char *from = end ? text + 1 : text;
+	size_t len = end ? (size_t)(end - from) : colon ? (size_t)(colon - from) : strlen(from);
+	if (len == 0 || len >= sizeof server.host ||
+		(colon && str_int(colon + 1, 1, 65535, &port) < 0))
+		return -EINVAL;
+	memcpy(server.host, from, len);
+	if (str_copy(server.port, sizeof server.port,
+		    colon        ? colon + 1
+		    : server.tls ? "2083"
+				 : "1812") < 0)
+		return -EINVAL;
+	*ret_server = server;
+	return 0;
 }

@@ -11,8 +11,7 @@ enum {
 	RADIUS_PACKET_MAX_BYTES = 4096,
 	RADIUS_HEADER_BYTES = 20,
 	RADIUS_AUTHENTICATOR_BYTES = 16,
-	RADIUS_PASSWORD_MAX_BYTES = 128,
-	RADIUS_PORT = 1812
+	RADIUS_PASSWORD_MAX_BYTES = 128
 };
 
 struct radius_request {
@@ -30,5 +29,14 @@ enum radius_answer {
 /* Access-Request. Its length; 0 when name or password do not fit or the library fails. */
 size_t radius_put(const struct radius_request *request, const char *user, const char *password,
 	const char *secret, uint8_t out[static RADIUS_PACKET_MAX_BYTES]);
-enum radius_answer radius_get(
-	const struct radius_request *request, const char *secret, const uint8_t *p, size_t len);
+/* need_mac: without Message-Authenticator it is forged; only for what came over TLS that is not so.
+ */
+enum radius_answer radius_get(const struct radius_request *request, const char *secret,
+	int need_mac, const uint8_t *p, size_t len);
+
+/* "host", "host:port", "[address]:port", each with "tls://" in front for RadSec. 0 or -EINVAL. */
+struct radius_server {
+	char host[256], port[8];
+	int tls;
+};
+int radius_server_parse(const char *text, struct radius_server *ret_server);

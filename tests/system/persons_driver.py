@@ -10,7 +10,7 @@ import threading
 import system
 from programs import ROOT
 
-FIELDS = ["USER", "PASSWORD", "SERVICE", "PLACE", "SECRET", "CA", "BIND", "FILTER", "ALLOW", "DENY", "NESTED"]
+FIELDS = ["USER", "PASSWORD", "SERVICE", "PLACE", "SECRET", "CA", "BIND", "FILTER", "ALLOW", "DENY", "NESTED", "CERTIFICATE", "KEY"]
 SECRET = "shared-secret"
 BASE = "dc=city,dc=example"
 
@@ -22,6 +22,12 @@ run_dir = {dir}
 libdir = /usr/lib/freeradius
 security {{
 	reject_delay = 0
+}}
+thread pool {{
+	start_servers = 1
+	max_servers = 4
+	min_spare_servers = 1
+	max_spare_servers = 2
 }}
 modules {{
 	pap {{
@@ -35,12 +41,20 @@ client office {{
 	secret = {secret}
 	require_message_authenticator = yes
 }}
+clients radsec {{
+	client office_tls {{
+		ipaddr = 127.0.0.1
+		proto = tls
+		secret = radsec
+	}}
+}}
 server default {{
 	listen {{
 		type = auth
 		ipaddr = 127.0.0.1
 		port = {port}
 	}}
+	{tls}
 	authorize {{
 		files
 		pap
@@ -58,6 +72,27 @@ server default {{
 	}}
 }}
 """
+RADSEC = """listen {{
+		type = auth
+		ipaddr = 127.0.0.1
+		port = {port}
+		proto = tcp
+		clients = radsec
+		limit {{
+			max_connections = 16
+			lifetime = 0
+			idle_timeout = 30
+		}}
+		tls {{
+			private_key_file = {dir}/server.key
+			certificate_file = {dir}/server.pem
+			ca_file = {dir}/ca.pem
+			require_client_cert = yes
+			tls_min_version = "1.2"
+			tls_max_version = "1.2"
+			fragment_size = 8192
+		}}
+	}}"""
 # what releases before 3.2.5 need to send it in answers
 MARK = """update reply {
 			Message-Authenticator := 0x00
@@ -121,11 +156,12 @@ def udp_port():
         return s.getsockname()[1]
 
 
-def freeradius(directory, mark=True):
-    """Its address and the program."""
-    directory.mkdir()
+def freeradius(directory, mark=True, tls_port=None):
+    """Its address and the program. With tls_port the directory has server.key, server.pem and ca.pem."""
+    directory.mkdir(exist_ok=True)
     port = udp_port()
-    (directory / "radiusd.conf").write_text(RADIUS.format(dir=directory, port=port, secret=SECRET, mark=MARK if mark else ""))
+    tls = RADSEC.format(dir=directory, port=tls_port) if tls_port else ""
+    (directory / "radiusd.conf").write_text(RADIUS.format(dir=directory, port=port, secret=SECRET, mark=MARK if mark else "", tls=tls))
     (directory / "users").write_text(RADIUS_USERS)
     service = Service(["freeradius", "-f", "-l", "stdout", "-d", directory], directory, lambda: f"port {port}" in listening(port))
     return f"127.0.0.1:{port}", service
@@ -198,14 +234,14 @@ class FakeRadius:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self.socket.getsockname()[1]}"
-        self.answers, self.requests = answers, []
+        self.answers, self.requests, self.receive = answers, [], self.socket.recvfrom
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
     def run(self):
         while True:
             try:
-                packet, peer = self.socket.recvfrom(4096)
+                packet, peer = self.receive(4096)
             except OSError:
                 return
             if packet == b"end":

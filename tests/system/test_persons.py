@@ -1,12 +1,22 @@
 """Persons: freeradius, slapd and PAM as the agent's helpers ask them, and what comes through the whole relay."""
+import base64
+import contextlib
+import datetime
 import hashlib
 import hmac
+import ipaddress
 import os
 import pathlib
 import re
+import socket
+import ssl
+import threading
 import time
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 import system
 from gate_driver import CODE
@@ -106,6 +116,22 @@ def test_attack_radius_forged_answer(fake, what):
     assert len(server.requests) == 1
 
 
+def test_attack_radius_answer_from_another_port(fake):
+    """Who learned the secret but cannot answer in the server's name: it does not even reach the helper."""
+    elsewhere = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    elsewhere.bind(("127.0.0.1", 0))
+    peers = []
+
+    def answers(request):
+        elsewhere.sendto(sign(request, 2), peers[-1])
+        return [sign(request, 3)]
+    server, fields = fake(answers)
+    plain = server.socket.recvfrom
+    server.receive = lambda size: (lambda got: (peers.append(got[1]), got)[1])(plain(size))
+    assert ask("radius", **TANAKA, **fields) == CODE["PASSWORD_WRONG"] and len(peers) == 1
+    elsewhere.close()
+
+
 def test_attack_radius_only_forged_answers(fake):
     server, fields = fake(lambda request: [make(request) for make in FORGED.values()])
     begin = time.monotonic()
@@ -120,6 +146,193 @@ def test_attack_radius_server_that_signs_nothing(directory):
         assert ask("radius", **TANAKA, SERVICE=address, SECRET=SECRET) == CODE["PERSON_SERVICE"]
     finally:
         service.stop()
+
+
+# --- RADIUS over TLS ----------------------------------------------------------------------------------------------------
+
+
+class Keys:
+    """A CA for servers and office PCs."""
+
+    def __init__(self, directory, common="Engawa-shi Servers"):
+        directory.mkdir(exist_ok=True)
+        self.directory, self.key = directory, ec.generate_private_key(ec.SECP256R1())
+        self.subject = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, common)])
+        self.certificate = self.make(self.subject, self.key, ca=True)
+        self.path = directory / "ca.pem"
+        self.path.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
+
+    def make(self, subject, key, ca=False, hosts=(), days=30):
+        now = datetime.datetime.utcnow()
+        names = [x509.IPAddress(ipaddress.ip_address(h)) if h[0].isdigit() else x509.DNSName(h) for h in hosts]
+        builder = (x509.CertificateBuilder().subject_name(subject).issuer_name(self.subject).public_key(key.public_key())
+            .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=60))
+            .not_valid_after(now + datetime.timedelta(days=days)).add_extension(x509.BasicConstraints(ca, None), True))
+        if names:
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), False)
+        return builder.sign(self.key, hashes.SHA256())
+
+    def issue(self, name, hosts=(), **options):
+        """NAME.pem and NAME.key."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self.make(x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, name)]), key, hosts=hosts, **options)
+        path = self.directory / f"{name}.pem"
+        path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        path.with_suffix(".key").write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption()))
+        return path, base64.b64encode(key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.TraditionalOpenSSL,
+            serialization.NoEncryption())).decode()
+
+
+@pytest.fixture(scope="module")
+def radsec_keys(directory):
+    keys = Keys(directory / "radsec")
+    keys.issue("server", ["localhost", "127.0.0.1"])
+    return keys
+
+
+@pytest.fixture(scope="module")
+def radsec(radsec_keys):
+    path, key = radsec_keys.issue("office-pc")
+    port = system.free_port()
+    _, service = freeradius(radsec_keys.directory, tls_port=port)
+    system.wait_for(lambda: system.accepts(port), "no RadSec")
+    yield dict(SERVICE=f"tls://localhost:{port}", CA=str(radsec_keys.path), CERTIFICATE=str(path), KEY=key)
+    service.stop()
+
+
+def test_radsec(radsec, radius):
+    assert ask("radius", **TANAKA, **radsec) == OK
+    assert ask("radius", USER="田中", PASSWORD="瓦屋根と燕", **radsec) == OK
+    for user, password in ("tanaka", "himitsu"), ("nobody", "himitsu no kawara"), ("suzuki", "anything"):
+        assert ask("radius", USER=user, PASSWORD=password, **radsec) == CODE["PASSWORD_WRONG"]
+    by_address = radsec["SERVICE"].replace("localhost", "127.0.0.1")
+    assert ask("radius", **TANAKA, **radsec | {"SERVICE": by_address}) == OK
+    # the next server in turn, over UDP
+    nobody = f"tls://localhost:{system.free_port()}"
+    assert ask("radius", **TANAKA, **radsec | {"SERVICE": f"{nobody} {radius['SERVICE']}", "SECRET": SECRET}) == OK
+
+
+def test_radsec_our_own_certificate_is_asked_for(radsec, radsec_keys, directory):
+    assert ask("radius", **TANAKA, **radsec | {"CERTIFICATE": "", "KEY": ""}) == CODE["PERSON_SERVICE"]
+    path, key = Keys(directory / "radsec-other").issue("office-pc")
+    assert ask("radius", **TANAKA, **radsec | {"CERTIFICATE": str(path), "KEY": key}) == CODE["PERSON_SERVICE"]
+    assert ask("radius", **TANAKA, **radsec | {"KEY": key}) == CODE["PERSON_SERVICE"]
+
+
+class FakeRadsec:
+    """A TLS server that answers each packet as it is told to."""
+
+    def __init__(self, context, answers):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.service = f"tls://localhost:{self.listener.getsockname()[1]}"
+        self.context, self.answers, self.heard = context, answers, []
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        while True:
+            try:
+                plain, _ = self.listener.accept()
+            except OSError:
+                return
+            plain.settimeout(15)
+            with contextlib.suppress(OSError), self.context.wrap_socket(plain, server_side=True) as stream:
+                packet = stream.recv(4096)
+                self.heard.append(packet)
+                self.answers(stream, packet)
+
+    def stop(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.thread.join(20)
+
+
+@pytest.fixture
+def fake_radsec():
+    made = []
+
+    def make(path, answers, ciphers=None):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        if path:
+            context.load_cert_chain(path, path.with_suffix(".key"))
+        if ciphers:
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+            context.set_ciphers(ciphers)
+        made.append(FakeRadsec(context, answers))
+        return made[-1]
+    yield make
+    for server in made:
+        server.stop()
+
+
+def accept(stream, packet):
+    stream.sendall(sign(packet, 2, secret=b"radsec"))
+    with contextlib.suppress(OSError):
+        stream.recv(1)
+
+
+def test_attack_radsec_server_that_is_another(radsec, radsec_keys, fake_radsec, directory):
+    """Whoever is between: with a certificate of another CA, of this CA for another name, expired, or with none at all. It hears no
+    password, and its "accept" is none."""
+    other = Keys(directory / "radsec-forged")
+    for path in (other.issue("forged", ["localhost"])[0], radsec_keys.issue("elsewhere", ["radius.example"])[0], radsec_keys.issue("localhost")[0],
+            radsec_keys.issue("expired", ["localhost"], days=-1)[0], radsec_keys.directory / "office-pc.pem"):
+        server = fake_radsec(path, accept)
+        assert ask("radius", **TANAKA, **radsec | {"SERVICE": server.service}) == CODE["PERSON_SERVICE"], path
+        assert server.heard == []
+    for ciphers in "aNULL:@SECLEVEL=0", "PSK", "AES128-SHA":
+        server = fake_radsec(radsec_keys.directory / "server.pem" if ciphers == "AES128-SHA" else None, accept, ciphers)
+        assert ask("radius", **TANAKA, **radsec | {"SERVICE": server.service}) == CODE["PERSON_SERVICE"], ciphers
+        assert server.heard == []
+    assert ask("radius", **TANAKA, **radsec | {"CA": ""}) == CODE["PERSON_SERVICE"]  # no list of the system's
+
+
+BEHIND_TLS = {
+    "in pieces": lambda stream, packet: [stream.sendall(bytes([b])) for b in sign(packet, 2, secret=b"radsec")],
+    "after others": lambda stream, packet: stream.sendall(sign(packet[:1] + bytes([packet[1] ^ 1]) + packet[2:], 3, secret=b"radsec") + sign(packet, 2, secret=b"radsec")),
+    "without Message-Authenticator": lambda stream, packet: stream.sendall(sign(packet, 2, secret=b"radsec", mac=False)),
+}
+NOT_BEHIND_TLS = {
+    "cut off": lambda stream, packet: stream.sendall(sign(packet, 2, secret=b"radsec")[:-1]),
+    "length of 19": lambda stream, packet: stream.sendall(b"\x02" + packet[1:2] + b"\0\x13" + bytes(16)),
+    "length of 65535": lambda stream, packet: stream.sendall(b"\x02" + packet[1:2] + b"\xff\xff" + bytes(70000)),
+    "another's secret": lambda stream, packet: stream.sendall(sign(packet, 2, secret=b"guess")),
+    "a false Message-Authenticator": lambda stream, packet: stream.sendall(wrong_mac(packet)),
+    "other answers without end": lambda stream, packet: [stream.sendall(sign(packet, 2, secret=b"guess")) for _ in range(1000)],
+    "nothing": lambda stream, packet: None,
+}
+
+
+def wrong_mac(packet):
+    body = b"\x50\x12" + bytes(16)
+    head = bytes([2, packet[1]]) + (20 + len(body)).to_bytes(2, "big")
+    return head + hashlib.md5(head + packet[4:20] + body + b"radsec").digest() + body
+
+
+@pytest.mark.parametrize("what", BEHIND_TLS)
+def test_radsec_packets(radsec, radsec_keys, fake_radsec, what):
+    server = fake_radsec(radsec_keys.directory / "server.pem", BEHIND_TLS[what])
+    assert ask("radius", **TANAKA, **radsec | {"SERVICE": server.service}) == OK
+
+
+@pytest.mark.parametrize("what", NOT_BEHIND_TLS)
+def test_attack_radsec_packets(radsec, radsec_keys, fake_radsec, what):
+    """The right server, gone wrong: what is not exactly an answer to this question is none."""
+    server = fake_radsec(radsec_keys.directory / "server.pem", NOT_BEHIND_TLS[what])
+    assert ask("radius", **TANAKA, **radsec | {"SERVICE": server.service}) == CODE["PERSON_SERVICE"]
+
+
+def test_attack_radsec_server_that_hangs(radsec, radsec_keys, fake_radsec, radius):
+    """It takes the question and says nothing, or a byte each second: the next server is asked in time."""
+    def drip(stream, packet):
+        for byte in sign(packet, 2, secret=b"radsec"):
+            stream.sendall(bytes([byte]))
+            time.sleep(1)
+    server = fake_radsec(radsec_keys.directory / "server.pem", drip)
+    begin = time.monotonic()
+    assert ask("radius", **TANAKA, **radsec | {"SERVICE": f"{server.service} {radius['SERVICE']}", "SECRET": SECRET}) == OK
+    assert time.monotonic() - begin < 11
 
 
 # --- LDAP ---------------------------------------------------------------------------------------------------------------

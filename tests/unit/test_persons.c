@@ -523,25 +523,25 @@ test_attack_radius_answers(void **state)
 	(void)state;
 	uint8_t p[256];
 	size_t len = make_answer(2, "", 0, p);
-	assert_int_equal(radius_get(&request, "secret", p, len), RADIUS_ACCEPT);
-	assert_int_equal(radius_get(&request, "secret", p, len - 1), RADIUS_FORGED);
+	assert_int_equal(radius_get(&request, "secret", 1, p, len), RADIUS_ACCEPT);
+	assert_int_equal(radius_get(&request, "secret", 1, p, len - 1), RADIUS_FORGED);
 	for (size_t i = 0; i < len; i++) {
 		p[i] ^= 1;
-		assert_int_equal(radius_get(&request, "secret", p, len), RADIUS_FORGED);
+		assert_int_equal(radius_get(&request, "secret", 1, p, len), RADIUS_FORGED);
 		p[i] ^= 1;
 	}
 	for (int forge = 1; forge <= 4; forge++) {
 		len = make_answer(2, "OK", forge, p);
-		assert_int_equal(radius_get(&request, "secret", p, len), RADIUS_FORGED);
+		assert_int_equal(radius_get(&request, "secret", 1, p, len), RADIUS_FORGED);
 	}
 	/* texts are for nobody */
 	static const uint8_t codes[] = {3, 11, 1, 5, 0, 255};
 	for (size_t i = 0; i < sizeof codes; i++) {
 		len = make_answer(codes[i], "OK Access-Accept", 0, p);
-		assert_int_equal(radius_get(&request, "secret", p, len), RADIUS_REJECT);
+		assert_int_equal(radius_get(&request, "secret", 1, p, len), RADIUS_REJECT);
 	}
 	for (size_t n = 0; n < 20; n++)
-		assert_int_equal(radius_get(&request, "secret", p, n), RADIUS_FORGED);
+		assert_int_equal(radius_get(&request, "secret", 1, p, n), RADIUS_FORGED);
 }
 
 /* ---- directory, questions ---- */
