@@ -1,6 +1,4 @@
 /* Answers of a RADIUS server, and the question to a helper. */
-#include <string.h>
-
 #include "agent/check.h"
 #include "agent/radius.h"
 #include "fuzz.h"

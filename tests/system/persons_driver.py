@@ -234,19 +234,20 @@ class FakeRadius:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self.socket.getsockname()[1]}"
-        self.answers, self.requests, self.receive = answers, [], self.socket.recvfrom
+        self.answers, self.requests, self.peer = answers, [], None
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
     def run(self):
         while True:
             try:
-                packet, peer = self.receive(4096)
+                packet, peer = self.socket.recvfrom(4096)
             except OSError:
                 return
             if packet == b"end":
                 return
             self.requests.append(packet)
+            self.peer = peer
             for answer in self.answers(packet):
                 self.socket.sendto(answer, peer)
 
