@@ -43,8 +43,10 @@ take_facts(const uint8_t *payload, size_t len, struct facts *facts)
 	engawa_Facts msg;
 	if (frame_decode(engawa_Facts_fields, &msg, payload, len) < 0 || msg.kind > UINT8_MAX)
 		return -ERR_PROTOCOL;
-	*facts = (struct facts){
-		.kind = (uint8_t)msg.kind, .build = msg.build, .window_mib = msg.window_mib};
+	*facts = (struct facts){.kind = (uint8_t)msg.kind,
+		.build = msg.build,
+		.window_mib = msg.window_mib,
+		.film = msg.film};
 	if (str_copy(facts->os, sizeof facts->os, msg.os) < 0 ||
 		str_copy(facts->computer_name, sizeof facts->computer_name, msg.computer_name) <
 			0 ||

@@ -139,6 +139,7 @@ facts_put(const struct facts *facts, uint8_t *out)
 	wr_u8(&w, facts->kind);
 	wr_u32(&w, facts->build);
 	wr_u32(&w, facts->window_mib);
+	wr_u8(&w, facts->film);
 	put_text(&w, facts->os, sizeof facts->os);
 	put_text(&w, facts->computer_name, sizeof facts->computer_name);
 	put_text(&w, facts->locale, sizeof facts->locale);
@@ -158,6 +159,7 @@ facts_get(const uint8_t *p, size_t len, struct facts *ret_facts)
 	ret_facts->kind = rd_u8(&r);
 	ret_facts->build = rd_u32(&r);
 	ret_facts->window_mib = rd_u32(&r);
+	ret_facts->film = rd_u8(&r);
 	get_text(&r, ret_facts->os, sizeof ret_facts->os);
 	get_text(&r, ret_facts->computer_name, sizeof ret_facts->computer_name);
 	get_text(&r, ret_facts->locale, sizeof ret_facts->locale);

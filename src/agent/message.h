@@ -112,6 +112,7 @@ struct layout {
 struct facts {
 	uint8_t kind; /* engawa_ClientKind */
 	uint32_t build, window_mib;
+	uint8_t film; /* can show H.264 */
 	char os[64], computer_name[128], locale[16], user[128];
 	size_t mac_count, screen_count;
 	uint8_t macs[FACTS_MACS_MAX][6];

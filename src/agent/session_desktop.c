@@ -88,6 +88,7 @@ send_start(struct session *s, const struct display_auth *auth)
 	engawa_DesktopStart start = {.window_mib = s->flow.facts.window_mib};
 	uint8_t out[FRAME_HEADER_BYTES + engawa_DesktopStart_size];
 	watermark(s, &start);
+	start.film = s->flow.facts.film != 0;
 	start.own_display = s->agent->options.display_virtual != 0;
 	snprintf(start.locale, sizeof start.locale, "%s", s->flow.facts.locale);
 	snprintf(start.auth_name, sizeof start.auth_name, "%s", auth->name);

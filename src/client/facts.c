@@ -86,6 +86,7 @@ facts_collect(uint32_t width_px, uint32_t height_px, engawa_Facts *ret_facts)
 		.kind = engawa_ClientKind_CLIENT_APP,
 		.build = SESSION_BUILD,
 		.window_mib = WINDOW_MIB,
+		.film = true,
 		.monitors_count = 1,
 		.monitors = {{.width_px = width_px, .height_px = height_px, .scale_percent = 100}},
 	};

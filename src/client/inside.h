@@ -90,6 +90,7 @@ struct session {
 	uint8_t challenge[HOLDER_CHALLENGE_BYTES]; /* of an open PROMPT_CERTIFICATE */
 
 	struct decoder *decoder;
+	struct film_decoder *film; /* NULL: none has come */
 	struct timer *ping, *grid;
 	struct mono last_byte, last_ping;
 	uint64_t ping_id;

@@ -17,6 +17,7 @@
 #include "base/str.h"
 #include "client/inside.h"
 #include "crypto/tls.h"
+#include "screen/film.h"
 
 static void next_gate(struct session *s);
 
@@ -253,6 +254,8 @@ session_free(struct session *s)
 	drop_conn(s);
 	decoder_free(s->decoder);
 	s->decoder = NULL;
+	film_decoder_free(s->film);
+	s->film = NULL;
 	timer_free(s->deadline);
 	tls_free(s->tls);
 	loop_defer(s->loop, release, s); /* we may be inside of one of our events */

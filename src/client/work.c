@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "client/inside.h"
 #include "net/frame.h"
+#include "screen/film.h"
 
 static void
 on_ping(void *user)
@@ -56,6 +57,19 @@ work_fini(struct session *s)
 	s->input_count = 0;
 }
 
+/* 1: the picture is complete. */
+static int
+show_film(struct session *s)
+{
+	struct rect at;
+	size_t len;
+	const uint8_t *unit = decoder_film(s->decoder, &at, &len);
+	int r = unit && !s->film ? film_decoder_new(&s->film) : 0;
+	if (r == 0 && unit)
+		r = film_decode(s->film, unit, len, &at, decoder_canvas(s->decoder));
+	return r < 0 ? r : 1;
+}
+
 int
 work_frame(struct session *s, const uint8_t *payload, size_t len)
 {
@@ -63,6 +77,8 @@ work_frame(struct session *s, const uint8_t *payload, size_t len)
 	int r = frame_decode(engawa_Frame_fields, f, payload, len);
 	if (r == 0)
 		r = decoder_frame(s->decoder, f->seq, f->last, f->data.bytes, f->data.size);
+	if (r == 1)
+		r = show_film(s);
 	if (r <= 0)
 		return r;
 	session_reached(s, SESSION_PICTURE);

@@ -177,7 +177,7 @@ run(const struct settings *settings)
 	if (r == 0)
 		r = give_up_rights(settings);
 	struct session_settings how = {start.window_mib, (uint32_t)settings->frame_interval_ms,
-		watermark, start.own_display};
+		watermark, start.film, start.own_display};
 	if (r == 0)
 		r = session_new(AGENT_FD, &display, &how, &session);
 	if (r == 0) {

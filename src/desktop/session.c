@@ -20,6 +20,8 @@
 #include "net/frame.h"
 #include "screen/damage.h"
 #include "screen/encode.h"
+#include "screen/film.h"
+#include "screen/motion.h"
 #include "screen/move.h"
 #include "screen/pace.h"
 
@@ -62,6 +64,10 @@ struct session {
 	struct mono ping_sent;
 	struct capture_cursor cursor;
 	struct moves *moves;
+	struct motion motion;
+	int film_wanted; /* the client shows them, and none has failed */
+	struct film_encoder *film;
+	const struct watermark *watermark;
 	struct rect rects[ENCODE_RECTS_MAX];
 	engawa_Frame frame;
 	engawa_Cursor cursor_message;
@@ -96,7 +102,10 @@ resize(struct session *s)
 	damage_fini(&s->damage);
 	image_fini(&s->shown);
 	capture_fini(&s->capture);
+	motion_fini(&s->motion);
 	int r = damage_init(&s->damage, s->display->width, s->display->height);
+	if (r == 0)
+		r = motion_init(&s->motion, &s->damage);
 	if (r == 0)
 		r = image_init(&s->shown, s->display->width, s->display->height);
 	if (r < 0)
@@ -123,6 +132,8 @@ session_new(int fd, struct display *display, const struct session_settings *sett
 	s->display = display;
 	s->cursor_stale = 1;
 	s->capture.display = display;
+	s->film_wanted = settings->film;
+	s->watermark = settings->watermark;
 	pace_init(&s->pace, settings->interval_ms);
 	int r = link_init(&s->link, fd);
 	if (r == 0)
@@ -184,6 +195,8 @@ session_free(struct session *s)
 	image_fini(&s->shown);
 	encoder_free(s->encoder);
 	moves_free(s->moves);
+	motion_fini(&s->motion);
+	film_encoder_free(s->film);
 	link_fini(&s->link);
 	mem_wipe_free(s, sizeof *s);
 }
@@ -358,33 +371,75 @@ start_capture(struct session *s, struct mono now)
 	s->state = CAPTURE;
 }
 
+/* The film's next picture, when it is due. One that cannot be made is the end of films: what it
+ * would have shown goes exactly. */
 static void
-compare(struct session *s)
+add_film(struct session *s, struct encode_change *change, struct mono now)
+{
+	struct rect at;
+	int fresh, len = 0;
+	if (!motion_due(&s->motion, now, &at, &fresh))
+		return;
+	if (fresh) {
+		film_encoder_free(s->film);
+		s->film = NULL;
+		len = film_encoder_new(at.w, at.h, MOTION_INTERVAL_MS, &s->film);
+		LOG(DEBUG, "desktop.film", F_INT("x", at.x), F_INT("y", at.y), F_INT("w", at.w),
+			F_INT("h", at.h), F_ERR("why", len));
+	}
+	if (len == 0)
+		len = film_encode(s->film, &s->shown, &at, s->watermark, &change->unit);
+	if (len > 0) {
+		change->film = at;
+		change->unit_len = (size_t)len;
+	} else if (len < 0) {
+		LOG(WARN, "desktop.film_failed", F_ERR("why", len));
+		s->film_wanted = 0;
+		motion_drop(&s->motion, &s->damage);
+	}
+}
+
+/* From what is known to differ to a picture, or to none. */
+static void
+begin_picture(struct session *s, struct encode_change *change, struct mono now)
+{
+	if (s->film_wanted || s->motion.film.w)
+		motion_look(&s->motion, &s->damage, &s->shown, now);
+	add_film(s, change, now);
+	change->rects = s->rects;
+	change->rect_count = damage_changed(&s->damage, s->rects, ENCODE_RECTS_MAX);
+	if (s->whole) {
+		motion_drop(&s->motion, &s->damage);
+		damage_changed(&s->damage, s->rects, ENCODE_RECTS_MAX);
+		s->rects[0] = (struct rect){0, 0, s->shown.width, s->shown.height};
+		change->rect_count = 1;
+		change->film.w = 0;
+		s->whole = 0;
+	}
+	s->state = IDLE;
+	if (change->copy_count + change->rect_count + change->film.w == 0)
+		return;
+	s->seq = pace_begin(&s->pace);
+	encoder_start(s->encoder, s->seq, &s->shown, change);
+	s->state = SEND;
+}
+
+static void
+compare(struct session *s, struct mono now)
 {
 	_Static_assert((int)CAPTURE_PARTS_MAX <= (int)MOVE_VIEWS_MAX, "one search takes a capture");
 	struct move_view views[CAPTURE_PARTS_MAX];
 	struct copy copies[MOVE_COPIES_MAX];
-	struct encode_change change = {.copies = copies, .rects = s->rects};
+	struct encode_change change = {.copies = copies};
 	for (size_t i = 0; i < s->capture.count; i++)
 		views[i].image = capture_view(&s->capture, i, &views[i].area);
 	if (!s->whole)
-		change.copy_count =
-			moves_find(s->moves, views, s->capture.count, &s->shown, copies);
+		change.copy_count = moves_find(
+			s->moves, views, s->capture.count, &s->motion.film, &s->shown, copies);
 	for (size_t i = 0; i < s->capture.count; i++)
 		damage_compare(
 			&s->damage, &views[i].image, views[i].area.x, views[i].area.y, &s->shown);
-	change.rect_count = damage_changed(&s->damage, s->rects, ENCODE_RECTS_MAX);
-	if (s->whole) {
-		s->rects[0] = (struct rect){0, 0, s->shown.width, s->shown.height};
-		change.rect_count = 1;
-		s->whole = 0;
-	}
-	s->state = IDLE;
-	if (change.copy_count + change.rect_count == 0)
-		return;
-	s->seq = pace_begin(&s->pace);
-	encoder_start(s->encoder, s->seq, &s->shown, &change);
-	s->state = SEND;
+	begin_picture(s, &change, now);
 }
 
 /* The display refuses when the screen has become smaller than what was asked for: its event comes,
@@ -426,12 +481,12 @@ send_pieces(struct session *s)
 
 /* Advances by what has arrived. */
 static int
-continue_picture(struct session *s)
+continue_picture(struct session *s, struct mono now)
 {
 	int r = capture_collect(&s->capture);
 	if (r == 1) {
 		s->refusals = 0;
-		compare(s);
+		compare(s, now);
 		r = 0;
 	} else if (r == -EAGAIN) {
 		r = refused(s);
@@ -451,13 +506,18 @@ start_picture(struct session *s, struct mono now, int *ret_wait)
 		arrange(s);
 	if (s->resized)
 		r = tell_resize(s);
-	if (r < 0 || s->damage.dirty_count == 0 || link_queued(&s->link) > 0)
+	int film_wait = motion_wait_ms(&s->motion, now);
+	if (r < 0 || (s->damage.dirty_count == 0 && film_wait < 0) || link_queued(&s->link) > 0)
 		return r;
 	int wait = pace_wait_ms(&s->pace, now);
-	if (wait == 0)
-		start_capture(s, now);
-	else
+	if (wait != 0)
 		*ret_wait = wait;
+	else if (s->damage.dirty_count)
+		start_capture(s, now);
+	else if (film_wait == 0)
+		begin_picture(s, &(struct encode_change){0}, now);
+	else
+		*ret_wait = film_wait;
 	return 0;
 }
 
@@ -519,7 +579,7 @@ run_once(struct session *s, struct mono now, int *ret_wait)
 	if (r == 0)
 		r = continue_cursor(s);
 	if (r == 0)
-		r = continue_picture(s);
+		r = continue_picture(s, now);
 	if (r == 0) {
 		start_cursor(s, now, &cursor_wait);
 		r = start_picture(s, now, &picture_wait);

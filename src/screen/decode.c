@@ -6,8 +6,9 @@
  *   ITEM -----------> PIXELS           take_item, by the item's kind
  *   ITEM -----------> COPY
  *   ITEM -----------> MARK
+ *   ITEM -----------> FILM
  *   PIXELS, COPY, MARK --more---> ITEM take_pixels, take_copy, take_mark
- *   PIXELS, COPY, MARK --all n--> END
+ *   PIXELS, COPY, MARK, FILM --all n--> END
  *   END ------------> HEADER           only in decoder_frame, at the picture's last piece; a byte
  *                                      here is an error
  */
@@ -34,6 +35,7 @@ enum state {
 	PIXELS,
 	COPY,
 	MARK,
+	FILM,
 	END
 };
 
@@ -52,8 +54,11 @@ struct decoder {
 	struct rect item;
 	size_t x, y; /* next pixel of item, relative to it */
 	struct watermark *watermark;
-	uint8_t *mask;   /* of a watermark that is coming, one byte for each pixel */
-	size_t part_len; /* bytes of an unfinished header, rectangle head or pixel */
+	uint8_t *mask;    /* of a watermark that is coming, one byte for each pixel */
+	struct rect film; /* of this picture; w 0: none */
+	uint8_t *unit;
+	size_t unit_len, unit_have; /* unit_len 0: its length has not come */
+	size_t part_len;            /* bytes of an unfinished header, rectangle head or pixel */
 	uint8_t part[PICTURE_HEADER_BYTES];
 	struct rect rects[PICTURE_RECTS_MAX]; /* written by the last picture */
 	size_t count;
@@ -88,6 +93,7 @@ decoder_free(struct decoder *decoder)
 	image_fini(&decoder->image);
 	watermark_free(decoder->watermark);
 	free(decoder->mask);
+	free(decoder->unit);
 	free(decoder);
 }
 
@@ -104,6 +110,12 @@ decoder_layout(struct decoder *d, uint32_t width, uint32_t height)
 	d->fresh = 1;
 	d->count = 0;
 	return r;
+}
+
+struct image *
+decoder_canvas(struct decoder *decoder)
+{
+	return &decoder->image;
 }
 
 const struct image *
@@ -149,6 +161,7 @@ take_header(struct decoder *d, struct rd *r)
 		return -ERR_PROTOCOL;
 	d->area_left = d->moved_left = (uint64_t)width * height;
 	d->count = 0;
+	d->film.w = 0;
 	d->items_left = n;
 	d->state = n ? ITEM : END;
 	return 0;
@@ -188,6 +201,57 @@ start_area(struct decoder *d, uint64_t *left, enum state state)
 	return 0;
 }
 
+/* The last item of a picture that is not the first. */
+static int
+start_film(struct decoder *d)
+{
+	const struct rect *r = &d->item;
+	if (!rect_inside(r, d->image.width, d->image.height) || r->w % 2 || r->h % 2 || d->fresh ||
+		d->items_left != 1)
+		return -ERR_PROTOCOL;
+	d->rects[d->count++] = d->film = *r;
+	d->unit_len = d->unit_have = 0;
+	d->state = FILM;
+	return 0;
+}
+
+static int
+take_unit_length(struct decoder *d, struct rd *r)
+{
+	const uint8_t *p = collect(d, r, PICTURE_UNIT_BYTES);
+	if (!p)
+		return 0;
+	struct rd head = rd_init(p, PICTURE_UNIT_BYTES);
+	size_t len = rd_u24(&head);
+	if (len == 0 || len > PICTURE_UNIT_MAX_BYTES)
+		return -ERR_PROTOCOL;
+	free(d->unit);
+	d->unit = malloc(len);
+	d->unit_len = d->unit ? len : 0;
+	return d->unit ? 0 : -ENOMEM;
+}
+
+static int
+take_film(struct decoder *d, struct rd *r)
+{
+	if (d->unit_len == 0)
+		return take_unit_length(d, r);
+	size_t left = d->unit_len - d->unit_have, take = left < r->left ? left : r->left;
+	memcpy(d->unit + d->unit_have, rd_bytes(r, take), take);
+	d->unit_have += take;
+	if (d->unit_have == d->unit_len)
+		next_item(d);
+	return 0;
+}
+
+const uint8_t *
+decoder_film(const struct decoder *d, struct rect *ret_at, size_t *ret_len)
+{
+	*ret_at = d->film;
+	*ret_len = d->unit_len;
+	return d->film.w && !d->open ? d->unit : NULL;
+}
+
 static int
 take_item(struct decoder *d, struct rd *r)
 {
@@ -208,6 +272,8 @@ take_item(struct decoder *d, struct rd *r)
 		return start_area(d, &d->moved_left, COPY);
 	case PICTURE_MARK:
 		return start_mark(d);
+	case PICTURE_FILM:
+		return start_film(d);
 	default:
 		return -ERR_PROTOCOL;
 	}
@@ -335,6 +401,9 @@ take(struct decoder *d, const uint8_t *data, size_t len)
 			break;
 		case MARK:
 			result = take_mark(d, &r);
+			break;
+		case FILM:
+			result = take_film(d, &r);
 			break;
 		case END:
 			result = -ERR_PROTOCOL;

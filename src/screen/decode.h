@@ -29,6 +29,13 @@ int decoder_layout(struct decoder *decoder, uint32_t width, uint32_t height);
  * come, -ERR_PROTOCOL for anything that docs/protocol.md 8.1 does not allow, -ENOMEM. */
 int decoder_frame(struct decoder *decoder, uint32_t seq, int last, const uint8_t *data, size_t len);
 
+/* The film of the last complete picture (screen/film.h): its unit and where it belongs. The caller
+ * decodes it into the framebuffer before anything is shown or the next frame comes. NULL: none. */
+const uint8_t *decoder_film(const struct decoder *decoder, struct rect *ret_at, size_t *ret_len);
+
+/* The same framebuffer, for that. */
+struct image *decoder_canvas(struct decoder *decoder);
+
 /* The framebuffer; the fourth byte of every pixel written is 255. Valid until the next
  * decoder_layout. */
 const struct image *decoder_image(const struct decoder *decoder);

@@ -30,6 +30,9 @@ struct encoder {
 	struct rect rects[ENCODE_RECTS_MAX];
 	size_t count, index; /* of rectangles */
 	size_t x, y;         /* next pixel of rects[index], relative to it */
+	struct rect film;    /* w 0: none, or its head is staged */
+	const uint8_t *unit;
+	size_t unit_left;
 	int flushing;        /* every plain byte is staged */
 	size_t staged, used; /* bytes in stage, and of those given to zstd */
 	uint8_t stage[STAGE_BYTES + STAGE_SPARE_BYTES];
@@ -114,6 +117,8 @@ check(const struct image *image, const struct encode_change *c)
 	}
 	for (size_t i = 0; i < c->rect_count; i++)
 		area += area_inside(&c->rects[i], image);
+	assert(c->film.w == 0 || (area_inside(&c->film, image) && c->unit_len > 0 &&
+					 c->unit_len <= PICTURE_UNIT_MAX_BYTES));
 	uint64_t most = (uint64_t)image->width * image->height;
 	assert(area <= most && moved <= most);
 	(void)most;
@@ -132,6 +137,9 @@ encoder_start(struct encoder *e, uint32_t seq, const struct image *image,
 	e->image = image;
 	e->copy_count = change->copy_count;
 	e->count = change->rect_count;
+	e->film = change->film;
+	e->unit = change->unit;
+	e->unit_left = change->film.w ? change->unit_len : 0;
 	e->copy_index = e->index = e->x = e->y = 0;
 	e->flushing = 0;
 
@@ -139,7 +147,7 @@ encoder_start(struct encoder *e, uint32_t seq, const struct image *image,
 	wr_u32(&w, seq);
 	wr_u16(&w, image->width);
 	wr_u16(&w, image->height);
-	wr_u16(&w, (uint16_t)((e->mark_height > 0) + e->copy_count + e->count));
+	wr_u16(&w, (uint16_t)((e->mark_height > 0) + e->copy_count + e->count + (e->film.w > 0)));
 	e->staged = w.len;
 	e->used = 0;
 }
@@ -196,6 +204,27 @@ stage_copies(struct encoder *e)
 	return 1;
 }
 
+/* 0: no room. */
+static int
+stage_film(struct encoder *e)
+{
+	if (e->film.w) {
+		if (!stage_head(e, PICTURE_FILM, e->film, PICTURE_UNIT_BYTES))
+			return 0;
+		struct wr w = wr_init(e->stage + e->staged, PICTURE_UNIT_BYTES);
+		wr_u24(&w, (uint32_t)e->unit_left);
+		e->staged += w.len;
+		e->film.w = 0;
+	}
+	size_t room = STAGE_BYTES - e->staged, len = e->unit_left < room ? e->unit_left : room;
+	if (len)
+		memcpy(e->stage + e->staged, e->unit, len);
+	e->unit += len;
+	e->unit_left -= len;
+	e->staged += len;
+	return e->unit_left == 0;
+}
+
 /* Pixels without their fourth byte. Each store is four bytes wide: the next pixel, or the spare
  * byte, takes the excess. */
 static void
@@ -240,7 +269,7 @@ refill(struct encoder *e)
 		e->y = 0;
 		e->index++;
 	}
-	e->flushing = 1;
+	e->flushing = stage_film(e);
 }
 
 int

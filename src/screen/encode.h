@@ -13,7 +13,7 @@ struct encoder;
 
 enum {
 	ENCODE_PIECE_MAX_BYTES = 60000, /* Frame.data */
-	ENCODE_RECTS_MAX = PICTURE_RECTS_MAX - MOVE_COPIES_MAX - 1,
+	ENCODE_RECTS_MAX = PICTURE_RECTS_MAX - MOVE_COPIES_MAX - 2,
 };
 
 /* 1 for the windows a session can have: 8, 16 and 32 MiB. */
@@ -25,14 +25,17 @@ int encoder_new(
 	uint32_t window_mib, const struct watermark *watermark, struct encoder **ret_encoder);
 void encoder_free(struct encoder *encoder);
 
-/* What a picture changes: first the copies, one after the other, then the rectangles' pixels. All
- * lie inside the image; the copies' area together is at most the image's, and so is that of the
- * rectangles. */
+/* What a picture changes: first the copies, one after the other, then the rectangles' pixels, then
+ * the film. All lie inside the image; the copies' area together is at most the image's, and so is
+ * that of the rectangles. */
 struct encode_change {
 	const struct copy *copies;
 	size_t copy_count; /* <= MOVE_COPIES_MAX */
 	const struct rect *rects;
-	size_t rect_count; /* <= ENCODE_RECTS_MAX */
+	size_t rect_count;   /* <= ENCODE_RECTS_MAX */
+	struct rect film;    /* w 0: none */
+	const uint8_t *unit; /* of the film (screen/film.h), borrowed until the last piece is out */
+	size_t unit_len;     /* <= PICTURE_UNIT_MAX_BYTES */
 };
 
 /* Begins picture seq of image, which is without the watermark and must not change before the last

@@ -50,6 +50,7 @@ struct moves {
 	struct vote votes[1 << VOTES_LOG];
 	int8_t cells[CELLS_MAX];
 	struct rect changed[MOVE_VIEWS_MAX];
+	struct rect avoid;
 	struct image *shown;
 	struct copy *copies;
 	size_t count;
@@ -390,6 +391,13 @@ insert(struct moves *m, size_t first, const struct copy *copy, int dx, int dy)
 	m->copies[i] = *copy;
 }
 
+static int
+overlap(const struct rect *a, size_t x, size_t y, const struct rect *b)
+{
+	return x < (size_t)b->x + b->w && b->x < x + a->w && y < (size_t)b->y + b->h &&
+	       b->y < y + a->h;
+}
+
 static void
 try_shift(struct moves *m, struct shift *s)
 {
@@ -409,8 +417,11 @@ try_shift(struct moves *m, struct shift *s)
 		to = fit(m, s, to);
 		if ((uint64_t)to.w * to.h > m->area_left)
 			continue;
-		m->area_left -= (uint64_t)to.w * to.h;
 		struct copy copy = {to, (uint16_t)(to.x - s->dx), (uint16_t)(to.y - s->dy)};
+		if (m->avoid.w && (overlap(&to, to.x, to.y, &m->avoid) ||
+					  overlap(&to, copy.from_x, copy.from_y, &m->avoid)))
+			continue;
+		m->area_left -= (uint64_t)to.w * to.h;
 		insert(m, first, &copy, s->dx, s->dy);
 	}
 	for (size_t i = first; i < m->count; i++)
@@ -483,7 +494,8 @@ take_winner(struct moves *m)
 }
 
 size_t
-moves_find(struct moves *m, const struct move_view *views, size_t view_count, struct image *shown,
+moves_find(struct moves *m, const struct move_view *views, size_t view_count,
+	const struct rect *avoid, struct image *shown,
 	struct copy ret_copies[static MOVE_COPIES_MAX])
 {
 	uint64_t area = 0;
@@ -494,6 +506,7 @@ moves_find(struct moves *m, const struct move_view *views, size_t view_count, st
 	}
 	if (area < CHANGED_MIN_PX)
 		return 0;
+	m->avoid = *avoid;
 	m->shown = shown;
 	m->copies = ret_copies;
 	m->count = 0;

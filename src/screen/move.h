@@ -29,11 +29,14 @@ struct moves;
 int moves_new(struct moves **ret_moves);
 void moves_free(struct moves *moves);
 
-/* view_count <= MOVE_VIEWS_MAX. Makes the copies in shown, one after the other, and tells them. All
- * lie inside the views' areas (their sources anywhere on the screen); the areas are disjoint.
- * Together they have at most as many pixels as shown. Returns how many, at most MOVE_COPIES_MAX. */
+/* view_count <= MOVE_VIEWS_MAX. avoid: pixels that the client does not have exactly; nothing is
+ * copied from or to there (w 0: none). Makes the copies in shown, one after the other, and tells
+ * them. All lie inside the views' areas (their sources anywhere on the screen); the areas are
+ * disjoint. Together they have at most as many pixels as shown. Returns how many, at most
+ * MOVE_COPIES_MAX. */
 size_t moves_find(struct moves *moves, const struct move_view *views, size_t view_count,
-	struct image *shown, struct copy ret_copies[static MOVE_COPIES_MAX]);
+	const struct rect *avoid, struct image *shown,
+	struct copy ret_copies[static MOVE_COPIES_MAX]);
 
 /* Makes one copy in an image; both places lie inside it. */
 void move_copy(struct image *image, const struct copy *copy);

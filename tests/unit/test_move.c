@@ -95,7 +95,7 @@ picture(const struct rect *areas, size_t n)
 						      d.now.stride, areas[i].w, areas[i].h},
 			areas[i]};
 	struct encode_change change = {.copies = copies, .rects = rects};
-	change.copy_count = d.copies = moves_find(d.moves, views, n, &d.shown, copies);
+	change.copy_count = d.copies = moves_find(d.moves, views, n, &(struct rect){0}, &d.shown, copies);
 	for (size_t i = 0; i < n; i++)
 		damage_compare(&d.damage, &views[i].image, areas[i].x, areas[i].y, &d.shown);
 	change.rect_count = damage_changed(&d.damage, rects, ENCODE_RECTS_MAX);

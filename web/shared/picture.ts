@@ -12,6 +12,9 @@ interface PictureExports {
 	picture_pixels(): number;
 	picture_rectangles(): number;
 	picture_count(): number;
+	picture_film(): number;
+	picture_film_length(): number;
+	picture_film_place(): number;
 }
 
 export interface Rectangle {
@@ -68,6 +71,17 @@ export class Picture {
 			const [x, y, w, h] = numbers.subarray(4 * i, 4 * i + 4) as unknown as [number, number, number, number];
 			return { x, y, w, h };
 		});
+	}
+
+	/** The complete picture's film: H.264 that belongs into a rectangle. The caller puts its pixels there before the next frame. */
+	film(): { place: Rectangle; unit: Uint8Array } | null {
+		const { wasm } = this;
+		const at = wasm.picture_film();
+		if (at === 0) {
+			return null;
+		}
+		const [x, y, w, h] = new Uint16Array(wasm.memory.buffer, wasm.picture_film_place(), 4) as unknown as [number, number, number, number];
+		return { place: { x, y, w, h }, unit: new Uint8Array(wasm.memory.buffer, at, wasm.picture_film_length()).slice() };
 	}
 
 	/** R G B A of the whole screen: a view that the next call may move. */

@@ -1,6 +1,7 @@
 /** Decodes pictures and draws them; also the clock, because timers of a page in the background are slowed down. */
 import { Failure } from "../shared/failure.ts";
 import { Picture } from "../shared/picture.ts";
+import { Film } from "./film.ts";
 import wasmUrl from "../wasm/out/picture.wasm?url";
 
 export type ToWorker =
@@ -21,6 +22,7 @@ const scope = self as unknown as {
 const TICK_MS = 1000;
 
 let picture: Picture;
+const film = new Film();
 let canvas: OffscreenCanvas;
 let context: OffscreenCanvasRenderingContext2D;
 let image: ImageData | null = null;
@@ -58,6 +60,10 @@ async function handle(message: ToWorker): Promise<void> {
 		case "frame": {
 			const whole = picture.frame(message.seq, message.last, message.data);
 			if (whole) {
+				const moving = picture.film();
+				if (moving) {
+					await film.show(moving.unit, moving.place, picture.pixels(), canvas.width);
+				}
 				draw();
 			}
 			scope.postMessage({ is: "used", drawn: whole ? message.seq : null });

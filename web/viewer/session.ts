@@ -18,6 +18,7 @@ import type { InnerRecord } from "../shared/record.ts";
 import { wordsOf } from "../shared/words.ts";
 import { cursorStyle } from "./cursor.ts";
 import { deriveInWorker } from "./derive.ts";
+import { filmsPlay } from "./film.ts";
 import { homeMonitors, homeName, homeSystem } from "./home.ts";
 import type { Item } from "./outbox.ts";
 import { Screen } from "./screen.ts";
@@ -143,6 +144,7 @@ export class Session {
 			computerName: homeName(),
 			locale: this.language,
 			monitors: homeMonitors(),
+			film: await filmsPlay(),
 			windowMib: deviceMemory < SMALL_DEVICE_GIB ? WINDOW_SMALL_MIB : WINDOW_MIB,
 		});
 		this.events.onStage("reply");

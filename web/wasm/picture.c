@@ -44,6 +44,28 @@ picture_frame(uint32_t seq, int last, uint32_t len)
 	return decoder_frame(decoder, seq, last, piece, len);
 }
 
+/* The unit of the complete picture's film (screen/film.h), NULL: none; its length; x y w h of where it belongs. */
+static struct rect film;
+static size_t film_len;
+
+EXPORT(picture_film) const void *
+picture_film(void)
+{
+	return decoder_film(decoder, &film, &film_len);
+}
+
+EXPORT(picture_film_length) uint32_t
+picture_film_length(void)
+{
+	return (uint32_t)film_len;
+}
+
+EXPORT(picture_film_place) const void *
+picture_film_place(void)
+{
+	return &film;
+}
+
 /* R G B A, rows top down without gaps. */
 EXPORT(picture_pixels) void *
 picture_pixels(void)
