@@ -93,7 +93,8 @@ send_auth(const char *path, const char *number)
 int
 desktop_main(const struct options *options)
 {
-	char number[8], *argv[] = {options->desktop_program, NULL}, *env[] = {NULL};
+	char number[8], level[] = "--log-level", *env[] = {NULL};
+	char *argv[] = {options->desktop_program, level, options->log_level, NULL};
 	int r = become(options->desktop_user), fd = -1;
 	if (r == 0)
 		r = display_number(options->display, number, sizeof number);

@@ -87,6 +87,21 @@ note_changes(struct motion *m, const struct damage *d)
 		}
 }
 
+/* The colours of a film have half the resolution: one more pixel where there is one. */
+static void
+make_even(uint16_t *at, uint16_t *side, uint16_t limit)
+{
+	if (*side % 2 == 0)
+		return;
+	if (*at + *side == limit && *at == 0) {
+		--*side;
+		return;
+	}
+	if (*at + *side == limit)
+		--*at;
+	++*side;
+}
+
 /* The box around all tiles that move like a film; empty when there are too few, or too far from
  * each other. */
 static struct rect
@@ -108,9 +123,8 @@ find_moving(const struct motion *m, const struct damage *d, const struct image *
 	}
 	if (count < tiles_min || count * 2 < (right - left + 1) * (bottom - top + 1))
 		return (struct rect){0};
-	/* even sides, for the colours have half the resolution */
-	box.w = (uint16_t)(box.w & ~1);
-	box.h = (uint16_t)(box.h & ~1);
+	make_even(&box.x, &box.w, d->width);
+	make_even(&box.y, &box.h, d->height);
 	return box.w < SIDE_MIN_PX || box.h < SIDE_MIN_PX ? (struct rect){0} : box;
 }
 

@@ -2,6 +2,7 @@
 import datetime
 import json
 import re
+import select
 import subprocess
 import time
 
@@ -126,6 +127,27 @@ def test_whole_login_keys_and_picture(engawa, home_pc):
     home_pc.see("接続を終了しました")
     assert home_pc.own.console() == []
     assert [url for url in home_pc.own.requests() if not re.match(f"(https|wss)://localhost:{engawa.port}/|data:|blob:", url)] == []
+
+
+def test_film(engawa, home_pc):
+    """What moves like a film is decoded by the browser, and what it leaves is that of the office PC, bit for bit."""
+    began = int(time.time())
+    log_in(home_pc, engawa)
+    home_pc.wait("canvas")
+    candidates = [watermark_lines(engawa, home_pc, second) for second in range(began, int(time.time()) + 1)]
+    film = subprocess.Popen([system.BUILD / "tests/system/moving", "100", "80", "640", "360", "120"], env=engawa.desktop_env, stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, text=True)
+    try:
+        seen = set()
+        while not select.select([film.stdout], [], [], 0)[0]:
+            seen.add(hash(home_pc.pixels().rgba))
+        assert len(seen) > 3
+        system.wait_for(lambda: any(marked(engawa, lines) == home_pc.pixels().rgba for lines in candidates), "the pictures differ", 30, 0.2)
+    finally:
+        film.stdin.close()
+        film.wait(10)
+    assert "desktop.film " in engawa.agent.log.read_text()
+    assert home_pc.own.console() == []
 
 
 def test_composed_text(engawa, home_pc):

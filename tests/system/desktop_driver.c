@@ -15,8 +15,8 @@
  *   keys                    what is held at the display
  *   layout                  monitors: x, y, width, height
  *   stats
- * DESKTOP_OWN: the display is told to be ours. DESKTOP_COOKIE: hex of the display's
- * MIT-MAGIC-COOKIE-1, handed on in DesktopStart.
+ * DESKTOP_FILM: the client shows H.264. DESKTOP_OWN: the display is told to be ours.
+ * DESKTOP_COOKIE: hex of the display's MIT-MAGIC-COOKIE-1, handed on in DesktopStart.
  */
 #include <errno.h>
 #include <poll.h>
@@ -39,6 +39,7 @@
 #include "inner.pb.h"
 #include "net/frame.h"
 #include "screen/decode.h"
+#include "screen/film.h"
 
 static struct driver {
 	int fd; /* -1: closed */
@@ -47,6 +48,8 @@ static struct driver {
 	int acking, reading;
 	struct buf in;
 	struct decoder *decoder;
+	struct film_decoder *film;
+	uint64_t films;
 	struct watermark *watermark;
 	xcb_connection_t *x;
 	uint64_t bytes, pieces, pictures, rects, area_px, cursors, layouts;
@@ -87,6 +90,20 @@ on_layout(const engawa_Layout *layout)
 }
 
 static void
+show_film(void)
+{
+	struct rect at;
+	size_t len;
+	const uint8_t *unit = decoder_film(d.decoder, &at, &len);
+	if (!unit)
+		return;
+	d.films++;
+	if ((!d.film && film_decoder_new(&d.film) < 0) ||
+		film_decode(d.film, unit, len, &at, decoder_canvas(d.decoder)) < 0)
+		d.broken = 1;
+}
+
+static void
 on_frame(const uint8_t *payload, size_t len)
 {
 	static engawa_Frame f;
@@ -98,6 +115,7 @@ on_frame(const uint8_t *payload, size_t len)
 		d.broken = 1;
 	if (r != 1)
 		return;
+	show_film();
 	size_t n;
 	const struct rect *rects = decoder_rects(d.decoder, &n);
 	for (size_t i = 0; i < n; i++)
@@ -355,10 +373,10 @@ stats(void)
 	reap(WNOHANG);
 	usage(&cpu_ms, &peak_kib);
 	printf("{\"bytes\": %lu, \"pieces\": %lu, \"pictures\": %lu, \"rects\": %lu, \"area_px\": %lu, \"cursors\": %lu, "
-	       "\"layouts\": %lu, \"open\": %d, \"ready\": %d, \"broken\": %d, \"end\": %u, \"failed\": %u, "
+	       "\"layouts\": %lu, \"films\": %lu, \"open\": %d, \"ready\": %d, \"broken\": %d, \"end\": %u, \"failed\": %u, "
 	       "\"cpu_ms\": %.0f, \"peak_kib\": %ld, \"exited\": %s, \"status\": %d, \"pid\": %d, "
 	       "\"cursor\": [%u, %u, %u, %u]}\n",
-		d.bytes, d.pieces, d.pictures, d.rects, d.area_px, d.cursors, d.layouts,
+		d.bytes, d.pieces, d.pictures, d.rects, d.area_px, d.cursors, d.layouts, d.films,
 		d.open_pictures, d.ready, d.broken, d.end, d.failed, cpu_ms, peak_kib,
 		d.exited ? "true" : "false", d.status, (int)d.pid, d.cursor.width_px,
 		d.cursor.height_px, d.cursor.hot_x_px, d.cursor.hot_y_px);
@@ -543,6 +561,7 @@ main(int argc, char **argv)
 	for (int i = 3; i < argc && i < 3 + 4; i++)
 		str_copy(begin.watermark[begin.watermark_count++], sizeof begin.watermark[0],
 			argv[i]);
+	begin.film = getenv("DESKTOP_FILM") != NULL;
 	begin.own_display = getenv("DESKTOP_OWN") != NULL;
 	const char *cookie = getenv("DESKTOP_COOKIE");
 	if (cookie) {

@@ -1,8 +1,10 @@
 """engawa-desktop against real X servers, window managers and programs; desktop_driver plays the agent."""
+import contextlib
 import json
 import os
 import pathlib
 import re
+import select
 import signal
 import socket
 import struct
@@ -345,6 +347,61 @@ def test_monitors(start, xorg):
     assert d.same() and d("compare")["width"] == 2304 and d("compare")["height"] == 1368
     xorg.run("xrandr", "--output", "DUMMY1", "--off")
     assert d.same() and len(d("layout")["monitors"]) == 2 and not d("stats")["broken"]
+
+
+@contextlib.contextmanager
+def moving(env, *place, pictures=90):
+    process = subprocess.Popen([DRIVER.parent / "moving", *map(str, place), str(pictures)], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.stdin.close()
+        process.wait(10)
+
+
+@pytest.mark.parametrize("place", [[100, 80, 640, 360], [0, 0, 1280, 800], [701, 433, 579, 367]])
+def test_film(start, desk, place):
+    """A film goes as H.264, and what it leaves is exact."""
+    desk.terminal("cat")
+    d = start(Driver, desk, env={"DESKTOP_FILM": "1"})
+    assert d.same()
+    before = d("stats")
+    with moving(desk.env, *place) as film:
+        while not select.select([film.stdout], [], [], 0)[0]:
+            d("wait", 100)
+        middle = d("stats")
+        wait_for(d.same, "what stands still is not exact")  # a film ends when nothing came for a while
+        assert not d("stats")["broken"]
+    assert middle["films"] - before["films"] > 5
+    # lossless, these pictures have a hundred times as many bytes
+    assert (middle["bytes"] - before["bytes"]) / (middle["films"] - before["films"]) < place[2] * place[3] / 4
+    assert d.same()
+
+
+def test_no_film_for_who_shows_none(start, desk):
+    desk.manager()
+    d = start(Driver, desk)
+    with moving(desk.env, 100, 80, 320, 240, pictures=30) as film:
+        while not select.select([film.stdout], [], [], 0)[0]:
+            d("wait", 100)
+        assert d.same() and d("stats")["films"] == 0
+
+
+def test_typing_beside_a_film(start, desk):
+    """Keys are not behind pictures of a film, and moves beside it are still found."""
+    desk.terminal("cat")
+    d = start(Driver, desk, env={"DESKTOP_FILM": "1"})
+    assert d.same()
+    with moving(desk.env, 700, 400, 500, 360, pictures=150) as film:
+        d("wait", 1000)
+        for usage in (0x04, 0x05, 0x06):
+            d("key", usage, 0, 1)
+            d("key", usage, 0, 0)
+            d("wait", 100)
+        while not select.select([film.stdout], [], [], 0)[0]:
+            d("wait", 100)
+        wait_for(d.same, "what stands still is not exact")
+        assert d("stats")["films"] > 10
 
 
 GTK_SEES = """
