@@ -1,7 +1,7 @@
 /*
- * LDAP over TLS: binds as the person, finds the person's one entry, asks the server about groups.
- * A question that gets no clear answer is a refusal: a deny group that does not exist any more
- * closes the door.
+ * LDAP over TLS, from the first byte or by StartTLS: binds as the person, finds the person's one
+ * entry, asks the server about groups. A question that gets no clear answer is a refusal: a deny
+ * group that does not exist any more closes the door.
  */
 #include <ldap.h>
 #include <string.h>
@@ -35,8 +35,9 @@ open_tls(const struct check_question *q, LDAP **ret)
 	int version = LDAP_VERSION3, demand = LDAP_OPT_X_TLS_HARD, r,
 	    protocol = LDAP_OPT_X_TLS_PROTOCOL_TLS1_2, fresh = 0;
 	struct timeval wait = {WAIT_S, 0};
-	if (strncasecmp(q->field[CHECK_SERVICE], "ldaps://", 8) != 0)
-		return failed("only ldaps:// is asked", LDAP_PARAM_ERROR);
+	int start_tls = strncasecmp(q->field[CHECK_SERVICE], "ldap://", 7) == 0;
+	if (!start_tls && strncasecmp(q->field[CHECK_SERVICE], "ldaps://", 8) != 0)
+		return failed("only ldaps:// and ldap:// are asked", LDAP_PARAM_ERROR);
 	if ((r = ldap_initialize(ret, q->field[CHECK_SERVICE])) != LDAP_SUCCESS)
 		return failed("URL", r);
 	if (ldap_set_option(*ret, LDAP_OPT_PROTOCOL_VERSION, &version) != 0 ||
@@ -49,6 +50,10 @@ open_tls(const struct check_question *q, LDAP **ret)
 						  q->field[CHECK_CA]) != 0) ||
 		ldap_set_option(*ret, LDAP_OPT_X_TLS_NEWCTX, &fresh) != 0)
 		return failed("TLS", LDAP_LOCAL_ERROR);
+	/* without it nothing is said at all: who is between could have taken it out of the answer
+	 */
+	if (start_tls && (r = ldap_start_tls_s(*ret, NULL, NULL)) != LDAP_SUCCESS)
+		return failed("StartTLS", r);
 	return 0;
 }
 

@@ -56,7 +56,7 @@ const struct conf_option option_table[] = {
 		"Our own certificate (PEM, with its issuers) for tls:// servers that ask for one, readable by USER."),
 	STR(RADIUS_KEY_FILE, radius_key_file, NULL, "Its key (PEM), readable by its owner only."),
 	STR(LDAP_URL, ldap_url, NULL,
-		"Directory for users of the method ldap: ldaps://host[:port]. Nothing else is asked."),
+		"Directory for users of the method ldap: ldaps://host[:port], or ldap://host[:port] with StartTLS. Nothing is asked without TLS."),
 	STR(LDAP_CA_FILE, ldap_ca_file, NULL,
 		"Certificates that the directory's must come from, readable by USER; default the system's."),
 	STR(LDAP_BIND, ldap_bind, NULL,

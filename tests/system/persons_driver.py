@@ -105,6 +105,7 @@ suzuki Auth-Type := Reject
 """
 
 SLAPD = """
+referral ldap://127.0.0.1:{referral}/
 include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
 include /etc/ldap/schema/inetorgperson.schema
@@ -120,13 +121,15 @@ access to * by users read by * none
 """
 
 
-def ldif():
+def ldif(referral):
     people = {"tanaka": "himitsu no kawara", "suzuki": "tsubame no su", "sato": "engawa de neko"}
     groups = {"telework": ["tanaka", "sato"], "retired": ["sato"]}
     yield f"dn: {BASE}\nobjectClass: organization\nobjectClass: dcObject\no: city\ndc: city\n"
     yield f"dn: ou=people,{BASE}\nobjectClass: organizationalUnit\nou: people\n"
     for name, password in people.items():
         yield f"dn: uid={name},ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: {name}\ncn: {name}\nsn: {name}\nuserPassword: {password}\n"
+    yield (f"dn: cn=elsewhere,ou=people,{BASE}\nobjectClass: referral\nobjectClass: extensibleObject\ncn: elsewhere\n"
+        f"ref: ldap://127.0.0.1:{referral}/ou=people,{BASE}\n")
     for name, members in groups.items():
         rows = "".join(f"member: uid={member},ou=people,{BASE}\n" for member in members)
         yield f"dn: cn={name},{BASE}\nobjectClass: groupOfNames\ncn: {name}\n{rows}"
@@ -135,10 +138,12 @@ def ldif():
 class Service:
     """A program that ends with its test."""
 
-    def __init__(self, argv, directory, ready):
+    def __init__(self, argv, directory, ready, pid=None):
         log = open(directory / "log", "wb")
         self.process = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         log.close()
+        if pid is not None:
+            pid.append(self.process.pid)
         try:
             system.wait_for(ready, f"{argv[0]} does not start", 20)
         except system.Failed:
@@ -173,19 +178,87 @@ def listening(port):
     return f"port {port}" if f":{port:04X} " in rows else ""
 
 
-def slapd(directory):
-    """Its URL and the program. Groups in groups are not its own idea of them: plain groups only."""
+def slapd(directory, referral=1):
+    """Its URL and the program. Groups in groups are not its own idea of them: plain groups only. What it does not have, and a part of
+    what it has, it says is at another port."""
     directory.mkdir()
     (directory / "db").mkdir()
     run = lambda *argv, **options: subprocess.run([str(a) for a in argv], check=True, capture_output=True, timeout=60, **options)
     run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3650", "-subj", "/CN=directory",
         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem", cwd=directory)
     shutil.copy(directory / "cert.pem", directory / "ca.pem")
-    (directory / "slapd.conf").write_text(SLAPD.format(dir=directory, base=BASE))
-    run("/usr/sbin/slapadd", "-f", directory / "slapd.conf", input="\n".join(ldif()).encode())
+    (directory / "slapd.conf").write_text(SLAPD.format(dir=directory, base=BASE, referral=referral))
+    run("/usr/sbin/slapadd", "-f", directory / "slapd.conf", input="\n".join(ldif(referral)).encode())
     port = system.free_port()
     url = f"ldaps://127.0.0.1:{port}"
     return url, Service(["/usr/sbin/slapd", "-f", directory / "slapd.conf", "-h", f"{url}/", "-d", "0"], directory, lambda: system.accepts(port))
+
+
+SAMBA = """[global]
+	netbios name = DC
+	realm = CITY.EXAMPLE
+	workgroup = CITY
+	server role = active directory domain controller
+	server services = ldap
+	private dir = {dir}/private
+	state directory = {dir}/state
+	cache directory = {dir}/cache
+	lock directory = {dir}
+	binddns dir = {dir}/bind-dns
+	pid directory = {dir}
+	ncalrpc dir = {dir}/ncalrpc
+	interfaces = lo
+	bind interfaces only = yes
+	logging = file
+	log file = {dir}/samba.log
+	tls enabled = yes
+	tls keyfile = {dir}/key.pem
+	tls certfile = {dir}/cert.pem
+	tls cafile = {dir}/cert.pem
+"""
+SAMBA_PASSWORD = "Himitsu-no-kawara-1"
+SAMBA_PERSONS = """
+import sys
+from samba.auth import system_session
+from samba.param import LoadParm
+from samba.samdb import SamDB
+lp = LoadParm()
+lp.load(sys.argv[1] + "/etc/smb.conf")
+db = SamDB(url=sys.argv[1] + "/private/sam.ldb", session_info=system_session(), lp=lp)
+for name in "tanaka", "suzuki", "sato", "left":
+    db.newuser(name, sys.argv[2])
+db.disable_account("(sAMAccountName=left)")
+for name in "telework", "division", "section", "retired", "gone":
+    db.newgroup(name)
+for group, members in ("section", ["tanaka", "sato", "left"]), ("division", ["section"]), ("telework", ["division"]), ("gone", ["sato"]), ("retired", ["gone"]):
+    db.add_remove_group_members(group, members)
+"""
+
+
+def samba(directory):
+    """A Samba domain controller in a network namespace of its own, where 389 and 636 are free: how to get in there, and the program.
+    Groups in groups: telework has division has section has tanaka and sato; retired has gone has sato."""
+    directory.mkdir()
+    run = lambda *argv: subprocess.run([str(a) for a in argv], check=True, capture_output=True, timeout=120, cwd=directory)
+    run("samba-tool", "domain", "provision", f"--targetdir={directory}", "--realm=CITY.EXAMPLE", "--domain=CITY", "--server-role=dc",
+        "--dns-backend=NONE", f"--adminpass={SAMBA_PASSWORD}", "--host-name=dc", "--host-ip=127.0.0.1")
+    (directory / "etc/smb.conf").write_text(SAMBA.format(dir=directory))
+    (directory / "cache").mkdir(exist_ok=True)
+    run("/usr/bin/python3", "-c", SAMBA_PERSONS, directory, SAMBA_PASSWORD)
+    run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650", "-subj", "/CN=dc", "-addext",
+        "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem")
+    (directory / "key.pem").chmod(0o600)
+    (directory / "cert.pem").chmod(0o644)
+    inside = lambda pid: ["nsenter", f"--net=/proc/{pid}/ns/net"]
+    argv = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec samba --foreground --debug-stdout -M single -s "$0"', directory / "etc/smb.conf"]
+
+    def listens():
+        listed = subprocess.run([*inside(service_pid()), "ss", "-Hltn"], capture_output=True, text=True).stdout
+        return ":636 " in listed and ":389 " in listed
+    started = []
+    service_pid = lambda: started[0]
+    service = Service(argv, directory, listens, started)
+    return inside(service.process.pid), service
 
 
 def message_number(name):
@@ -195,7 +268,7 @@ def message_number(name):
     return re.findall(r"\bMSG_\w+", head).index(name)
 
 
-def ask_helper(method, message, payload, timeout_s=20):
+def ask_helper(method, message, payload, timeout_s=20, prefix=()):
     """One question to `engawa-agent role check-…`, as the monitor asks it: the answer as it stands."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
@@ -203,7 +276,7 @@ def ask_helper(method, message, payload, timeout_s=20):
         os.dup2(theirs.fileno(), 3)
         os.set_inheritable(3, True)
     agent = system.BUILD / "src/agent/engawa-agent"
-    child = subprocess.Popen([agent, "role", f"check-{method}", "--user", "nobody"], preexec_fn=become, pass_fds=[3])
+    child = subprocess.Popen([*prefix, agent, "role", f"check-{method}", "--user", "nobody"], preexec_fn=become, pass_fds=[3])
     theirs.close()
     try:
         ours.send(struct.pack("=H", message_number(message)) + payload)
@@ -218,10 +291,10 @@ def ask_helper(method, message, payload, timeout_s=20):
     return answer
 
 
-def ask(method, timeout_s=20, **fields):
+def ask(method, timeout_s=20, prefix=(), **fields):
     """One question about a password: the code."""
     texts = [fields.get(field, "").encode() for field in FIELDS]
-    answer = ask_helper(method, "MSG_CHECK", b"".join(struct.pack(">H", len(t)) + t for t in texts), timeout_s)
+    answer = ask_helper(method, "MSG_CHECK", b"".join(struct.pack(">H", len(t)) + t for t in texts), timeout_s, prefix)
     kind, code = struct.unpack("=H", answer[:2])[0], struct.unpack(">I", answer[2:])[0]
     assert kind == message_number("MSG_CHECKED")
     return code

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 import system
 from gate_driver import CODE
-from persons_driver import BASE, SECRET, FakeRadius, ask, freeradius, slapd
+from persons_driver import BASE, SAMBA_PASSWORD, SECRET, FakeRadius, ask, freeradius, samba, slapd
 
 OK = 0
 OLD_HASH = "$argon2id$v=19$m=1024,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$7j8LsINkJsvfL8FyNidTsxZUGBhQDj4dj+tYj8xU580"  # "an old password"
@@ -336,8 +336,30 @@ def test_attack_radsec_server_that_hangs(radsec, radsec_keys, fake_radsec, radiu
 
 
 @pytest.fixture(scope="module")
-def ldap(directory):
-    url, service = slapd(directory / "ldap")
+def attacker():
+    """Where referrals point to: who comes there is noted."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    came = []
+
+    def run():
+        while True:
+            try:
+                stream, _ = listener.accept()
+            except OSError:
+                return
+            came.append(stream.recv(4096))
+            stream.close()
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    yield listener.getsockname()[1], came
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def ldap(directory, attacker):
+    url, service = slapd(directory / "ldap", attacker[0])
     yield dict(SERVICE=url, CA=str(directory / "ldap/ca.pem"), BIND=f"uid=%s,ou=people,{BASE}", PLACE=f"ou=people,{BASE}", FILTER="(uid=%s)",
         NESTED="0")
     service.stop()
@@ -380,6 +402,15 @@ def test_attack_ldap_injection(ldap, user):
         assert ask("ldap", USER=user, PASSWORD=TANAKA["PASSWORD"], **fields) == CODE["PASSWORD_WRONG"]
 
 
+def test_attack_ldap_referral(ldap, attacker):
+    """To who would like to hear passwords: for the bind, and among the entries that a search finds. Not followed, in either."""
+    elsewhere = ldap | {"BIND": "uid=%s,dc=elsewhere"}
+    assert ask("ldap", **TANAKA, **elsewhere) in (CODE["PERSON_SERVICE"], CODE["PASSWORD_WRONG"])
+    assert ask("ldap", **TANAKA, **ldap | {"ALLOW": f"cn=telework,{BASE}", "PLACE": f"ou=people,{BASE}"}) == OK
+    assert ask("ldap", **TANAKA, **ldap | {"ALLOW": "cn=telework,dc=elsewhere"}) == CODE["PERSON_SERVICE"]
+    assert attacker[1] == []
+
+
 def test_attack_ldap_empty_password(ldap):
     """Such a bind succeeds, as nobody."""
     assert ask("ldap", USER="tanaka", PASSWORD="", **ldap) == CODE["PASSWORD_WRONG"]
@@ -391,6 +422,93 @@ def test_attack_ldap_without_tls_or_with_another_certificate(ldap, directory):
     assert ask("ldap", **TANAKA, **ldap | {"CA": ""}) == CODE["PERSON_SERVICE"]
     by_name = ldap["SERVICE"].replace("127.0.0.1", "localhost")
     assert ask("ldap", **TANAKA, **ldap | {"SERVICE": by_name}) == CODE["PERSON_SERVICE"]
+
+
+# --- Active Directory ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def domain(directory):
+    if os.geteuid() != 0:
+        pytest.skip("a domain controller needs root")
+    prefix, service = samba(directory / "samba")
+    base = "DC=city,DC=example"
+    yield dict(prefix=prefix, SERVICE="ldaps://127.0.0.1", CA=str(directory / "samba/cert.pem"), BIND="%s@city.example", PLACE=f"CN=Users,{base}",
+        FILTER="(sAMAccountName=%s)", NESTED="1")
+    service.stop()
+
+
+def domain_group(name):
+    return f"CN={name},CN=Users,DC=city,DC=example"
+
+
+def domain_person(name, password=SAMBA_PASSWORD):
+    return dict(USER=name, PASSWORD=password)
+
+
+@pytest.mark.parametrize("url", ["ldaps://127.0.0.1", "ldap://127.0.0.1:389"])
+def test_domain(domain, url):
+    fields = domain | {"SERVICE": url}
+    assert ask("ldap", **domain_person("tanaka"), **fields) == OK
+    for name, password in ("tanaka", "himitsu"), ("nobody", SAMBA_PASSWORD), ("left", SAMBA_PASSWORD):
+        assert ask("ldap", **domain_person(name, password), **fields) == CODE["PASSWORD_WRONG"], name
+
+
+def test_domain_groups_in_groups(domain):
+    allowed = domain | {"ALLOW": domain_group("telework")}
+    denied = allowed | {"DENY": domain_group("retired")}
+    assert ask("ldap", **domain_person("tanaka"), **denied) == OK
+    assert ask("ldap", **domain_person("sato"), **allowed) == OK
+    assert ask("ldap", **domain_person("sato"), **denied) == CODE["PERSON_DENIED"]
+    assert ask("ldap", **domain_person("suzuki"), **allowed) == CODE["PERSON_DENIED"]
+    assert ask("ldap", **domain_person("sato", "x"), **denied) == CODE["PASSWORD_WRONG"]
+    # without them only members count, and those that are groups are none
+    assert ask("ldap", **domain_person("tanaka"), **allowed | {"NESTED": "0"}) == CODE["PERSON_DENIED"]
+    assert ask("ldap", **domain_person("tanaka"), **domain | {"ALLOW": domain_group("section"), "NESTED": "0"}) == OK
+
+
+def test_attack_domain_group_that_is_gone(domain):
+    for kind in "ALLOW", "DENY":
+        assert ask("ldap", **domain_person("tanaka"), **domain | {kind: domain_group("dissolved")}) == CODE["PERSON_SERVICE"]
+
+
+@pytest.mark.parametrize("user", ["*", "tanaka*", "*)(sAMAccountName=tanaka", "x)(|(objectClass=*", "tanaka@city.example", "CITY\\tanaka", "tanaka)(!(x=y",
+    "CN=tanaka,CN=Users,DC=city,DC=example", "tanaka\\00", "%s"])
+def test_attack_domain_injection(domain, user):
+    for fields in domain, domain | {"ALLOW": domain_group("telework")}:
+        assert ask("ldap", **domain_person(user), **fields) == CODE["PASSWORD_WRONG"]
+
+
+def test_attack_domain_empty_password(domain):
+    assert ask("ldap", **domain_person("tanaka", ""), **domain) == CODE["PASSWORD_WRONG"]
+
+
+def test_attack_domain_with_another_certificate(domain, ldap):
+    for fields in domain | {"CA": ldap["CA"]}, domain | {"CA": ldap["CA"], "SERVICE": "ldap://127.0.0.1"}:
+        assert ask("ldap", **domain_person("tanaka"), **fields) == CODE["PERSON_SERVICE"]
+
+
+def test_attack_ldap_starttls_taken_out(ldap):
+    """A server, or whoever is between, that says it cannot: nothing more is said to it."""
+    heard = []
+    refuse = bytes.fromhex("300c020101780702010204000400")  # ExtendedResponse, protocolError
+
+    def run():
+        stream, _ = listener.accept()
+        heard.append(stream.recv(4096))
+        stream.sendall(refuse)
+        with contextlib.suppress(OSError):
+            while more := stream.recv(4096):
+                heard.append(more)
+        stream.close()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        url = f"ldap://127.0.0.1:{listener.getsockname()[1]}"
+        assert ask("ldap", **TANAKA, **ldap | {"SERVICE": url}) == CODE["PERSON_SERVICE"]
+        thread.join(10)
+    assert len(heard) >= 1 and b"1.3.6.1.4.1.1466.20037" in heard[0]
+    assert TANAKA["PASSWORD"].encode() not in b"".join(heard)
 
 
 # --- PAM ----------------------------------------------------------------------------------------------------------------
