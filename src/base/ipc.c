@@ -89,7 +89,9 @@ ipc_recv(int sock, uint16_t *ret_type, void *payload, size_t cap, int *ret_fd)
 	ssize_t n;
 	do
 		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
+	/* ECONNRESET, once: the other side died before it had read everything. What it had sent is
+	 * still there, and comes next. */
 	if (n < 0)
 		return -errno;
 	int fd = -1;

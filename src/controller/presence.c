@@ -207,8 +207,13 @@ presence_agents(const struct presence *presence, const struct link *link)
 int
 presence_session_up(struct presence *presence, const struct presence_session *session)
 {
-	if (find(&presence->sessions, session->id))
+	struct presence_session *known = find(&presence->sessions, session->id);
+	if (known) {
+		/* it has gone over to another worker, whose word counts from now on */
+		if (memcmp(known->agent, session->agent, sizeof known->agent) == 0)
+			known->link = session->link;
 		return -ERR_EXISTS;
+	}
 	if (presence->session_count >= SESSIONS_MAX)
 		return -ERR_LIMIT;
 	struct presence_session *copy = mem_new(sizeof *copy);

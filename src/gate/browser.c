@@ -7,9 +7,9 @@
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "gate/door.h"
 #include "base/str.h"
 #include "base/wire.h"
+#include "gate/door.h"
 #include "gate/order.h"
 #include "gate/pipe.h"
 #include "gate/tell.h"

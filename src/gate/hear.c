@@ -67,6 +67,8 @@ on_end(struct worker *w, const uint8_t *payload, size_t len)
 		session_refuse(w, end.agent_id, end.session_id, -(int)end.code);
 	else if (s)
 		session_end(w, s, -(int)end.code);
+	else if (!end.refused)
+		leave_end(w, &end);
 	return 0;
 }
 
@@ -153,6 +155,16 @@ on_told(struct worker *w, uint16_t type, const uint8_t *payload, size_t len, int
 	case TELL_BACK:
 	case TELL_GONE:
 		return move_on_step(w, (enum tell)type, payload, len);
+	case TELL_WAIT:
+		w->arrive.waiting = 1;
+		return 0;
+	case TELL_ARRIVE:
+		return arrive_channel(w, fd);
+	case TELL_GO:
+		arrive_go(w);
+		return 0;
+	case TELL_LEAVE:
+		return leave_on_phase(w, payload, len, fd);
 	case TELL_DRAIN:
 		worker_drain(w);
 		return 0;

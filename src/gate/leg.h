@@ -90,6 +90,7 @@ struct leg {
 	uint8_t asks;              /* tickets asked for, ever */
 	uint8_t waiting;           /* requests that are open at the controller */
 	uint8_t can_read : 1, can_write : 1, in_run : 1, is_half_open : 1, is_ws : 1;
+	uint8_t stays : 1;     /* no other process takes it */
 	uint8_t ended : 1;     /* the kernel said that the peer's end is there to be read */
 	uint8_t greeted : 1;   /* our Hello is out */
 	uint8_t moved : 1;     /* has been handed over, or tried: not again */

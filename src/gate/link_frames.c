@@ -69,7 +69,7 @@ link_on_end_session(struct worker *w, struct leg *link, const uint8_t *payload, 
 	memcpy(end.session_id, msg.session_id.bytes, sizeof end.session_id);
 	if (s)
 		session_end(w, s, -(int)end.code);
-	else if (w->seat.seats > 1)
+	else if (!leave_end(w, &end) && w->seat.seats > 1)
 		worker_tell(w, TELL_END, &end, sizeof end);
 	return 0;
 }

@@ -83,6 +83,15 @@ write_text(const union address *a, char ret_text[static LISTENER_TEXT_SIZE])
 		ntohs(v6 ? a->v6.sin6_port : a->v4.sin_port));
 }
 
+void
+listener_text(int fd, char ret_text[static LISTENER_TEXT_SIZE])
+{
+	union address a = {0};
+	socklen_t len = sizeof a;
+	getsockname(fd, &a.any, &len);
+	write_text(&a, ret_text);
+}
+
 int
 listener_open(
 	const char *address, int *ret_fds, size_t count, char ret_text[static LISTENER_TEXT_SIZE])

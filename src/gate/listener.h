@@ -15,5 +15,8 @@ enum {
 int listener_open(
 	const char *address, int *ret_fds, size_t count, char ret_text[static LISTENER_TEXT_SIZE]);
 
+/* Where it listens. */
+void listener_text(int fd, char ret_text[static LISTENER_TEXT_SIZE]);
+
 /* Connected, non-blocking, to directory/name. Descriptor or -errno. */
 int listener_dial(const char *directory, const char *name);

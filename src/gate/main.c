@@ -1,8 +1,10 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "gate/keeper.h"
 #include "gate/parent.h"
+#include "gate/process.h"
 #include "gate/worker.h"
 
 int
@@ -33,7 +35,9 @@ main(int argc, char **argv)
 	settings.workers = settings_workers(&settings);
 	log_level_parse(settings.log_level, &level);
 	log_open("engawa-gate", level, -1);
-	int status = parent_main(&settings);
+	int is_upgrade = getenv(PROCESS_UPGRADE) != NULL;
+	unsetenv(PROCESS_UPGRADE);
+	int status = parent_main(&settings, argv, is_upgrade);
 	settings_free(&settings);
 	return status;
 }

@@ -35,6 +35,8 @@ struct move_in {
 int
 move_start(struct worker *w, struct leg *l, enum tell_kind kind, const uint8_t id[static 16])
 {
+	if (leave_defer(w, l) == 0)
+		return 0; /* whoever it is may be with the new program already */
 	if (w->seat.seats < 2 || l->moved)
 		return -ERR_NOT_FOUND;
 	struct move_out *m = mem_array(1, sizeof *m);
@@ -62,8 +64,10 @@ send_hand(struct worker *w, const struct move_out *m, const struct leg *l)
 	struct tell_hand hand = {.kind = m->kind, .number = m->number};
 	memcpy(hand.id, m->id, sizeof hand.id);
 	memcpy(message, &hand, sizeof hand);
-	int n = handover_encode(l, w->now, message + sizeof hand);
-	int r = n < 0 ? n
+	size_t more = 0;
+	int n = handover_encode(l, LEG_READY, 0, w->now, message + sizeof hand, &more);
+	int r = n < 0      ? n
+		: more > 0 ? -ERR_TOO_LONG
 		: w->outbox.head
 			? -EAGAIN
 			: ipc_send(w->parent, TELL_HAND, message, sizeof hand + (size_t)n, l->fd);
@@ -81,12 +85,10 @@ out_find(struct worker *w, uint32_t number)
 	return at;
 }
 
-/* Frames that are held, as if they had come now. */
-static void
-go_on(struct worker *w, struct leg *l)
+void
+move_go_on(struct worker *w, struct leg *l)
 {
 	size_t len = l->in ? l->in->len : 0;
-	leg_deadline(w, l, w->settings.frame_s);
 	leg_run_later(w, l);
 	if (len == 0 || len > sizeof w->scratch)
 		return;
@@ -108,10 +110,12 @@ thaw(struct worker *w, struct move_out **at)
 		return;
 	l->state = LEG_READY;
 	l->can_read = l->can_write = 1;
-	if (leg_watch(w, l) < 0)
+	if (leg_watch(w, l) < 0) {
 		leg_close(w, l, -ENOMEM);
-	else
-		go_on(w, l);
+		return;
+	}
+	leg_deadline(w, l, w->settings.frame_s);
+	move_go_on(w, l);
 }
 
 void
@@ -168,9 +172,15 @@ move_on_hand(struct worker *w, const uint8_t *payload, size_t len, int fd)
 	memcpy(&hand, payload, sizeof hand);
 	struct move_in *m = mem_array(1, sizeof *m);
 	int r = !m || (size_t)fd >= w->by_fd_count || w->draining ? -ERR_TOO_MANY : 0;
+	size_t more = 0;
 	if (r == 0)
-		r = handover_decode(
-			&w->pool, payload + sizeof hand, len - sizeof hand, fd, w->now, &m->leg);
+		r = handover_decode(&w->pool, payload + sizeof hand, len - sizeof hand, fd, w->now,
+			&m->leg, &more);
+	if (r == 0 && (more > 0 || m->leg->state != LEG_READY ||
+			      m->leg->role == engawa_Role_ROLE_AGENT)) {
+		handover_free(&w->pool, m->leg);
+		r = -ERR_PROTOCOL;
+	}
 	if (r < 0) {
 		LOG(WARN, "connection.not_taken", F_ERR("code", r));
 		free(m);
@@ -197,10 +207,12 @@ install(struct worker *w, struct move_in **at)
 	l->moved = 1;
 	limit_adopt(&w->limits, &l->address);
 	leg_adopt(w, l);
-	if (leg_watch(w, l) < 0)
+	if (leg_watch(w, l) < 0) {
 		leg_close(w, l, -ENOMEM);
-	else
-		go_on(w, l);
+		return;
+	}
+	leg_deadline(w, l, w->settings.frame_s);
+	move_go_on(w, l);
 }
 
 static void

@@ -33,6 +33,9 @@ void move_run(struct worker *w, struct leg *l);
 /* Those that wait for a second try. Every tick. */
 void move_tick(struct worker *w);
 
+/* One that was frozen with frames not handled yet: as if they had come now. */
+void move_go_on(struct worker *w, struct leg *l);
+
 /* Messages. 0 or -ERR_PROTOCOL. */
 int move_on_hand(struct worker *w, const uint8_t *payload, size_t len, int fd);
 int move_on_step(struct worker *w, enum tell type, const uint8_t *payload, size_t len);

@@ -15,52 +15,14 @@
 #include "base/ipc.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "gate/certificates.h"
-#include "gate/limit.h"
 #include "gate/listener.h"
-#include "gate/process.h"
-#include "gate/switchboard.h"
-#include "gate/tell.h"
+#include "gate/parent_state.h"
 
 enum {
-	WORKERS_MAX = SWITCHBOARD_SEATS_MAX,
-	LISTENERS_MAX = 16, /* as WORKER_LISTENERS_MAX */
-	DENIED_MAX = 65536,
 	RESTART_FIRST_MS = 1000, /* a worker that died at once; doubles */
 	RESTART_MAX_MS = 30000,
 	LIVED_MS = 10000, /* one that lived this long did not die of its start */
 	STOP_GRACE_S = 10,
-};
-
-struct worker_child {
-	struct process child;
-	int keeper_end; /* of its channel to the keeper: kept, so that a new keeper goes on where
-			   the old one stopped */
-	int listeners[LISTENERS_MAX];
-	uint64_t restart_ms; /* back-off */
-	struct mono restart_at;
-};
-
-struct parent {
-	const struct settings *settings;
-	char *settings_text;
-	size_t settings_len;
-	struct certificates certificates;
-	struct process keeper;
-	struct mono keeper_at; /* not started again before */
-	struct worker_child workers[WORKERS_MAX];
-	size_t worker_count, listener_count;
-	struct switchboard switchboard;
-	struct limit_segment *common; /* numbers that all workers count in */
-	int common_fd;
-	int signals;
-	/* what the controller last said: for a worker that starts while it is down */
-	uint8_t *welcome;
-	size_t welcome_len;
-	struct tell_deny *denied;
-	size_t denied_count;
-	int draining;
-	struct mono stop_at;
 };
 
 static int
@@ -114,8 +76,8 @@ tell_all(struct parent *p, struct worker_child *worker)
 	int r = process_tell(&worker->child, TELL_SETTINGS, p->settings_text, p->settings_len, -1);
 	if (r == 0)
 		r = process_tell(&worker->child, TELL_SEAT, &seat, sizeof seat, p->common_fd);
-	for (size_t i = 0; r == 0 && i < p->listener_count; i++)
-		r = process_tell(&worker->child, TELL_LISTENER, NULL, 0, worker->listeners[i]);
+	for (size_t i = 0; r == 0 && i < worker->listener_count; i++)
+		r = process_tell(&worker->child, TELL_LISTENER, NULL, 0, worker->listeners[i].fd);
 	if (r == 0)
 		r = connect_keeper(worker, &p->keeper);
 	if (r == 0)
@@ -124,6 +86,8 @@ tell_all(struct parent *p, struct worker_child *worker)
 		r = process_tell(&worker->child, TELL_WELCOME, p->welcome, p->welcome_len, -1);
 	for (size_t i = 0; r == 0 && i < p->denied_count; i++)
 		r = process_tell(&worker->child, TELL_DENY, &p->denied[i], sizeof p->denied[i], -1);
+	if (r == 0 && p->takeover.waiting)
+		r = process_tell(&worker->child, TELL_WAIT, NULL, 0, -1);
 	if (r == 0)
 		r = process_tell(&worker->child, TELL_READY, NULL, 0, -1);
 	return r < 0 ? r : process_ready(&worker->child);
@@ -166,6 +130,16 @@ reload(struct parent *p)
 	LOG(INFO, "gate.reload", F_STR("result", "ok"));
 }
 
+void
+parent_close_listeners(struct parent *p)
+{
+	for (size_t i = 0; i < p->worker_count; i++) {
+		struct worker_child *worker = &p->workers[i];
+		while (worker->listener_count > 0)
+			close(worker->listeners[--worker->listener_count].fd);
+	}
+}
+
 static void
 drain(struct parent *p)
 {
@@ -176,17 +150,14 @@ drain(struct parent *p)
 				kill(p->workers[i].child.pid, SIGKILL);
 		return;
 	}
+	upgrade_abort(p, -ERR_DRAIN);
 	p->draining = 1;
 	p->stop_at =
 		mono_add_ms(mono_now(), ((uint64_t)p->settings->drain_s + STOP_GRACE_S) * 1000);
 	LOG(INFO, "gate.drain", F_INT("seconds", p->settings->drain_s));
-	for (size_t i = 0; i < p->worker_count; i++) {
-		struct worker_child *worker = &p->workers[i];
-		for (size_t j = 0; j < p->listener_count; j++)
-			close(worker->listeners[j]);
-		process_tell(&worker->child, TELL_DRAIN, NULL, 0, -1);
-	}
-	p->listener_count = 0;
+	parent_close_listeners(p);
+	for (size_t i = 0; i < p->worker_count; i++)
+		process_tell(&p->workers[i].child, TELL_DRAIN, NULL, 0, -1);
 }
 
 static void on_worker(struct parent *p, struct worker_child *worker);
@@ -201,6 +172,9 @@ worker_died(struct parent *p, struct worker_child *worker, int status)
 	switchboard_gone(&p->switchboard, seat);
 	limit_segment_clear(p->common, seat);
 	process_gone(&worker->child);
+	upgrade_worker_gone(p, seat);
+	if (takeover_worker_gone(p, seat))
+		p->draining = 1; /* the old version goes on, and we end */
 	if (p->draining && status == 0)
 		return;
 	LOG(ERROR, "worker.died", F_INT("worker", worker - p->workers), F_INT("lived_ms", lived_ms),
@@ -241,6 +215,10 @@ reap(struct parent *p)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (pid == p->keeper.pid)
 			keeper_died(p, status);
+		if (pid == p->upgrade.next.pid) {
+			p->upgrade.next.pid = 0;
+			upgrade_abort(p, -ERR_CLOSED);
+		}
 		for (size_t i = 0; i < p->worker_count; i++)
 			if (pid == p->workers[i].child.pid)
 				worker_died(p, &p->workers[i], status);
@@ -256,13 +234,15 @@ on_signal(struct parent *p)
 			reap(p);
 		else if (info.ssi_signo == SIGHUP)
 			reload(p);
+		else if (info.ssi_signo == SIGUSR2)
+			upgrade_start(p);
 		else
 			drain(p);
 	}
 }
 
-static void
-keep_welcome(struct parent *p, const uint8_t *payload, size_t len)
+void
+parent_keep_welcome(struct parent *p, const uint8_t *payload, size_t len)
 {
 	uint8_t *copy = mem_array(len + 1, 1);
 	if (!copy)
@@ -274,8 +254,8 @@ keep_welcome(struct parent *p, const uint8_t *payload, size_t len)
 	p->denied_count = 0; /* it has its own list */
 }
 
-static void
-keep_deny(struct parent *p, const uint8_t *payload, size_t len, int allow)
+void
+parent_keep_deny(struct parent *p, const uint8_t *payload, size_t len, int allow)
 {
 	struct tell_deny deny;
 	if (len != sizeof deny)
@@ -334,14 +314,20 @@ on_worker(struct parent *p, struct worker_child *worker)
 		dial(p, worker, "http.sock", TELL_HTTP, payload, (size_t)n);
 		break;
 	case TELL_WELCOME:
-		keep_welcome(p, payload, (size_t)n);
+		parent_keep_welcome(p, payload, (size_t)n);
 		break;
 	case TELL_DENY:
 	case TELL_ALLOW:
-		keep_deny(p, payload, (size_t)n, type == TELL_ALLOW);
+		parent_keep_deny(p, payload, (size_t)n, type == TELL_ALLOW);
 		for (size_t i = 0; i < p->worker_count; i++)
 			if (&p->workers[i] != worker && p->workers[i].child.pid > 0)
 				process_tell(&p->workers[i].child, type, payload, (size_t)n, -1);
+		break;
+	case TELL_LEFT:
+		upgrade_on_left(p, (size_t)(worker - p->workers), payload, (size_t)n);
+		break;
+	case TELL_ARRIVED:
+		takeover_on_arrived(p, (size_t)(worker - p->workers));
 		break;
 	default:
 		LOG(ERROR, "worker.tell", F_INT("type", type));
@@ -357,36 +343,13 @@ make_signals(struct parent *p)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR2);
 	sigaddset(&set, SIGCHLD);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -errno;
 	p->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	signal(SIGPIPE, SIG_IGN);
 	return p->signals < 0 ? -errno : 0;
-}
-
-static int
-make_listeners(struct parent *p)
-{
-	char *any[] = {(char *)(uintptr_t) "[::]:443"}, text[LISTENER_TEXT_SIZE];
-	int fds[WORKERS_MAX];
-	struct conf_list list = p->settings->listen;
-	if (list.count == 0)
-		list = (struct conf_list){any, 1};
-	for (size_t i = 0; i < list.count; i++) {
-		int r = i < LISTENERS_MAX ? listener_open(list.items[i], fds, p->worker_count, text)
-					  : -ERR_SETTING;
-		if (r < 0) {
-			LOG(ERROR, "gate.listen", F_STR("address", list.items[i]),
-				F_ERR("code", r));
-			return r;
-		}
-		LOG(INFO, "gate.listen", F_STR("address", text));
-		for (size_t j = 0; j < p->worker_count; j++)
-			p->workers[j].listeners[i] = fds[j];
-		p->listener_count++;
-	}
-	return 0;
 }
 
 /* Workers inherit it; each connection is a descriptor. */
@@ -410,13 +373,32 @@ check_user(const struct settings *s)
 	return -ERR_NOT_FOUND;
 }
 
+/* Where our program is; when it has been replaced by now, its successor is there. */
 static int
-start(struct parent *p)
+find_program(struct parent *p)
+{
+	static const char deleted[] = " (deleted)";
+	ssize_t n = readlink("/proc/self/exe", p->program, sizeof p->program - 1);
+	if (n <= 0)
+		return n < 0 ? -errno : -ENOENT;
+	size_t len = (size_t)n, tail = sizeof deleted - 1;
+	if (len > tail && memcmp(p->program + len - tail, deleted, tail) == 0)
+		len -= tail;
+	p->program[len] = 0;
+	return 0;
+}
+
+static int
+start(struct parent *p, int is_upgrade)
 {
 	raise_descriptors();
 	int r = check_user(p->settings);
 	if (r == 0)
+		r = find_program(p);
+	if (r == 0)
 		r = make_signals(p);
+	if (r == 0 && is_upgrade)
+		r = takeover_begin(p);
 	if (r == 0) {
 		p->common_fd = limit_segment_new(p->worker_count, &p->common);
 		r = p->common_fd < 0 ? p->common_fd : 0;
@@ -426,12 +408,12 @@ start(struct parent *p)
 	if (r == 0)
 		r = certificates_load(p->settings, &p->certificates);
 	if (r == 0)
-		r = make_listeners(p);
+		r = takeover_listen(p);
 	if (r == 0)
 		r = start_keeper(p, &p->keeper);
 	for (size_t i = 0; r == 0 && i < p->worker_count; i++)
 		r = start_worker(p, &p->workers[i]);
-	return r;
+	return r == 0 && is_upgrade ? takeover_ready(p) : r;
 }
 
 /* 1 while there is something to wait for. */
@@ -442,9 +424,11 @@ tick(struct parent *p)
 	struct mono now = mono_now();
 	if (p->keeper.pid == 0 && !mono_before(now, p->keeper_at))
 		keeper_again(p);
+	upgrade_tick(p);
 	for (size_t i = 0; i < p->worker_count; i++) {
 		struct worker_child *worker = &p->workers[i];
-		if (worker->child.pid == 0 && !p->draining && !mono_before(now, worker->restart_at))
+		if (worker->child.pid == 0 && !p->draining && p->upgrade.step == UPGRADE_NONE &&
+			!mono_before(now, worker->restart_at))
 			start_worker(p, worker);
 		running += worker->child.pid > 0;
 	}
@@ -454,38 +438,52 @@ tick(struct parent *p)
 static void
 serve(struct parent *p)
 {
-	struct pollfd fds[1 + WORKERS_MAX];
+	enum {
+		SIGNALS,
+		NEXT,
+		OLD,
+		WORKERS
+	};
+	struct pollfd fds[WORKERS + WORKERS_MAX];
 	while (tick(p)) {
-		fds[0] = (struct pollfd){.fd = p->signals, .events = POLLIN};
+		fds[SIGNALS] = (struct pollfd){.fd = p->signals, .events = POLLIN};
+		fds[NEXT] = (struct pollfd){.fd = p->upgrade.next.channel, .events = POLLIN};
+		fds[OLD] = (struct pollfd){.fd = p->takeover.channel.channel, .events = POLLIN};
 		for (size_t i = 0; i < p->worker_count; i++)
-			fds[i + 1] = (struct pollfd){
+			fds[WORKERS + i] = (struct pollfd){
 				.fd = p->workers[i].child.channel, .events = POLLIN};
-		int n = poll(fds, 1 + p->worker_count, 500);
+		int n = poll(fds, WORKERS + p->worker_count, 500);
 		if (n <= 0)
 			continue;
 		for (size_t i = 0; i < p->worker_count; i++)
-			if (fds[i + 1].revents && p->workers[i].child.channel >= 0)
+			if (fds[WORKERS + i].revents && p->workers[i].child.channel >= 0)
 				on_worker(p, &p->workers[i]);
-		if (fds[0].revents)
+		if (fds[NEXT].revents && p->upgrade.next.channel >= 0)
+			upgrade_hear(p);
+		if (fds[OLD].revents)
+			takeover_hear(p);
+		if (fds[SIGNALS].revents)
 			on_signal(p);
 	}
 }
 
 int
-parent_main(const struct settings *settings)
+parent_main(const struct settings *settings, char *const *argv, int is_upgrade)
 {
 	struct parent *p = mem_new(sizeof *p);
 	p->settings = settings;
+	p->argv = argv;
 	p->worker_count = (size_t)settings->workers;
-	p->keeper.channel = -1;
+	p->keeper.channel = p->upgrade.next.channel = p->takeover.channel.channel = -1;
 	/* each has an agent, or half a session */
 	switchboard_init(&p->switchboard, p->worker_count, (size_t)settings->connections_max);
 	for (size_t i = 0; i < WORKERS_MAX; i++)
 		p->workers[i].child.channel = p->workers[i].keeper_end = -1;
-	int r = start(p);
+	int r = start(p, is_upgrade);
 	if (r == 0) {
-		LOG(INFO, "gate.up", F_STR("name", settings->name),
-			F_INT("workers", settings->workers));
+		if (!is_upgrade)
+			LOG(INFO, "gate.up", F_STR("name", settings->name),
+				F_INT("workers", settings->workers), F_INT("pid", getpid()));
 		serve(p);
 		LOG(INFO, "gate.down");
 	}

@@ -3,5 +3,6 @@
 #pragma once
 #include "gate/settings.h"
 
-/* Serves until SIGTERM. Returns the exit status. */
-int parent_main(const struct settings *settings);
+/* Serves until SIGTERM, or until a new version has taken over. argv: for that one. is_upgrade: the
+ * gate runs already, and its parent is at PROCESS_CHANNEL. Returns the exit status. */
+int parent_main(const struct settings *settings, char *const *argv, int is_upgrade);

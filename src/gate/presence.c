@@ -104,6 +104,38 @@ tell_place(struct worker *w, enum tell type, const struct leg *l)
 }
 
 void
+presence_attach(struct worker *w, struct leg *l)
+{
+	struct leg **at = bucket(&w->presence, l->agent.id);
+	l->agent.next = *at;
+	*at = l;
+	w->presence.count++;
+}
+
+void
+presence_detach(struct worker *w, struct leg *l)
+{
+	struct leg **at = bucket(&w->presence, l->agent.id);
+	while (*at && *at != l)
+		at = &(*at)->agent.next;
+	if (!*at)
+		return;
+	*at = l->agent.next;
+	w->presence.count--;
+}
+
+void
+presence_arrive(struct worker *w, struct leg *l)
+{
+	presence_attach(w, l);
+	tell_place(w, TELL_PUT, l);
+	link_agent_up(w, l);
+	if (!l->timer.next)
+		set_due(w, l);
+	move_go_on(w, l);
+}
+
+void
 presence_enter(struct worker *w, struct leg *l, const uint8_t agent_id[static 16],
 	const uint8_t instance[static 16])
 {
@@ -113,9 +145,7 @@ presence_enter(struct worker *w, struct leg *l, const uint8_t agent_id[static 16
 		replace(w, old, instance);
 	memcpy(l->agent.id, agent_id, sizeof l->agent.id);
 	memcpy(l->agent.instance, instance, sizeof l->agent.instance);
-	l->agent.next = *bucket(&w->presence, agent_id);
-	*bucket(&w->presence, agent_id) = l;
-	w->presence.count++;
+	presence_attach(w, l);
 	tell_place(w, TELL_PUT, l);
 	address_text(&l->address, address);
 	LOG(INFO, "agent.up", F_AGENT(agent_id), F_STR("address", address),
@@ -128,13 +158,10 @@ presence_enter(struct worker *w, struct leg *l, const uint8_t agent_id[static 16
 void
 presence_leave(struct worker *w, struct leg *l, int code)
 {
-	struct leg **at = bucket(&w->presence, l->agent.id);
-	while (*at && *at != l)
-		at = &(*at)->agent.next;
-	if (!*at)
+	size_t before = w->presence.count;
+	presence_detach(w, l);
+	if (w->presence.count == before)
 		return;
-	*at = l->agent.next;
-	w->presence.count--;
 	tell_place(w, TELL_DROP, l);
 	LOG(INFO, "agent.down", F_AGENT(l->agent.id), F_ERR("code", code),
 		F_INT("agents", w->presence.count));

@@ -30,6 +30,11 @@ struct leg *presence_find(struct worker *w, const uint8_t agent_id[static 16]);
  */
 void presence_enter(struct worker *w, struct leg *l, const uint8_t agent_id[static 16],
 	const uint8_t instance[static 16]);
+/* Out of the table, or back, and nobody hears of it. */
+void presence_detach(struct worker *w, struct leg *l);
+void presence_attach(struct worker *w, struct leg *l);
+/* It waited at another process, and waits here from now on. */
+void presence_arrive(struct worker *w, struct leg *l);
 /* It is gone. */
 void presence_leave(struct worker *w, struct leg *l, int code);
 /* It has come to another worker. */

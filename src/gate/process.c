@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -14,30 +15,29 @@
 #include "gate/tell.h"
 
 enum {
-	CHANNEL_FD = 3,
-	START_MS = 10000
+	START_MS = 10000,
+	ENVIRONMENT_MAX = 256
 };
 
 /* Only what is safe between fork and exec. */
 static void
-run(const char *role, int channel)
+run(const char *path, char *const *argv, char *const *env, int channel)
 {
-	char *const argv[] = {(char *)(uintptr_t) "engawa-gate", (char *)(uintptr_t)role, NULL};
-	char *const env[] = {NULL};
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
 		_exit(127);
-	if (channel == CHANNEL_FD ? fcntl(channel, F_SETFD, 0) < 0 : dup2(channel, CHANNEL_FD) < 0)
+	if (channel == PROCESS_CHANNEL ? fcntl(channel, F_SETFD, 0) < 0
+				       : dup2(channel, PROCESS_CHANNEL) < 0)
 		_exit(127);
-	execve("/proc/self/exe", argv, env);
+	execve(path, argv, env);
 	_exit(127);
 }
 
-int
-process_start(struct process *process, const char *role)
+static int
+start(struct process *process, const char *path, char *const *argv, char *const *env)
 {
 	const struct timeval limit = {.tv_sec = 1};
 	int pair[2];
@@ -46,7 +46,7 @@ process_start(struct process *process, const char *role)
 		return r;
 	pid_t pid = fork();
 	if (pid == 0)
-		run(role, pair[1]);
+		run(path, argv, env, pair[1]);
 	r = pid < 0 ? -errno : 0;
 	close(pair[1]);
 	if (r < 0) {
@@ -56,6 +56,29 @@ process_start(struct process *process, const char *role)
 	setsockopt(pair[0], SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
 	*process = (struct process){.pid = pid, .channel = pair[0], .started = mono_now()};
 	return 0;
+}
+
+int
+process_start(struct process *process, const char *role)
+{
+	char *const argv[] = {(char *)(uintptr_t) "engawa-gate", (char *)(uintptr_t)role, NULL};
+	char *const env[] = {NULL};
+	return start(process, "/proc/self/exe", argv, env);
+}
+
+int
+process_start_other(struct process *process, const char *path, char *const *argv)
+{
+	char *env[ENVIRONMENT_MAX + 2] = {(char *)(uintptr_t)PROCESS_UPGRADE "=1"};
+	size_t count = 1;
+	for (char **at = environ; *at; at++) {
+		if (strncmp(*at, PROCESS_UPGRADE "=", sizeof PROCESS_UPGRADE) == 0)
+			continue;
+		if (count > ENVIRONMENT_MAX)
+			return -ERR_TOO_LONG;
+		env[count++] = *at;
+	}
+	return start(process, path, argv, env);
 }
 
 int

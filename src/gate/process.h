@@ -1,5 +1,5 @@
-/* Starting the keeper and the workers: this very program, executed anew with a role, so that each
- * has an address space of its own. */
+/* Starting the keeper, the workers, and a new version of the program: each with an address space of
+ * its own. */
 #pragma once
 #include <sys/types.h>
 
@@ -11,8 +11,17 @@ struct process {
 	struct mono started;
 };
 
-/* role is its argument. 0 or -errno. */
+/* The channel's descriptor in the process that was started. */
+enum {
+	PROCESS_CHANNEL = 3
+};
+/* What tells a new version of the program that it is one: its value is this name's version. */
+#define PROCESS_UPGRADE "ENGAWA_GATE_UPGRADE"
+
+/* This very program, executed anew with a role as its argument. 0 or -errno. */
 int process_start(struct process *process, const char *role);
+/* Another program, with our own arguments, our environment and PROCESS_UPGRADE. */
+int process_start_other(struct process *process, const char *path, char *const *argv);
 /* Sends one message. 0 or negative; a child that does not read for a second is killed. */
 int process_tell(
 	struct process *process, unsigned short type, const void *payload, size_t len, int fd);

@@ -62,6 +62,34 @@ tell_place(struct worker *w, enum tell type, const struct session *s)
 		worker_tell(w, (uint16_t)type, &place, sizeof place);
 }
 
+void
+session_attach(struct worker *w, struct session *s)
+{
+	struct session **at = bucket(&w->sessions, s->id);
+	s->next = *at;
+	*at = s;
+	w->sessions.count++;
+}
+
+void
+session_detach(struct worker *w, struct session *s)
+{
+	struct session **at = bucket(&w->sessions, s->id);
+	while (*at != s)
+		at = &(*at)->next;
+	*at = s->next;
+	w->sessions.count--;
+}
+
+void
+session_arrive(struct worker *w, struct session *s)
+{
+	session_attach(w, s);
+	tell_place(w, TELL_PUT, s);
+	if (s->agent)
+		link_session_up(w, s);
+}
+
 int
 session_knock(struct worker *w, struct leg *client, const engawa_TicketBody *ticket,
 	const uint8_t *envelope, size_t len)
@@ -86,9 +114,7 @@ session_knock(struct worker *w, struct leg *client, const engawa_TicketBody *tic
 	str_copy(s->organisation, sizeof s->organisation, ticket->organisation);
 	s->client = client;
 	s->browser = client->kind == LEG_BROWSER;
-	s->next = *bucket(&w->sessions, id);
-	*bucket(&w->sessions, id) = s;
-	w->sessions.count++;
+	session_attach(w, s);
 	client->session = s;
 	client->state = LEG_KNOCKING;
 	leg_deadline(w, client, w->settings.answer_s);
@@ -179,11 +205,7 @@ detach(struct worker *w, struct leg *l, int code)
 void
 session_end(struct worker *w, struct session *s, int code)
 {
-	struct session **at = bucket(&w->sessions, s->id);
-	while (*at != s)
-		at = &(*at)->next;
-	*at = s->next;
-	w->sessions.count--;
+	session_detach(w, s);
 	tell_place(w, TELL_DROP, s);
 	uint64_t ms = s->agent ? mono_diff_ms(s->joined, mono_now()) : 0;
 	LOG(INFO, s->agent ? "session.down" : "session.unanswered", F_SESSION(s->id),

@@ -45,6 +45,11 @@ void session_taken(struct worker *w, const struct tell_place *place);
 /* The agent will not come. */
 void session_refuse(
 	struct worker *w, const uint8_t agent_id[static 16], const uint8_t id[static 16], int code);
+/* Out of the table, or back, and nobody hears of it. */
+void session_detach(struct worker *w, struct session *s);
+void session_attach(struct worker *w, struct session *s);
+/* It was at another process, and is here from now on. */
+void session_arrive(struct worker *w, struct session *s);
 /* Ends both legs: what is queued still goes out. */
 void session_end(struct worker *w, struct session *s, int code);
 

@@ -13,6 +13,16 @@
  *
  *   worker  -> parent   PUT, DROP, END, HAND, ACK, COMMIT, BACK
  *   parent  -> worker   TAKEN, END, HAND, HANDED, ACK, COMMIT, BACK, GONE
+ *
+ * To a new version of the program (upgrade.h): parents, workers of both sides, and a channel
+ * between each old worker and a new one:
+ *
+ *   old parent -> new parent   UPGRADE, LISTENER..., [WELCOME, DENY...], READY; CHANNEL..., COMMIT
+ *   new parent -> old parent   UPGRADE, then COMMIT
+ *   old parent -> old worker   LEAVE                       old worker -> old parent   LEFT
+ *   new parent -> new worker   WAIT, ARRIVE, GO            new worker -> new parent   ARRIVED
+ *   old worker -> new worker   LEG, MORE, SESSION, COMMIT, END
+ *   new worker -> old worker   ACK, BACK
  */
 #pragma once
 #include <stdint.h>
@@ -35,20 +45,56 @@ enum tell {
 			   the controller is down */
 	TELL_DENY,      /* struct tell_deny: kept likewise */
 	TELL_ALLOW,
-	TELL_DRAIN,  /* no new ones; the worker exits when nothing is left */
-	TELL_SEAT,   /* struct tell_seat, descriptor of the common numbers (limit.h) */
-	TELL_PUT,    /* struct tell_place: this agent waits, or this session is, at the sender */
-	TELL_DROP,   /* no longer */
-	TELL_TAKEN,  /* your agent has come to another worker; your session is at another one */
-	TELL_END,    /* struct tell_end: to whoever has the session */
-	TELL_HAND,   /* struct tell_hand, then handover.h, descriptor: a connection, frozen */
-	TELL_HANDED, /* struct tell_step: it is on its way, to that worker */
-	TELL_ACK,    /* struct tell_step: it is installed, frozen */
-	TELL_COMMIT, /* struct tell_step: the sender's copy is closed: thaw */
-	TELL_BACK,   /* struct tell_step: nobody took it: thaw */
-	TELL_GONE,   /* struct tell_step: that worker is dead, and nothing of it follows */
-	TELL_SIGN,   /* struct tell_sign */
-	TELL_SIGNED, /* struct tell_signed */
+	TELL_DRAIN,   /* no new ones; the worker exits when nothing is left */
+	TELL_SEAT,    /* struct tell_seat, descriptor of the common numbers (limit.h) */
+	TELL_PUT,     /* struct tell_place: this agent waits, or this session is, at the sender */
+	TELL_DROP,    /* no longer */
+	TELL_TAKEN,   /* your agent has come to another worker; your session is at another one */
+	TELL_END,     /* struct tell_end: to whoever has the session */
+	TELL_HAND,    /* struct tell_hand, then handover.h, descriptor: a connection, frozen */
+	TELL_HANDED,  /* struct tell_step: it is on its way, to that worker */
+	TELL_ACK,     /* struct tell_step: it is installed, frozen */
+	TELL_COMMIT,  /* struct tell_step: the sender's copy is closed: thaw */
+	TELL_BACK,    /* struct tell_step: nobody took it: thaw */
+	TELL_GONE,    /* struct tell_step: that worker is dead, and nothing of it follows */
+	TELL_SIGN,    /* struct tell_sign */
+	TELL_SIGNED,  /* struct tell_signed */
+	TELL_UPGRADE, /* struct tell_upgrade */
+	TELL_WAIT,    /* accept nobody until GO */
+	TELL_LEAVE,   /* struct tell_leave, descriptor with the first: hand over what there is */
+	TELL_LEFT,    /* struct tell_left: done; STAY: it can't be */
+	TELL_ARRIVE,  /* struct tell_leave (whose), descriptor: connections come here */
+	TELL_ARRIVED, /* nothing more comes through one of these, but stragglers */
+	TELL_GO,      /* everybody is there */
+	TELL_LEG,     /* struct tell_part, then handover.h, descriptor */
+	TELL_MORE,    /* struct tell_part, then queued bytes of the leg before it */
+	TELL_SESSION_OF, /* struct tell_part, then the session of the legs before it */
+};
+
+/* Of both sides. version: of the hand-over's messages that this side writes and reads. */
+struct tell_upgrade {
+	uint32_t version, workers;
+};
+
+enum tell_phase {
+	TELL_STAY,   /* all of it is off */
+	TELL_AGENTS, /* those who wait: they are many, and have time */
+	TELL_REST,   /* sessions and whoever else says something */
+	TELL_LATE,   /* the new side has everything: close, and send what comes later at once */
+};
+
+struct tell_leave {
+	uint32_t phase, seat;
+};
+
+/* How many have been handed over, and how long the longest of them was frozen. */
+struct tell_left {
+	uint32_t phase, agents, sessions, others;
+};
+
+/* Legs and a session that belong together have one number and cross together. */
+struct tell_part {
+	uint32_t number, last;
 };
 
 /* Which connection asked: descriptor and serial number, so that an answer never meets a later

@@ -100,6 +100,7 @@ make_epoll(struct worker *w)
 	if (w->epoll < 0 || epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->parent, &event) < 0)
 		return -errno;
 	for (size_t i = 0; i < w->listeners.count; i++) {
+		event.events = w->arrive.waiting ? 0 : EPOLLIN;
 		event.data.u64 = i + 1;
 		if (epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->listeners.fds[i], &event) < 0)
 			return -errno;
@@ -145,10 +146,18 @@ start(struct worker *w)
 static void
 on_event(struct worker *w, const struct epoll_event *event)
 {
-	size_t listener = event->data.u64 - 1;
+	size_t listener = event->data.u64 - 1, channel = event->data.u64 - ARRIVE_EVENT;
+	if (event->data.u64 == LEAVE_EVENT) {
+		leave_hear(w);
+		return;
+	}
+	if (channel < ARRIVE_CHANNELS_MAX) {
+		arrive_hear(w, channel);
+		return;
+	}
 	if (listener < WORKER_LISTENERS_MAX) {
 		/* it may have been closed in this very turn */
-		if (listener < w->listeners.count)
+		if (listener < w->listeners.count && w->leave.phase == TELL_STAY)
 			door_accept(w, w->listeners.fds[listener]);
 		return;
 	}
@@ -214,7 +223,8 @@ tick(struct worker *w, wheel_tick now)
 	requests_due(w);
 	link_tick(w);
 	move_tick(w);
-	if (w->listeners.paused)
+	leave_tick(w);
+	if (w->listeners.paused && w->leave.phase == TELL_STAY)
 		door_listen(w, 1);
 	if (w->draining)
 		drain_tick(w);
@@ -228,8 +238,9 @@ run(struct worker *w)
 	while (!w->stopping || (w->leg_count > 0 && (int32_t)(w->now - w->drain_until) < 0)) {
 		uint64_t ms = mono_diff_ms(w->started, mono_now());
 		int n = epoll_wait(w->epoll, events, EVENTS_MAX,
-			w->run_head || w->late_head ? 0
-						    : WHEEL_TICK_MS - (int)(ms % WHEEL_TICK_MS));
+			w->run_head || w->late_head || leave_is_busy(w)
+				? 0
+				: WHEEL_TICK_MS - (int)(ms % WHEEL_TICK_MS));
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		wheel_tick now = (wheel_tick)(mono_diff_ms(w->started, mono_now()) / WHEEL_TICK_MS);
@@ -246,7 +257,9 @@ run(struct worker *w)
 		}
 		run_queue(w);
 		leg_reap(w);
-		outbox_run(w);
+		leave_run(w);
+		arrive_run(w);
+		outbox_run(&w->outbox);
 	}
 	return 0;
 }
@@ -263,7 +276,8 @@ worker_main(void)
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
-	w->parent = PARENT_FD;
+	w->parent = w->outbox.sock = PARENT_FD;
+	leave_init(&w->leave);
 	w->started = mono_now();
 	w->close_log = (struct log_limit){.burst = 20, .window_ms = 1000};
 	w->draft = draft_new();

@@ -6,6 +6,8 @@
 #pragma once
 #include "base/clock.h"
 #include "crypto/sign.h"
+#include "gate/arrive.h"
+#include "gate/leave.h"
 #include "gate/leg.h"
 #include "gate/limit.h"
 #include "gate/link.h"
@@ -36,6 +38,8 @@ struct worker {
 	struct tell_seat seat;
 	struct outbox outbox;
 	struct moves moves;
+	struct leave leave;
+	struct arrive arrive;
 	struct {
 		int fds[WORKER_LISTENERS_MAX];
 		size_t count;

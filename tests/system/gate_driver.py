@@ -230,10 +230,23 @@ class Controller:
         return session_id, self.signed.Signed(body=body, key_id=key_id, signature=signature).SerializeToString()
 
 
+def end_program(pid, run):
+    """Ends a gate that an older one has started, and no other process that has its number by now."""
+    with contextlib.suppress(OSError):
+        if str(run) in pathlib.Path(f"/proc/{pid}/cmdline").read_text():
+            os.kill(pid, signal.SIGKILL)
+            end = time.monotonic() + 10
+            while pathlib.Path(f"/proc/{pid}/cmdline").read_text() and time.monotonic() < end:
+                time.sleep(0.01)
+
+
 class Gate:
     """A gate process of its own with its controller."""
 
-    def __init__(self, keys, messages, run, **settings):
+    program = BUILD / "src/gate/engawa-gate"
+
+    def __init__(self, keys, messages, run, program=None, **settings):
+        self.program = program or self.program
         self.keys, self.run, self.messages = keys, run, messages
         self.outer, self.link, self.signed = messages
         self.log_path = run / "gate.log"
@@ -249,8 +262,8 @@ class Gate:
         if controller:
             self.controller.start()
         self.log_file = open(self.log_path, "w")
-        self.process = subprocess.Popen([BUILD / "src/gate/engawa-gate", "--config", self.run / "gate.conf"],
-            stderr=self.log_file)
+        self.process = subprocess.Popen([self.program, "--config", self.run / "gate.conf"], stderr=self.log_file)
+        self.pid = self.process.pid  # of the parent that is the gate
         self.wait_log("gate.up")
         self.port = int(re.search(r"gate.listen address=\S*:(\d+)", self.log())[1])
         if controller:
@@ -260,6 +273,8 @@ class Gate:
     def stop(self):
         self.process.kill()  # its children end with it; draining has tests of its own
         self.process.wait()
+        for pid in map(int, re.findall(r"gate.upgrade step=started pid=(\d+)", self.log())):
+            end_program(pid, self.run)
         self.controller.stop()
         self.log_file.close()
         for crash in signal.SIGSEGV, signal.SIGABRT, signal.SIGSYS, signal.SIGBUS:
@@ -272,17 +287,26 @@ class Gate:
         end = time.monotonic() + timeout
         while len(found := re.findall(pattern, self.log())) < count:
             assert time.monotonic() < end, f"no {pattern} in the log:\n{self.log()[-4000:]}"
-            assert self.process.poll() is None or pattern in self.log(), f"the gate ended:\n{self.log()[-4000:]}"
+            assert self.lives() or re.search(pattern, self.log()), f"the gate ended:\n{self.log()[-4000:]}"
             time.sleep(0.02)
         return found
 
+    def lives(self):
+        return self.process.poll() is None if self.pid == self.process.pid else pathlib.Path(f"/proc/{self.pid}").exists()
+
+    def renew(self):
+        """The program at our path takes over; waits until it is the gate."""
+        ups = len(re.findall("gate.up ", self.log()))
+        os.kill(self.pid, signal.SIGUSR2)
+        self.pid = int(self.wait_log(r"gate.up .*pid=(\d+) by=upgrade|gate.upgrade step=.given", ups, timeout=60)[-1])
+
     def child(self, role):
-        pids = subprocess.run(["pgrep", "-P", str(self.process.pid), "-f", f"engawa-gate {role}"], capture_output=True,
+        pids = subprocess.run(["pgrep", "-P", str(self.pid), "-f", f"engawa-gate {role}"], capture_output=True,
             text=True).stdout.split()
         return int(pids[-1])
 
     def children(self, role):
-        return [int(pid) for pid in subprocess.run(["pgrep", "-P", str(self.process.pid), "-f", f"engawa-gate {role}"],
+        return [int(pid) for pid in subprocess.run(["pgrep", "-P", str(self.pid), "-f", f"engawa-gate {role}"],
             capture_output=True, text=True).stdout.split()]
 
     def memory_kib(self, role="worker"):

@@ -1,0 +1,67 @@
+/* What the parent has, for the modules that it is made of. */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "gate/certificates.h"
+#include "gate/limit.h"
+#include "gate/process.h"
+#include "gate/settings.h"
+#include "gate/switchboard.h"
+#include "gate/takeover.h"
+#include "gate/tell.h"
+#include "gate/upgrade.h"
+
+enum {
+	WORKERS_MAX = SWITCHBOARD_SEATS_MAX,
+	LISTENERS_MAX = 16, /* as WORKER_LISTENERS_MAX */
+	DENIED_MAX = 65536,
+};
+
+/* text: as in the settings. */
+struct listening {
+	int fd;
+	const char *text;
+};
+
+struct worker_child {
+	struct process child;
+	int keeper_end; /* of its channel to the keeper: kept, so that a new keeper goes on where
+			   the old one stopped */
+	struct listening listeners[LISTENERS_MAX];
+	size_t listener_count;
+	uint64_t restart_ms; /* back-off */
+	struct mono restart_at;
+};
+
+struct parent {
+	const struct settings *settings;
+	char program[4096]; /* our path; what lies there later is the next version */
+	char *const *argv;
+	char *settings_text;
+	size_t settings_len;
+	struct certificates certificates;
+	struct process keeper;
+	struct mono keeper_at; /* not started again before */
+	struct worker_child workers[WORKERS_MAX];
+	size_t worker_count;
+	struct switchboard switchboard;
+	struct limit_segment *common; /* numbers that all workers count in */
+	int common_fd;
+	int signals;
+	/* what the controller last said: for a worker that starts while it is down */
+	uint8_t *welcome;
+	size_t welcome_len;
+	struct tell_deny *denied;
+	size_t denied_count;
+	int draining;
+	struct mono stop_at;
+	struct upgrade upgrade;   /* to a new version */
+	struct takeover takeover; /* from an old one */
+};
+
+void parent_keep_welcome(struct parent *p, const uint8_t *payload, size_t len);
+void parent_keep_deny(struct parent *p, const uint8_t *payload, size_t len, int allow);
+/* No more connections from here on. */
+void parent_close_listeners(struct parent *p);
