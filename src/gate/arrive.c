@@ -170,7 +170,9 @@ install(struct worker *w, struct arrival *u)
 		install_agent(w, a);
 		arrive->agents++;
 	} else {
-		move_go_on(w, a);
+		if (a->state == LEG_READY)
+			move_go_on(w, a);
+		leg_run_later(w, a);
 		arrive->others++;
 	}
 	free(u);

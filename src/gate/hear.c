@@ -160,6 +160,8 @@ on_told(struct worker *w, uint16_t type, const uint8_t *payload, size_t len, int
 		return 0;
 	case TELL_ARRIVE:
 		return arrive_channel(w, fd);
+	case TELL_HERE:
+		return worker_tell(w, TELL_HERE, NULL, 0);
 	case TELL_GO:
 		arrive_go(w);
 		return 0;

@@ -326,6 +326,9 @@ on_worker(struct parent *p, struct worker_child *worker)
 	case TELL_LEFT:
 		upgrade_on_left(p, (size_t)(worker - p->workers), payload, (size_t)n);
 		break;
+	case TELL_HERE:
+		takeover_on_here(p);
+		break;
 	case TELL_ARRIVED:
 		takeover_on_arrived(p, (size_t)(worker - p->workers));
 		break;

@@ -413,7 +413,7 @@ secure_relay(struct secure *from, struct secure *to, uint8_t *buf, size_t cap, s
 int
 secure_is_drained(const struct secure *secure)
 {
-	return secure->drained;
+	return secure->drained && !secure->failed; /* a failure, or the end, is still to be told */
 }
 
 size_t

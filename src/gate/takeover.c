@@ -120,6 +120,27 @@ on_channel(struct parent *p, const uint8_t *payload, size_t len, int fd)
 	return r;
 }
 
+/* The promise to go on is worth as much as the workers that keep it. */
+static void
+ask_all(struct parent *p)
+{
+	p->takeover.asked = p->worker_count;
+	for (size_t i = 0; i < p->worker_count; i++)
+		if (process_tell(&p->workers[i].child, TELL_HERE, NULL, 0, -1) < 0)
+			p->draining = 1; /* we end, and the old one goes on */
+}
+
+void
+takeover_on_here(struct parent *p)
+{
+	struct takeover *t = &p->takeover;
+	if (t->asked == 0 || --t->asked > 0 || t->committed)
+		return;
+	t->committed = 1;
+	process_tell(&t->channel, TELL_COMMIT, NULL, 0, -1);
+	go_when_complete(p);
+}
+
 void
 takeover_hear(struct parent *p)
 {
@@ -128,21 +149,19 @@ takeover_hear(struct parent *p)
 	uint16_t type;
 	int fd = -1;
 	int n = ipc_recv(t->channel.channel, &type, payload, sizeof payload, &fd);
-	int r = n < 0 ? n : -ERR_PROTOCOL;
-	if (n >= 0 && type == TELL_ARRIVE)
-		r = on_channel(p, payload, (size_t)n, fd);
-	else if (n >= 0 && type == TELL_COMMIT)
-		r = process_tell(&t->channel, TELL_COMMIT, NULL, 0, -1);
-	if (fd >= 0)
-		close(fd);
-	t->committed |= r == 0 && type == TELL_COMMIT;
-	if (r < 0) {
+	if (n < 0) {
 		/* it has ended. Before COMMIT: it died, and its workers die with it */
 		LOG(INFO, "gate.takeover", F_STR("old", t->committed ? "ended" : "died"),
-			F_ERR("code", r));
+			F_ERR("code", n));
 		t->committed = 1;
 		process_gone(&t->channel);
+	} else if (type == TELL_COMMIT) {
+		ask_all(p);
+	} else if (type != TELL_ARRIVE || on_channel(p, payload, (size_t)n, fd) < 0) {
+		p->draining = 1; /* we end, and the old one goes on */
 	}
+	if (fd >= 0)
+		close(fd);
 	go_when_complete(p);
 }
 

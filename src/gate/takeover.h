@@ -17,6 +17,7 @@ struct takeover {
 	struct listening *inherited;
 	size_t inherited_count;
 	size_t expected[64]; /* channels that a worker was given, and has not said the end of */
+	size_t asked;        /* workers that have not answered HERE */
 	int waiting;         /* we are not the gate yet */
 	int committed;       /* the old one has let go */
 };
@@ -27,6 +28,8 @@ int takeover_begin(struct parent *p);
 int takeover_ready(struct parent *p);
 /* Something came from the old parent. */
 void takeover_hear(struct parent *p);
+/* A worker is there with all that has come to it. */
+void takeover_on_here(struct parent *p);
 /* A worker has what came through one of its channels. */
 void takeover_on_arrived(struct parent *p, size_t seat);
 /* 1 when nothing can come of it any more: a worker of ours died before we were the gate. */

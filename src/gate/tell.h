@@ -20,7 +20,7 @@
  *   old parent -> new parent   UPGRADE, LISTENER..., [WELCOME, DENY...], READY; CHANNEL..., COMMIT
  *   new parent -> old parent   UPGRADE, then COMMIT
  *   old parent -> old worker   LEAVE                       old worker -> old parent   LEFT
- *   new parent -> new worker   WAIT, ARRIVE, GO            new worker -> new parent   ARRIVED
+ *   new parent -> new worker   WAIT, ARRIVE, HERE, GO      new worker -> new parent   HERE, ARRIVED
  *   old worker -> new worker   LEG, MORE, SESSION, COMMIT, END
  *   new worker -> old worker   ACK, BACK
  */
@@ -67,6 +67,7 @@ enum tell {
 	TELL_ARRIVED, /* nothing more comes through one of these, but stragglers */
 	TELL_GO,      /* everybody is there */
 	TELL_LEG,     /* struct tell_part, then handover.h, descriptor */
+	TELL_HERE,    /* are you still there, with what has come? and the answer */
 	TELL_MORE,    /* struct tell_part, then queued bytes of the leg before it */
 	TELL_SESSION_OF, /* struct tell_part, then the session of the legs before it */
 };

@@ -113,6 +113,47 @@ fill(struct parent *p, const uint8_t *payload, size_t len)
 	return r;
 }
 
+/* It is the gate from here on. */
+static int
+commit(struct parent *p)
+{
+	struct upgrade *u = &p->upgrade;
+	if (u->step != UPGRADE_ASKED)
+		return -ERR_PROTOCOL;
+	tell_workers(p, TELL_LATE);
+	parent_close_listeners(p);
+	p->draining = 1;
+	p->stop_at = mono_add_ms(mono_now(), ((uint64_t)p->settings->drain_s + 120) * 1000);
+	LOG(INFO, "gate.upgrade", F_STR("step", "handed over"), F_INT("pid", u->next.pid),
+		F_INT("agents", u->agents), F_INT("sessions", u->sessions),
+		F_INT("others", u->others), F_INT("pause_ms", mono_diff_ms(u->paused, mono_now())),
+		F_INT("ms", mono_diff_ms(u->begun, mono_now())));
+	u->step = UPGRADE_LATE;
+	return 0;
+}
+
+/* When all have done this step, the next one. */
+static void
+go_on(struct parent *p)
+{
+	struct upgrade *u = &p->upgrade;
+	for (size_t i = 0; i < p->worker_count; i++)
+		if (!u->done[i])
+			return;
+	if (u->step == UPGRADE_AGENTS) {
+		step(p, UPGRADE_REST, "agents are across");
+		u->paused = mono_now();
+		for (size_t i = 0; i < p->worker_count; i++)
+			u->done[i] = p->workers[i].child.pid <= 0;
+		tell_workers(p, TELL_REST);
+		go_on(p); /* when nobody is left */
+	} else if (u->step == UPGRADE_REST) {
+		step(p, UPGRADE_ASKED, "sessions are across");
+		if (process_tell(&u->next, TELL_COMMIT, NULL, 0, -1) < 0)
+			upgrade_abort(p, -ERR_CLOSED);
+	}
+}
+
 /* A channel for each of our workers, to one of the new ones. */
 static int
 connect_workers(struct parent *p)
@@ -138,25 +179,7 @@ connect_workers(struct parent *p)
 		if (r < 0)
 			return r;
 	}
-	return 0;
-}
-
-/* It is the gate from here on. */
-static int
-commit(struct parent *p)
-{
-	struct upgrade *u = &p->upgrade;
-	if (u->step != UPGRADE_ASKED)
-		return -ERR_PROTOCOL;
-	tell_workers(p, TELL_LATE);
-	parent_close_listeners(p);
-	p->draining = 1;
-	p->stop_at = mono_add_ms(mono_now(), ((uint64_t)p->settings->drain_s + 120) * 1000);
-	LOG(INFO, "gate.upgrade", F_STR("step", "handed over"), F_INT("pid", u->next.pid),
-		F_INT("agents", u->agents), F_INT("sessions", u->sessions),
-		F_INT("others", u->others), F_INT("pause_ms", mono_diff_ms(u->paused, mono_now())),
-		F_INT("ms", mono_diff_ms(u->begun, mono_now())));
-	u->step = UPGRADE_LATE;
+	go_on(p);
 	return 0;
 }
 
@@ -183,27 +206,6 @@ upgrade_hear(struct parent *p)
 		return;
 	}
 	upgrade_abort(p, r);
-}
-
-/* When all have done this step, the next one. */
-static void
-go_on(struct parent *p)
-{
-	struct upgrade *u = &p->upgrade;
-	for (size_t i = 0; i < p->worker_count; i++)
-		if (!u->done[i])
-			return;
-	if (u->step == UPGRADE_AGENTS) {
-		step(p, UPGRADE_REST, "agents are across");
-		u->paused = mono_now();
-		for (size_t i = 0; i < p->worker_count; i++)
-			u->done[i] = p->workers[i].child.pid <= 0;
-		tell_workers(p, TELL_REST);
-	} else if (u->step == UPGRADE_REST) {
-		step(p, UPGRADE_ASKED, "sessions are across");
-		if (process_tell(&u->next, TELL_COMMIT, NULL, 0, -1) < 0)
-			upgrade_abort(p, -ERR_CLOSED);
-	}
 }
 
 void

@@ -296,9 +296,9 @@ class Gate:
 
     def renew(self):
         """The program at our path takes over; waits until it is the gate."""
-        ups = len(re.findall("gate.up ", self.log()))
+        ups = self.log().count("by=upgrade")
         os.kill(self.pid, signal.SIGUSR2)
-        self.pid = int(self.wait_log(r"gate.up .*pid=(\d+) by=upgrade|gate.upgrade step=.given", ups, timeout=60)[-1])
+        self.pid = int(self.wait_log(r"gate.up .*pid=(\d+) by=upgrade", ups + 1, timeout=60)[-1])
 
     def child(self, role):
         pids = subprocess.run(["pgrep", "-P", str(self.pid), "-f", f"engawa-gate {role}"], capture_output=True,
