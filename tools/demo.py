@@ -24,6 +24,9 @@ WORDS = {
   Code         comes by mail to {address}; it is shown here, and printed by ./demo --pin
                (the demo's own mail server keeps the mails in {mail})
 
+  Settings     the office PC's own window for them: run
+               {settings}
+
 The browser will not know who signed the page. Either accept that once, or import this authority for web sites:
   {page_ca}
 
@@ -38,6 +41,9 @@ Ctrl-C stops everything.""",
   パスワード   {password}
   確認コード   {address} 宛てのメールで届き、ここに表示されます。./demo --pin でも表示できます
                (メールはデモ用のメールサーバーが {mail} に保存します)
+
+  設定         庁内PCの設定画面を開くには、次を実行します
+               {settings}
 
 ページの証明書の発行者をブラウザーは知りません。一度だけ許可するか、次の認証局を Web サイト用に登録してください。
   {page_ca}
@@ -80,7 +86,7 @@ def show():
     language = "ja" if (locale.setlocale(locale.LC_MESSAGES, "") or "").startswith("ja") else "en"
     with started() as engawa:
         print(WORDS[language].format(url=engawa.url, terminal_id=engawa.terminal_id, password=engawa.password, address=system.ADDRESS,
-            mail=engawa.mail.path, page_ca=engawa.page_ca), flush=True)
+            mail=engawa.mail.path, page_ca=engawa.page_ca, settings=engawa.settings_command()), flush=True)
         seen = engawa.mail.count()
         while all(part.alive for part in engawa.parts if not part.may_end):
             time.sleep(0.3)

@@ -429,6 +429,10 @@ class Engawa:
         """For engawa connect: prints the code of the next mail to come."""
         return shlex.join(["/usr/bin/python3", "-B", __file__, "next-pin", str(self.mail.path), str(self.mail.count())])
 
+    def settings_command(self):
+        """Opens engawa-settings on the display of whoever runs it; only the office PC's person and root may ask the agent."""
+        return shlex.join([str(BUILD / "src/settings/engawa-settings"), "--state-directory", str(self.agent_dir)])
+
     def connect_argv(self, *actions, terminal_id=None, code_command=None, password_file=None, org=None, device="device.key"):
         return [BUILD / "src/cli/engawa", "connect", "--json", "--org", org or self.org_file, "--org-fingerprint", self.fingerprint(), "--id", terminal_id or self.terminal_id,
             "--code-command", code_command or self.code_command(), "--password-file", password_file or self.password_file,

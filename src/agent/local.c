@@ -228,6 +228,7 @@ status(struct peer *peer)
 		(int)agent->addresses.count, "totp", factors_has_totp(agent->factors), "recovery",
 		(int)factors_recovery_left(agent->factors), "emergency",
 		factors_has_emergency(agent->factors));
+	json_object_set_new(root, "organisation_name", json_string(agent->keys.org.name));
 	json_object_set_new(root, "last", last_json(agent));
 	json_object_set_new(root, "warnings", warnings_json(agent));
 	json_object_set_new(root, "locked", json_boolean(agent->settings.lock[0]));
@@ -264,9 +265,16 @@ ask_login(struct peer *peer, uint16_t type, const char *text)
 	mem_wipe(reply, sizeof reply);
 }
 
+void
+local_open_for_a_while(struct peer *peer)
+{
+	peer->open = 1;
+	peer->open_until = mono_add_ms(mono_now(), OPEN_MS);
+}
+
 /* 0 or -ERR_X: before anything of the question is looked at. */
 static int
-may_ask(const struct peer *peer, uint16_t type, const char *text)
+may_ask(struct peer *peer, uint16_t type, const char *text)
 {
 	if (peer->rank == PEER_STRANGER) {
 		uint32_t held;
@@ -275,9 +283,15 @@ may_ask(const struct peer *peer, uint16_t type, const char *text)
 				F_INT("held", held));
 		return -ERR_DENIED;
 	}
-	if (!peer->agent->settings.lock[0] || peer->open || type == MSG_LOCK_OPEN ||
+	if (!peer->agent->settings.lock[0] || type == MSG_LOCK_OPEN ||
 		local_lock_reading(type, text))
 		return 0;
+	/* looking on does not keep it open */
+	if (peer->open && mono_before(mono_now(), peer->open_until)) {
+		local_open_for_a_while(peer);
+		return 0;
+	}
+	peer->open = 0;
 	if (peer->rank != PEER_ROOT)
 		return -ERR_SETTINGS_LOCKED;
 	LOG(WARN, "settings.root", F_INT("type", type));

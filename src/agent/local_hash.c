@@ -69,7 +69,7 @@ take_open(const struct hashing *h)
 	if (h->result == 0) {
 		local_lock_right(h->agent, h->uid);
 		if (h->peer)
-			h->peer->open = 1;
+			local_open_for_a_while(h->peer);
 		return 0;
 	}
 	LOG(WARN, "settings.lock", F_INT("uid", h->uid), F_ERR("code", h->result));

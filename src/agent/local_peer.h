@@ -4,6 +4,7 @@
 
 #include "agent/local.h"
 #include "agent/users.h"
+#include "base/clock.h"
 
 enum {
 	LOCAL_ANSWER_MAX_BYTES = 4096
@@ -23,7 +24,8 @@ struct peer {
 	int fd;
 	uid_t uid;
 	enum peer_rank rank;
-	int open; /* has said the settings password */
+	int open; /* has said the settings password, and changed something since within OPEN_MS */
+	struct mono open_until;
 	struct watch *watch;
 	struct timer *deadline;
 	struct hashing *hashing; /* a question that runs; none is read meanwhile */
@@ -31,6 +33,9 @@ struct peer {
 
 /* The question is answered; the peer may be gone then. */
 void local_answer(struct peer *peer, int r, const char *text);
+
+/* It has said the settings password, or used that it had: good for OPEN_MS from now. */
+void local_open_for_a_while(struct peer *peer);
 
 /* Off the loop, then local_answer. Of this person; of all when row is NULL. */
 void local_hash_password(struct peer *peer, const struct user *row, const char *text);

@@ -1,0 +1,234 @@
+"""engawa-settings: what an officer does in the dialog changes at the agent, and what went wrong is said in words."""
+import base64
+import hmac
+import re
+import signal
+import struct
+import time
+
+import pytest
+
+import system
+from dialog_driver import Dialog
+
+LOCK = "kagi no kakaru hikidashi"
+
+
+@pytest.fixture(scope="module")
+def office(own_engawa):
+    return own_engawa
+
+
+@pytest.fixture(scope="module")
+def dialog(office):
+    opened = Dialog(office, system.BUILD, options=["--state-directory", office.agent_dir])
+    try:
+        opened.sees("この庁内PCの状態")
+        yield opened
+        assert "CRITICAL" not in opened.log(), opened.log()
+    finally:
+        opened.close()
+
+
+def totp(secret):
+    mac = hmac.digest(base64.b32decode(secret + "=" * (-len(secret) % 8)), struct.pack(">Q", int(time.time()) // 30), "sha1")
+    at = mac[-1] & 15
+    return f"{(struct.unpack('>I', mac[at:at + 4])[0] & 0x7fffffff) % 1000000:06}"
+
+
+def engawa(office, *argv, **options):
+    return office.tool("engawa", "agent", *argv, "--state-directory", office.agent_dir, **options)
+
+
+def is_so(office, **wanted):
+    """The agent's own word for it."""
+    system.wait_for(lambda: all(office.agent_status()[key] == value for key, value in wanted.items()), f"the agent does not have {wanted}")
+
+
+def test_state(office, dialog):
+    dialog.page("状態")
+    dialog.sees("east-1 に接続しています")
+    dialog.sees(office.terminal_id)
+    dialog.sees("えんがわ市")
+    dialog.press("コピー")
+    dialog.sees("端末IDをコピーしました。")
+    assert office.connect("--for", "100ms")["code"] == 0
+    dialog.sees(time.strftime("%Y-%m-%d "))  # the last connection
+
+
+def test_every_control_has_a_name(dialog):
+    """For a screen reader: whatever can be used says what it is."""
+    for page in "状態", "メール", "パスワード", "認証アプリ", "利用者", "設定の保護":
+        dialog.page(page)
+        for role, name, text, usable in dialog.everything():
+            if role in ("push button", "text", "password text", "check box", "combo box", "tree table", "image") and usable:
+                assert name or text, (page, role)
+
+
+def test_password(office, dialog, tmp_path):
+    dialog.page("パスワード")
+    dialog.sees("設定済み")
+    for weak, words in [("short", "EW-1080"), ("password1234", "EW-1081"), ("abcdefghijkl", "EW-1082")]:
+        dialog.type("新しいパスワード", weak)
+        dialog.sees(words)  # explained while it is typed
+    new = "瓦屋根と engawa 7"
+    dialog.type("新しいパスワード", new)
+    dialog.sees("このパスワードは使えます。")
+    dialog.type("もう一度", new + "x")
+    dialog.sees("2回の入力が同じではありません。")
+    dialog.type("もう一度", new)
+    dialog.press("変更する")
+    dialog.sees("変更しました。")
+    typed = tmp_path / "password"
+    typed.write_text(new + "\n")
+    typed.chmod(0o600)
+    assert office.connect("--for", "100ms")["code"] != 0
+    assert office.connect("--for", "100ms", password_file=typed)["code"] == 0
+    engawa(office, "password", input=office.password_file.read_text())
+
+
+def test_mail(office, dialog):
+    dialog.page("メール")
+    dialog.sees("t***@city.engawa.example")
+    dialog.type("新しいアドレス", "not an address")
+    dialog.press("登録する")
+    dialog.sees("EW-1028")
+    is_so(office, mail="t***@city.engawa.example")
+    dialog.type("新しいアドレス", "suzuki@city.engawa.example")
+    dialog.press("登録する")
+    dialog.sees("s***@city.engawa.example")
+    is_so(office, mail="s***@city.engawa.example")
+    engawa(office, "mail", system.ADDRESS)
+    dialog.sees("t***@city.engawa.example")  # what the terminal changed is seen too
+
+
+def test_authenticator(office, dialog):
+    dialog.page("認証アプリ")
+    dialog.press("登録を始める")
+    dialog.sees("認証アプリで読み取るQRコード")
+    secret = dialog.ask("secret")
+    dialog.type("2. アプリに表示された6桁を入力します", "000000" if totp(secret) != "000000" else "111111")
+    dialog.press("登録する")
+    dialog.sees("EW-324")
+    is_so(office, totp=False)
+    dialog.type("2. アプリに表示された6桁を入力します", totp(secret))
+    dialog.press("登録する")
+    dialog.sees("登録済み")
+    is_so(office, totp=True)
+    assert secret not in str(dialog.everything())
+    dialog.press("新しいコードを作る")
+    dialog.press("決定")
+    dialog.sees("紙に控え")
+    is_so(office, recovery=10)
+    dialog.page("状態")
+    dialog.page("認証アプリ")
+    dialog.gone("紙に控え")  # shown once
+    dialog.press("登録を取り消す")
+    dialog.press("やめる")
+    is_so(office, totp=True)
+    dialog.press("登録を取り消す")
+    dialog.press("決定")
+    is_so(office, totp=False)
+    engawa(office, "recovery", "--remove")
+
+
+def test_users(office, dialog):
+    dialog.page("利用者")
+    dialog.type("名前", "田中")
+    dialog.type("最終日 (例 2027-03-31、空欄は期限なし)", "2031-02-31")
+    dialog.type("新しいパスワード", "tsubame 9 no su")
+    dialog.type("もう一度", "tsubame 9 no su")
+    dialog.sees("このパスワードは使えます。")
+    dialog.press("加える")
+    dialog.sees("EW-1023")  # there is no such day
+    dialog.type("最終日 (例 2027-03-31、空欄は期限なし)", "2031-02-28")
+    dialog.press("加える")
+    is_so(office, users=1)
+    assert engawa(office, "user", "list") == "田中 password 2031-02-28 on"
+    dialog.choose("田中")
+    dialog.press("停止・再開")
+    dialog.sees("停止中")
+    assert engawa(office, "user", "list").endswith(" off")
+    engawa(office, "user", "add", "suzuki", "--method", "pam")
+    dialog.sees("このPCのログイン")  # added by the terminal meanwhile
+    for name in "田中", "suzuki":
+        dialog.choose(name)
+        dialog.press("削除")
+        dialog.sees(f"「{name}」を削除しますか。")
+        dialog.press("決定")
+        dialog.gone(f"「{name}」を削除しますか。")
+    system.wait_for(lambda: engawa(office, "user", "list") == "", "they are still there")
+
+
+def test_settings_password(office, dialog):
+    dialog.page("設定の保護")
+    dialog.type("新しいパスワード", LOCK)
+    dialog.type("もう一度", LOCK)
+    dialog.sees("このパスワードは使えます。")
+    dialog.press("変更する")
+    is_so(office, locked=True)
+    try:
+        dialog.page("メール")
+        dialog.type("新しいアドレス", "sato@city.engawa.example")
+        dialog.press("登録する")
+        dialog.sees("設定用パスワードを入力してください")
+        dialog.type("設定用パスワードを入力してください", "wrong")
+        dialog.press("決定")
+        dialog.sees("EW-1192")
+        is_so(office, mail="t***@city.engawa.example")
+        dialog.press("登録する")
+        dialog.type("設定用パスワードを入力してください", LOCK)
+        dialog.press("決定")
+        dialog.sees("s***@city.engawa.example")
+        dialog.type("新しいアドレス", system.ADDRESS)
+        dialog.press("登録する")  # not asked again
+        dialog.sees("t***@city.engawa.example")
+        dialog.page("設定の保護")
+        dialog.press("保護をやめる")
+        dialog.press("決定")
+        is_so(office, locked=False)
+    finally:
+        engawa(office, "settings-password", "--remove")
+
+
+def test_agent_stopped(office, dialog):
+    """Nothing hangs: words, and again well when the agent is back."""
+    dialog.page("メール")
+    office.agent.stop()
+    dialog.sees("EW-1052")
+    dialog.type("新しいアドレス", "sato@city.engawa.example")
+    dialog.press("登録する")
+    dialog.sees("EW-1052")
+    office.start_agent()
+    dialog.page("状態")
+    dialog.sees("east-1 に接続しています")
+
+
+def test_agent_hangs(office, dialog):
+    """An agent that does not answer: the window still can be used, and says that it works."""
+    dialog.page("メール")
+    office.agent.process.send_signal(signal.SIGSTOP)
+    try:
+        dialog.type("新しいアドレス", "sato@city.engawa.example")
+        dialog.press("登録する")
+        dialog.sees("処理しています…")
+        dialog.page("状態")
+        dialog.sees("この庁内PCの状態")
+    finally:
+        office.agent.process.send_signal(signal.SIGCONT)
+    dialog.page("メール")
+    dialog.sees("s***@city.engawa.example")
+    engawa(office, "mail", system.ADDRESS)
+
+
+def test_english(office):
+    dialog = Dialog(office, system.BUILD, language="en_US.UTF-8", options=["--state-directory", office.agent_dir])
+    try:
+        dialog.sees("Connected to east-1")
+        dialog.page("Password")
+        dialog.type("New password", "short")
+        dialog.sees("The password is too short.")
+        japanese = [text for _, _, text, _ in dialog.everything() if re.search("[\u3000-\u9fff]", text)]
+        assert japanese == []
+    finally:
+        dialog.close()
