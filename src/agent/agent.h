@@ -21,6 +21,7 @@ enum {
 
 struct session;
 struct pepper;
+struct renew;
 struct ticket_memory;
 
 struct gate_state {
@@ -50,6 +51,7 @@ struct agent {
 	struct session *working; /* the one that has the desktop, or is about to */
 	struct local *local;
 	struct health *health;
+	struct renew *renew;
 	int stopping; /* the retry timer is the last deadline */
 };
 

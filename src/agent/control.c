@@ -109,6 +109,33 @@ send_code(struct control *c, const struct note *note)
 	tell(MSG_CODE_SENT, &failed, -1);
 }
 
+/* To any gate: the controller behind them is the same. */
+static void
+renew(struct control *c, const struct note *note)
+{
+	engawa_Enrol enrol;
+	struct note failed = {.code = ERR_NO_GATE};
+	for (size_t i = 0; i < c->link_count; i++)
+		if (c->links[i].state == LINK_UP &&
+			frame_decode(engawa_Enrol_fields, &enrol, note->rest, note->rest_len) ==
+				0 &&
+			frame_send(c->links[i].conn, engawa_OuterType_OUTER_ENROL,
+				engawa_Enrol_fields, &enrol) == 0)
+			return;
+	tell(MSG_RENEWED, &failed, -1);
+}
+
+/* Connections that are made from now on show the new one. */
+static void
+take_certificate(struct control *c, const uint8_t *der, size_t len)
+{
+	struct ssl_ctx_st *fresh = role_tls_again(&c->org, der, len);
+	if (!fresh)
+		_exit(2);
+	tls_free(c->tls);
+	c->tls = fresh;
+}
+
 static void
 on_monitor(void *user, int ready)
 {
@@ -120,6 +147,10 @@ on_monitor(void *user, int ready)
 	int n = ipc_recv(ROLE_CHANNEL, &type, payload, sizeof payload, NULL);
 	if (n < 0)
 		_exit(0);
+	if (type == MSG_CERTIFICATE) {
+		take_certificate(c, payload, (size_t)n);
+		return;
+	}
 	if (note_get(payload, (size_t)n, &note) < 0 || note.gate >= c->org.gate_count)
 		_exit(2);
 	if (type == MSG_DIAL)
@@ -128,6 +159,8 @@ on_monitor(void *user, int ready)
 		refuse(c, &note);
 	else if (type == MSG_SEND_CODE)
 		send_code(c, &note);
+	else if (type == MSG_RENEW)
+		renew(c, &note);
 	else
 		_exit(2);
 }

@@ -150,6 +150,21 @@ on_code_sent(struct link *link, const uint8_t *p, size_t len)
 	return 0;
 }
 
+static int
+on_enrolled(struct link *link, const uint8_t *p, size_t len)
+{
+	uint8_t out[MESSAGE_MAX_BYTES];
+	engawa_Enrolled enrolled;
+	struct note note = {.gate = (uint8_t)link->gate};
+	if (frame_decode(engawa_Enrolled_fields, &enrolled, p, len) < 0 || enrolled.code > 99999)
+		return -ERR_PROTOCOL;
+	note.code = enrolled.code;
+	note.rest = enrolled.certificate.bytes;
+	note.rest_len = enrolled.certificate.size;
+	role_send(MSG_RENEWED, out, note_put(&note, out, sizeof out), -1);
+	return 0;
+}
+
 /* The connection lives on until the gate closes it or the time comes to make a new one. */
 static int
 on_goaway(struct link *link, const uint8_t *p, size_t len)
@@ -183,6 +198,7 @@ static const struct rule {
 	{engawa_OuterType_OUTER_PING, 1 << LINK_UP, on_ping},
 	{engawa_OuterType_OUTER_KNOCK, 1 << LINK_UP, on_knock},
 	{engawa_OuterType_OUTER_CODE_SENT, 1 << LINK_UP, on_code_sent},
+	{engawa_OuterType_OUTER_ENROLLED, 1 << LINK_UP, on_enrolled},
 	{engawa_OuterType_OUTER_GOAWAY, 1 << LINK_UP, on_goaway},
 	{engawa_OuterType_OUTER_BYE, 1 << LINK_HELLO | 1 << LINK_WELCOME | 1 << LINK_UP, on_bye},
 };

@@ -3,26 +3,21 @@
 #include <errno.h>
 #include <limits.h>
 #include <locale.h>
-#include <openssl/sha.h>
-#include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/keys.h"
+#include "agent/own_certificate.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
-#include "base/str.h"
-#include "base/wire.h"
 #include "crypto/orgtrust.h"
 #include "crypto/tls.h"
 #include "net/conn.h"
 #include "net/dial.h"
 #include "net/frame.h"
-#include "outer.pb.h"
 
 enum {
 	DIAL_MS = 10000,
@@ -52,53 +47,11 @@ stop(struct enrol *e, int result)
 	loop_stop(e->loop);
 }
 
-/* ECDSA by the anchor over code, request, salt and agent key: none of them can be exchanged on the
- * way. */
-static int
-prove(struct enrol *e, engawa_Enrol *msg)
-{
-	uint8_t body[sizeof msg->code + 1 + SHA256_DIGEST_LENGTH + TERMINAL_SALT_BYTES +
-		     NOISE_KEY_BYTES];
-	uint8_t hash[SHA256_DIGEST_LENGTH], der[SIGN_DER_MAX_BYTES];
-	size_t len;
-	SHA256(msg->csr.bytes, msg->csr.size, hash);
-	struct wr w = wr_init(body, sizeof body);
-	wr_bytes(&w, msg->code, strlen(msg->code));
-	wr_u8(&w, 0);
-	wr_bytes(&w, hash, sizeof hash);
-	wr_bytes(&w, msg->salt.bytes, msg->salt.size);
-	wr_bytes(&w, msg->agent_key.bytes, msg->agent_key.size);
-	int r = sign_bytes(e->keys.anchor, "engawa enrol v1", body, w.len, der, &len);
-	if (r < 0)
-		return r;
-	msg->proof.size = (pb_size_t)len;
-	memcpy(msg->proof.bytes, der, len);
-	return 0;
-}
-
 static int
 send_enrol(struct enrol *e)
 {
-	engawa_Enrol msg = engawa_Enrol_init_zero;
-	size_t len;
-	int r = str_copy(msg.code, sizeof msg.code, e->options->code);
-	if (r < 0)
-		return -ERR_ENROL_CODE_WRONG;
-	r = cert_csr_make(e->keys.tls, msg.csr.bytes, sizeof msg.csr.bytes, &len);
-	if (r < 0)
-		return r;
-	msg.csr.size = (pb_size_t)len;
-	msg.anchor_key.size = SIGN_POINT_BYTES;
-	r = sign_key_point(e->keys.anchor, msg.anchor_key.bytes);
-	msg.salt.size = TERMINAL_SALT_BYTES;
-	memcpy(msg.salt.bytes, e->keys.salt, TERMINAL_SALT_BYTES);
-	msg.agent_key.size = NOISE_KEY_BYTES;
-	memcpy(msg.agent_key.bytes, e->keys.agent.public, NOISE_KEY_BYTES);
-	if (gethostname(msg.computer_name, sizeof msg.computer_name - 1) < 0 ||
-		!str_printable(msg.computer_name))
-		msg.computer_name[0] = '\0';
-	if (r == 0)
-		r = prove(e, &msg);
+	engawa_Enrol msg;
+	int r = own_certificate_request(&e->keys, e->options->code, &msg);
 	return r < 0 ? r
 		     : frame_send(e->conn, engawa_OuterType_OUTER_ENROL, engawa_Enrol_fields, &msg);
 }
@@ -205,39 +158,18 @@ save_organisation(const struct options *o, const struct keys *keys)
 	return r < 0 ? r : conf_write_file(path, keys->org_text, keys->org_len, 0600);
 }
 
-/* The certificate is for our key, from this organisation's authority, and the two files are there
- * whole or not at all: the certificate last. */
+/* The two files are there whole or not at all: the certificate last. */
 static int
 save(struct enrol *e)
 {
-	char path[PATH_MAX];
-	uint8_t id[CERT_AGENT_ID_BYTES];
-	char organisation[sizeof e->keys.org.id];
 	const engawa_Enrolled *m = &e->enrolled;
-	struct x509_st *cert = cert_parse(m->certificate.bytes, m->certificate.size),
-		       *issuer = NULL;
-	int r = cert ? cert_agent(cert, id, organisation, sizeof organisation) : -ERR_PROTOCOL;
-	if (r == 0 &&
-		(X509_check_private_key(cert, e->keys.tls) != 1 || m->agent_id.size != sizeof id ||
-			memcmp(id, m->agent_id.bytes, sizeof id) != 0 ||
-			strcmp(organisation, e->keys.org.id) != 0))
+	int r = own_certificate_take(&e->keys, m->certificate.bytes, m->certificate.size, wall_s());
+	if (r == 0 && (m->agent_id.size != sizeof e->keys.agent_id ||
+			      memcmp(e->keys.agent_id, m->agent_id.bytes, m->agent_id.size) != 0))
 		r = -ERR_CERT_UNTRUSTED;
-	int trusted = -ERR_CERT_UNTRUSTED;
-	for (size_t i = 0; r == 0 && trusted < 0 && i < e->keys.org.issuer_count; i++) {
-		issuer = cert_parse(e->keys.org.issuers[i], e->keys.org.issuer_lens[i]);
-		trusted = issuer ? cert_check_issuer(cert, issuer, wall_s()) : -ERR_CERT_UNTRUSTED;
-		cert_free(issuer);
-	}
-	if (r == 0)
-		r = trusted;
 	if (r == 0)
 		r = save_organisation(e->options, &e->keys);
-	if (r == 0)
-		r = state_path(e->options, "certificate", path, sizeof path);
-	if (r == 0)
-		r = cert_save(cert, path);
-	cert_free(cert);
-	return r;
+	return r < 0 ? r : own_certificate_save(e->options, &e->keys);
 }
 
 static int
@@ -276,6 +208,19 @@ take_organisation(
 	return r;
 }
 
+/* A certificate that has expired is no reason against another one: the keys stay, and with them the
+ * terminal ID. */
+static int
+is_good(const char *path)
+{
+	uint64_t from_s, until_s;
+	struct x509_st *cert = access(path, F_OK) == 0 ? cert_load(path) : NULL;
+	int good = access(path, F_OK) == 0 &&
+		   (!cert || cert_times(cert, &from_s, &until_s) < 0 || wall_s() <= until_s);
+	cert_free(cert);
+	return good;
+}
+
 static int
 prepare(struct enrol *e, enum err_lang lang, struct conf_error *error)
 {
@@ -288,7 +233,7 @@ prepare(struct enrol *e, enum err_lang lang, struct conf_error *error)
 	if (mkdir(o->state_directory, 0700) < 0 && errno != EEXIST)
 		return -errno;
 	int r = state_path(o, "certificate", path, sizeof path);
-	if (r == 0 && access(path, F_OK) == 0)
+	if (r == 0 && is_good(path))
 		return -ERR_EXISTS;
 	if (r == 0)
 		r = take_organisation(o, lang, &e->keys, error);

@@ -124,6 +124,21 @@ load_certificate(const struct options *options, struct keys *keys)
 	return r;
 }
 
+/* A dead clock makes everything look as if it came from the future: say that, not what fails first.
+ */
+static int
+is_early(const struct options *options)
+{
+	char path[PATH_MAX];
+	uint64_t from_s = 0, until_s;
+	struct x509_st *cert = NULL;
+	if (state_path(options, "certificate", path, sizeof path) == 0)
+		cert = cert_load(path);
+	int early = cert && cert_times(cert, &from_s, &until_s) == 0 && wall_s() < from_s;
+	cert_free(cert);
+	return early;
+}
+
 int
 keys_load(const struct options *options, struct keys *keys, struct conf_error *error)
 {
@@ -142,9 +157,13 @@ keys_load(const struct options *options, struct keys *keys, struct conf_error *e
 		r = -ERR_NOT_ENROLLED;
 	if (r == 0)
 		r = load_certificate(options, keys);
+	if (r < 0 && is_early(options)) {
+		r = -ERR_CERT_EARLY;
+		error->text[0] = '\0';
+	}
 	if (r < 0 && !error->text[0])
-		snprintf(error->text, sizeof error->text, "%.180s: %.60s", options->state_directory,
-			err_text(r, ERR_LANG_EN));
+		snprintf(error->text, sizeof error->text, "%.100s: %.150s",
+			options->state_directory, err_text(r, ERR_LANG_EN));
 	return r;
 }
 

@@ -19,6 +19,7 @@
 #include "agent/local_users.h"
 #include "agent/message.h"
 #include "agent/persons.h"
+#include "agent/renew.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/ipc.h"
@@ -235,6 +236,9 @@ status(struct peer *peer)
 	char waiver[WAIVER_NAME_SIZE];
 	persons_waiver_name(agent, waiver);
 	json_object_set_new(root, "waiver_name", json_string(waiver));
+	json_object_set_new(root, "certificate",
+		json_pack("{s:I, s:i}", "until_s", (json_int_t)renew_until_s(agent->renew), "code",
+			-renew_code(agent->renew)));
 	json_object_set_new(root, "users", json_integer((json_int_t)agent->users->count));
 	char *text = root ? json_dumps(root, JSON_SORT_KEYS) : NULL;
 	json_decref(root);

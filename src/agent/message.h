@@ -15,18 +15,20 @@ enum message {
 	MSG_NONE,
 	/* monitor -> control and pump, once, before they enter the sandbox */
 	MSG_ORGANISATION, /* text of the organisation file */
-	MSG_CERTIFICATE,  /* the agent's, DER */
+	MSG_CERTIFICATE,  /* the agent's, DER; to control again when there is a new one */
 	MSG_RUN, /* control: instance(16); pump: struct note with the connected socket; work: struct
 		    work_run */
 	/* monitor -> control: struct note */
 	MSG_DIAL,      /* open a socket to this gate for this session */
 	MSG_REFUSE,    /* tell the gate: this knock is not answered */
 	MSG_SEND_CODE, /* rest = sealed MailCode */
+	MSG_RENEW,     /* rest = Enrol without a code, to any gate */
 	/* control -> monitor: struct note */
 	MSG_KNOCK,     /* rest = ticket */
 	MSG_DIALED,    /* code 0 with the socket, else why not */
 	MSG_CODE_SENT, /* code 0 or why not */
 	MSG_LINK,      /* a gate's control connection: code 0 = up */
+	MSG_RENEWED,   /* code 0 and rest = certificate, DER; or why not */
 	/* pump -> monitor */
 	MSG_JOINED,     /* empty: the gate joined the two connections */
 	MSG_FIRST,      /* the client's first FIRST_BYTES */

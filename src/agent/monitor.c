@@ -22,6 +22,7 @@
 #include "agent/local.h"
 #include "agent/local_lock.h"
 #include "agent/persons.h"
+#include "agent/renew.h"
 #include "agent/role.h"
 #include "agent/session.h"
 #include "base/clock.h"
@@ -241,6 +242,10 @@ on_control_message(
 		session_code_sent(session, note.code);
 	} else if (type == MSG_LINK) {
 		agent->gates[note.gate] = (struct gate_state){note.code == 0, note.code};
+		if (note.code == 0)
+			renew_link_up(agent->renew);
+	} else if (type == MSG_RENEWED) {
+		renew_answer(agent->renew, &note);
 	}
 	if (fd >= 0)
 		close(fd);
@@ -435,9 +440,9 @@ on_control_retry(void *user)
 static void
 tell_failure(int r, const struct conf_error *error)
 {
-	const struct err_entry *entry = err_find(ERR_STATE_DAMAGED);
+	const struct err_entry *entry = err_find(r);
 	fprintf(stderr, "engawa-agent: %s\n", error->text);
-	if (r == -ERR_STATE_DAMAGED)
+	if (r == -ERR_STATE_DAMAGED || r == -ERR_CERT_EARLY)
 		fprintf(stderr, "        %s (EW-%d)\n",
 			entry->next[err_lang(setlocale(LC_MESSAGES, ""))], entry->number);
 }
@@ -463,11 +468,13 @@ monitor_main(struct options *options)
 	LOG(INFO, "agent.start", F_STR("terminal", agent->keys.terminal_id + TERMINAL_ID_CHARS - 4),
 		F_HEX("agent", agent->keys.agent_id, sizeof agent->keys.agent_id));
 	agent->health = health_new(agent);
+	agent->renew = renew_new(agent);
 	start_control(agent);
 	loop_run(agent->loop);
 	for (size_t i = 0; i < SESSIONS_MAX; i++)
 		session_free(agent->sessions[i]);
 	process_free(agent->control);
+	renew_free(agent->renew);
 	local_free(agent->local);
 	health_free(agent->health);
 	signal_free(term);

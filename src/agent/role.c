@@ -77,6 +77,17 @@ role_send(uint16_t type, const void *payload, size_t len, int fd)
 }
 
 struct ssl_ctx_st *
+role_tls_again(const struct orgfile *org, const uint8_t *der, size_t len)
+{
+	struct x509_st *cert = cert_parse(der, len);
+	struct evp_pkey_st *key = cert ? signer_key(cert, ROLE_SIGN) : NULL;
+	struct ssl_ctx_st *tls = key ? tls_outgoing(org, cert, key) : NULL;
+	sign_key_free(key);
+	cert_free(cert);
+	return tls;
+}
+
+struct ssl_ctx_st *
 role_tls(struct orgfile *ret_org)
 {
 	static char text[ORGFILE_MAX_BYTES + 1];
@@ -88,10 +99,5 @@ role_tls(struct orgfile *ret_org)
 		return NULL;
 	}
 	len = role_expect(MSG_CERTIFICATE, der, sizeof der, NULL);
-	struct x509_st *cert = cert_parse(der, len);
-	struct evp_pkey_st *key = cert ? signer_key(cert, ROLE_SIGN) : NULL;
-	struct ssl_ctx_st *tls = key ? tls_outgoing(ret_org, cert, key) : NULL;
-	sign_key_free(key);
-	cert_free(cert);
-	return tls;
+	return role_tls_again(ret_org, der, len);
 }

@@ -40,3 +40,5 @@ void role_send(uint16_t type, const void *payload, size_t len, int fd);
  * key. NULL: exit. */
 struct orgfile;
 struct ssl_ctx_st *role_tls(struct orgfile *ret_org);
+/* The same with another certificate for the same key. */
+struct ssl_ctx_st *role_tls_again(const struct orgfile *org, const uint8_t *der, size_t len);

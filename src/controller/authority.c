@@ -2,12 +2,10 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <openssl/asn1.h>
 #include <openssl/bn.h>
 #include <openssl/crypto.h>
 #include <openssl/x509.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -38,16 +36,6 @@ load_key(const char *directory, const char *name, struct evp_pkey_st **ret_key,
 }
 
 static int
-asn1_s(const ASN1_TIME *t, uint64_t *ret_s)
-{
-	struct tm tm;
-	if (!t || ASN1_TIME_to_tm(t, &tm) != 1)
-		return -ERR_CRYPTO;
-	*ret_s = (uint64_t)timegm(&tm);
-	return 0;
-}
-
-static int
 load_issuer(struct authority *a, const char *directory, struct conf_error *error)
 {
 	char path[PATH_MAX];
@@ -59,9 +47,7 @@ load_issuer(struct authority *a, const char *directory, struct conf_error *error
 			      : -ERR_CRYPTO;
 	}
 	if (r == 0)
-		r = asn1_s(X509_get0_notBefore(a->issuer), &a->from_s);
-	if (r == 0)
-		r = asn1_s(X509_get0_notAfter(a->issuer), &a->until_s);
+		r = cert_times(a->issuer, &a->from_s, &a->until_s);
 	if (r == 0 && X509_check_private_key(a->issuer, a->issuer_key) != 1)
 		r = -ERR_CRYPTO;
 	if (r < 0)
@@ -112,13 +98,14 @@ authority_clock(const struct authority *a, uint64_t now_s)
 static int
 describe(struct x509_st *cert, struct authority_cert *ret)
 {
+	uint64_t from_s;
 	int r = cert_der(cert, ret->der, sizeof ret->der, &ret->len);
 	BIGNUM *number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(cert), NULL);
 	char *hex = number ? BN_bn2hex(number) : NULL;
 	if (r == 0)
 		r = hex ? str_copy(ret->serial, sizeof ret->serial, hex) : -ENOMEM;
 	if (r == 0)
-		r = asn1_s(X509_get0_notAfter(cert), &ret->expires_s);
+		r = cert_times(cert, &from_s, &ret->expires_s);
 	OPENSSL_free(hex);
 	BN_free(number);
 	return r < 0 ? -ERR_INTERNAL : 0;

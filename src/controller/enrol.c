@@ -32,8 +32,9 @@ struct job {
 	char address[64];
 	struct evp_pkey_st *key; /* of the certificate request */
 	struct store_agent agent;
-	int derived; /* result of the thread */
-	int again;   /* the answer to the first time was lost */
+	int derived;  /* result of the thread */
+	int again;    /* it has been enrolled before */
+	int64_t code; /* whose use it takes, 0 = none */
 };
 
 static void
@@ -125,7 +126,9 @@ static void
 on_thread(void *user)
 {
 	struct job *job = user;
-	job->derived = terminal_id_derive(job->agent.anchor, job->agent.salt, job->agent.terminal);
+	if (!job->again)
+		job->derived =
+			terminal_id_derive(job->agent.anchor, job->agent.salt, job->agent.terminal);
 }
 
 static void
@@ -142,9 +145,12 @@ on_derived(void *user)
 	if (r == 0) {
 		(void)str_copy(job->agent.serial, sizeof job->agent.serial, cert.serial);
 		job->agent.cert_expires_s = cert.expires_s;
-		str_print(actor, sizeof actor, "code %lld", (long long)job->agent.code);
-		r = job->again ? store_agent_certificate(core->store, job->agent.id, cert.serial,
-					 cert.expires_s, actor)
+		if (job->code)
+			str_print(actor, sizeof actor, "code %lld", (long long)job->code);
+		else
+			strcpy(actor, "agent");
+		r = job->again ? store_agent_certificate(
+					 core->store, &job->agent, job->code, wall_s(), actor)
 			       : store_agent_enrol(core->store, &job->agent, wall_s(), actor);
 	}
 	finish_job(job, r, &cert);
@@ -204,27 +210,64 @@ check_code(struct core *core, const engawa_LinkEnrol *enrol, uint64_t now_s,
 	return why ? -ERR_ENROL_CODE_WRONG : 0;
 }
 
-/* An agent that has this key already: the same enrolment again, whose answer got lost, or a key
- * that is not its own. */
+/* The agent with these keys, if it is one that may have a certificate. */
+static int
+find_same(struct core *core, const engawa_Enrol *e, struct store_agent *ret_old)
+{
+	int r = store_agent_by_key(core->store, e->agent_key.bytes, ret_old);
+	if (r < 0)
+		return r;
+	if (memcmp(ret_old->anchor, e->anchor_key.bytes, sizeof ret_old->anchor) != 0 ||
+		memcmp(ret_old->salt, e->salt.bytes, sizeof ret_old->salt) != 0)
+		return -ERR_EXISTS;
+	return ret_old->state == STORE_RETIRED                               ? -ERR_AGENT_RETIRED
+	       : ret_old->state == STORE_SUSPENDED || ret_old->org_suspended ? -ERR_SUSPENDED
+									     : 0;
+}
+
+/* An agent that has this key already: the same enrolment again, whose answer got lost; one that was
+ * away until its certificate had expired, and comes with a new code; or a key that is not its own.
+ */
 static int
 check_again(
 	struct core *core, const engawa_Enrol *e, const struct store_code *code, struct job *job)
 {
 	struct store_agent old;
-	int r = store_agent_by_key(core->store, e->agent_key.bytes, &old);
-	if (r == -ERR_NOT_FOUND)
-		return code->used >= code->count ? -ERR_ENROL_CODE_WRONG : 0;
+	int r = find_same(core, e, &old);
+	if (r == -ERR_NOT_FOUND || (r == 0 && old.code != code->id)) {
+		job->code = code->id;
+		if (code->used >= code->count)
+			return -ERR_ENROL_CODE_WRONG;
+	}
+	if (r == 0 && strcmp(old.org, code->org) != 0)
+		r = -ERR_EXISTS;
 	if (r < 0)
-		return r;
-	if (old.code != code->id ||
-		memcmp(old.anchor, e->anchor_key.bytes, sizeof old.anchor) != 0 ||
-		memcmp(old.salt, e->salt.bytes, sizeof old.salt) != 0)
-		return -ERR_EXISTS;
-	if (old.state != STORE_PENDING && old.state != STORE_ACTIVE)
-		return -ERR_SUSPENDED;
+		return r == -ERR_NOT_FOUND ? 0 : r;
 	job->agent = old;
 	job->again = 1;
 	return 0;
+}
+
+/* Without a code: the next certificate of an agent whose last one is still good. Its anchor says
+ * that it is the agent; nothing depends on the connection. */
+static int
+check_renewal(struct core *core, const engawa_Enrol *e, uint64_t now_s, struct job *job)
+{
+	int r = check_shape(e);
+	if (r == 0 && !limit_take(core->enrolments, e->agent_key.bytes, mono_now()))
+		return -ERR_LIMIT;
+	if (r == 0)
+		r = authority_clock(core->authority, now_s);
+	if (r == 0)
+		r = find_same(core, e, &job->agent);
+	if (r == 0 && job->agent.cert_expires_s < now_s)
+		r = -ERR_CERT_LAPSED;
+	if (r == 0)
+		r = check_proof(e);
+	if (r == 0)
+		r = cert_csr_key(e->csr.bytes, e->csr.size, &job->key);
+	job->again = 1;
+	return r == -ERR_NOT_FOUND ? -ERR_DENIED : r;
 }
 
 static int
@@ -255,10 +298,12 @@ check_all(struct core *core, const engawa_LinkEnrol *enrol, struct job *job)
 	network_source(enrol->address, source);
 	if (!enrol->has_enrol)
 		return -ERR_PROTOCOL;
-	if (!limit_take(core->enrolments, source, mono_now()))
-		return -ERR_LIMIT;
 	if (core->enrolling >= ENROLLING_MAX)
 		return -ERR_TOO_MANY;
+	if (!e->code[0])
+		return check_renewal(core, e, now_s, job);
+	if (!limit_take(core->enrolments, source, mono_now()))
+		return -ERR_LIMIT;
 	int r = check_shape(e);
 	if (r == 0)
 		r = authority_clock(core->authority, now_s);

@@ -158,7 +158,8 @@ gate_ok(const struct settings *settings, const char *gate)
 static void
 on_denied(void *user, const struct store_agent *agent)
 {
-	send_deny(user, agent->id, ERR_SUSPENDED);
+	send_deny(
+		user, agent->id, agent->state == STORE_RETIRED ? ERR_AGENT_RETIRED : ERR_SUSPENDED);
 }
 
 static int
@@ -215,9 +216,10 @@ on_agent_up(struct link *link, const void *msg)
 	/* a certificate of ours whose agent the store does not know: of another controller's life
 	 */
 	r = store_agent_get(core->store, up->agent_id.bytes, &agent);
-	if (r == -ERR_NOT_FOUND ||
-		(r == 0 && (agent.state == STORE_SUSPENDED || agent.state == STORE_RETIRED)))
+	if (r == -ERR_NOT_FOUND || (r == 0 && agent.state == STORE_SUSPENDED))
 		send_deny(link, up->agent_id.bytes, ERR_SUSPENDED);
+	if (r == 0 && agent.state == STORE_RETIRED)
+		send_deny(link, agent.id, ERR_AGENT_RETIRED);
 	LOG(DEBUG, "agent.up", F_HEX("agent", up->agent_id.bytes, PRESENCE_ID_BYTES),
 		F_STR("gate", link->gate));
 	return 0;

@@ -22,7 +22,7 @@ const struct conf_option settings_table[] = {
 	{"GATES", CONF_LIST, offsetof(struct settings, gates), NULL, 0, 0,
 		"Name of a gate that may connect. None: any that reaches link.sock."},
 	INT(CERT_DAYS, cert_days, "90", 1, 825,
-		"Life of an agent's certificate in days; never longer than the issuer's."),
+		"Life of an agent's certificate in days; never longer than the issuer's. Agents renew it by themselves at two thirds of its life."),
 	/* a town hall or a carrier's NAT stands behind one address, hence the room */
 	INT(ASK_BURST, ask_burst, "200", 1, 1000000,
 		"Requests for a ticket that one source address may make at once."),

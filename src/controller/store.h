@@ -108,9 +108,11 @@ int store_codes(struct store *store, const char *org, store_code_fn *fn, void *u
  * be used any more, -ERR_QUOTA, -ERR_SUSPENDED (the organisation), -ERR_EXISTS (terminal ID). */
 int store_agent_enrol(
 	struct store *store, const struct store_agent *agent, uint64_t now_s, const char *actor);
-/* An enrolment whose answer was lost: the same agent gets another certificate. */
-int store_agent_certificate(struct store *store, const uint8_t id[static STORE_ID_BYTES],
-	const char *serial, uint64_t expires_s, const char *actor);
+/* The same agent gets another certificate. code: of its organisation, one use of it is taken; 0 when
+ * none is needed, because it renews or the answer to its enrolment was lost. Also
+ * -ERR_ENROL_CODE_WRONG. */
+int store_agent_certificate(struct store *store, const struct store_agent *agent, int64_t code,
+	uint64_t now_s, const char *actor);
 int store_agent_get(struct store *store, const uint8_t id[static STORE_ID_BYTES],
 	struct store_agent *ret_agent);
 int store_agent_by_terminal(

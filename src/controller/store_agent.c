@@ -87,13 +87,13 @@ check_org(struct store *store, const char *id)
 }
 
 static int
-take_code(struct store *store, const struct store_agent *agent, uint64_t now_s)
+take_code(struct store *store, const char *org, int64_t code, uint64_t now_s)
 {
 	struct sql q = sql_start(store,
 		"UPDATE code SET used = used + 1 WHERE id = ? AND org = ? AND used < count"
 		" AND revoked = 0 AND expires_s > ?");
-	sql_int(&q, agent->code);
-	sql_text(&q, agent->org);
+	sql_int(&q, code);
+	sql_text(&q, org);
 	sql_int(&q, (int64_t)now_s);
 	int r = sql_changed(&q);
 	return r == -ERR_NOT_FOUND ? -ERR_ENROL_CODE_WRONG : r;
@@ -127,7 +127,7 @@ store_agent_enrol(
 	int r = sql_begin(store);
 	if (r < 0)
 		return r;
-	r = take_code(store, agent, now_s);
+	r = take_code(store, agent->org, agent->code, now_s);
 	if (r == 0)
 		r = check_org(store, agent->org);
 	if (r == 0)
@@ -139,20 +139,24 @@ store_agent_enrol(
 }
 
 int
-store_agent_certificate(struct store *store, const uint8_t id[static STORE_ID_BYTES],
-	const char *serial, uint64_t expires_s, const char *actor)
+store_agent_certificate(struct store *store, const struct store_agent *agent, int64_t code,
+	uint64_t now_s, const char *actor)
 {
 	int r = sql_begin(store);
 	if (r < 0)
 		return r;
+	if (code)
+		r = take_code(store, agent->org, code, now_s);
+	if (r < 0)
+		return sql_finish(store, r);
 	struct sql q =
 		sql_start(store, "UPDATE agent SET serial = ?, cert_expires_s = ? WHERE id = ?");
-	sql_text(&q, serial);
-	sql_int(&q, (int64_t)expires_s);
-	sql_blob(&q, id, STORE_ID_BYTES);
+	sql_text(&q, agent->serial);
+	sql_int(&q, (int64_t)agent->cert_expires_s);
+	sql_blob(&q, agent->id, sizeof agent->id);
 	r = sql_changed(&q);
 	if (r == 0)
-		r = agent_event(store, id, "agent.certificate", serial, actor);
+		r = agent_event(store, agent->id, "agent.certificate", agent->serial, actor);
 	return sql_finish(store, r);
 }
 

@@ -349,6 +349,23 @@ in_time(const X509 *cert, uint64_t now_s)
 	       X509_cmp_time(X509_get0_notAfter(cert), &now) > 0;
 }
 
+static int
+asn1_s(const ASN1_TIME *t, uint64_t *ret_s)
+{
+	struct tm tm;
+	if (!t || ASN1_TIME_to_tm(t, &tm) != 1)
+		return -ERR_CRYPTO;
+	*ret_s = (uint64_t)timegm(&tm);
+	return 0;
+}
+
+int
+cert_times(X509 *cert, uint64_t *ret_from_s, uint64_t *ret_until_s)
+{
+	int r = asn1_s(X509_get0_notBefore(cert), ret_from_s);
+	return r < 0 ? r : asn1_s(X509_get0_notAfter(cert), ret_until_s);
+}
+
 int
 cert_is_authority(X509 *cert)
 {

@@ -37,6 +37,8 @@ struct x509_st *cert_load(const char *path);
 void cert_free(struct x509_st *cert);
 /* Agent id from CN, organisation from O. 0 or -ERR_CRYPTO. */
 int cert_agent(struct x509_st *cert, uint8_t ret_agent_id[static CERT_AGENT_ID_BYTES], char *ret_organisation, size_t size);
+/* Its period of validity. 0 or -ERR_CRYPTO. */
+int cert_times(struct x509_st *cert, uint64_t *ret_from_s, uint64_t *ret_until_s);
 /* 1 when it may sign certificates. */
 int cert_is_authority(struct x509_st *cert);
 /* 0 when issuer signed cert and both are within their time, -ERR_CERT_UNTRUSTED, -ERR_CERT_EXPIRED. */

@@ -43,8 +43,8 @@ client_on_enrol(struct worker *w, struct leg *l, const uint8_t *payload, size_t 
 {
 	engawa_LinkEnrol msg = {.has_enrol = true};
 	int r = frame_decode(engawa_Enrol_fields, &msg.enrol, payload, len);
-	if (r < 0)
-		return r;
+	if (r < 0 || !msg.enrol.code[0])
+		return -ERR_PROTOCOL; /* without a code: presence_on_renew */
 	wait_for_controller(w, l);
 	address_text(&l->address, msg.address);
 	r = request_new(w, l, REQUEST_ENROL, NULL, &msg.request);

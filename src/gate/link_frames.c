@@ -33,7 +33,13 @@ link_on_enrolled(struct worker *w, struct leg *link, const uint8_t *payload, siz
 	int r = frame_decode(engawa_LinkEnrolled_fields, &msg, payload, len);
 	if (r < 0)
 		return r;
-	struct leg *l = request_take(w, msg.request, REQUEST_ENROL);
+	struct leg *l = request_take(w, msg.request, REQUEST_RENEW);
+	if (l) {
+		leg_frame(w, l, engawa_OuterType_OUTER_ENROLLED, engawa_Enrolled_fields,
+			&msg.enrolled);
+		return 0;
+	}
+	l = request_take(w, msg.request, REQUEST_ENROL);
 	if (!l || l->state != LEG_ASKING)
 		return 0;
 	leg_frame(w, l, engawa_OuterType_OUTER_ENROLLED, engawa_Enrolled_fields, &msg.enrolled);

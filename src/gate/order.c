@@ -34,6 +34,7 @@ static const struct order table[] = {
 	OUTER(AGENT, READY, PONG, 0, ID_MAX_BYTES, presence_on_pong),
 	OUTER(AGENT, READY, REFUSE, 0, ID_MAX_BYTES, presence_on_refuse),
 	OUTER(AGENT, READY, SEND_CODE, 0, CODE_FRAME_MAX_BYTES, presence_on_send_code),
+	OUTER(AGENT, READY, ENROL, 0, ENROL_FRAME_MAX_BYTES, presence_on_renew),
 
 	OUTER(AGENT_SESSION, READY, ANSWER, 0, ID_MAX_BYTES, client_on_answer),
 

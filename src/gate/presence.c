@@ -301,3 +301,21 @@ presence_on_send_code(struct worker *w, struct leg *l, const uint8_t *payload, s
 		link_send(w, engawa_LinkType_LINK_SEND_CODE, engawa_LinkSendCode_fields, &msg);
 	return 0;
 }
+
+/* The next certificate of an agent that has one: without a code, which is for those who have none.
+ */
+int
+presence_on_renew(struct worker *w, struct leg *l, const uint8_t *payload, size_t len)
+{
+	engawa_LinkEnrol msg = {.has_enrol = true};
+	int r = frame_decode(engawa_Enrol_fields, &msg.enrol, payload, len);
+	if (r < 0 || msg.enrol.code[0])
+		return -ERR_PROTOCOL;
+	address_text(&l->address, msg.address);
+	r = request_new(w, l, REQUEST_RENEW, NULL, &msg.request);
+	if (r < 0)
+		request_refuse(w, l, REQUEST_RENEW, NULL, r);
+	else
+		link_send(w, engawa_LinkType_LINK_ENROL, engawa_LinkEnrol_fields, &msg);
+	return 0;
+}

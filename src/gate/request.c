@@ -92,6 +92,9 @@ request_refuse(struct worker *w, struct leg *l, enum request_kind kind, const ui
 		leg_frame(w, l, engawa_OuterType_OUTER_ENROLLED, engawa_Enrolled_fields, &enrolled);
 		leg_end(w, l, code);
 		break;
+	case REQUEST_RENEW:
+		leg_frame(w, l, engawa_OuterType_OUTER_ENROLLED, engawa_Enrolled_fields, &enrolled);
+		break;
 	case REQUEST_SEND_CODE:
 		memcpy(sent.session_id.bytes, session_id, 16);
 		leg_frame(w, l, engawa_OuterType_OUTER_CODE_SENT, engawa_CodeSent_fields, &sent);

@@ -1,5 +1,5 @@
 /*
- * Questions at the controller that a connection waits for: Ask, Enrol, SendCode. A ring in the
+ * Questions at the controller that a connection waits for: Ask, Enrol (twice: of a new agent and of one that renews), SendCode. A ring in the
  * order of asking, which is also the order of their deadlines. The number on the wire is the place
  * in it.
  */
@@ -17,6 +17,7 @@ enum {
 enum request_kind {
 	REQUEST_ASK,
 	REQUEST_ENROL,
+	REQUEST_RENEW, /* an agent's next certificate: it stays connected */
 	REQUEST_SEND_CODE
 };
 

@@ -323,7 +323,7 @@ def clock(shift):
 
 def test_clock_before_the_certificate(office):
     office.agent.stop()
-    with pytest.raises(system.Failed, match="outside its period of validity"):
+    with pytest.raises(system.Failed, match="before its own certificate was issued"):
         start_agent(office, env=clock("-2d"))
 
 

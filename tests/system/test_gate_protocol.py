@@ -131,7 +131,7 @@ def test_out_of_order(gate):
         "client": {outer.OUTER_ASK, outer.OUTER_JOIN, outer.OUTER_BYE},
         "enrol": {outer.OUTER_ENROL, outer.OUTER_BYE},
         "session": {outer.OUTER_ANSWER, outer.OUTER_BYE},
-        "agent": {outer.OUTER_PONG, outer.OUTER_REFUSE, outer.OUTER_SEND_CODE, outer.OUTER_BYE}}
+        "agent": {outer.OUTER_PONG, outer.OUTER_REFUSE, outer.OUTER_SEND_CODE, outer.OUTER_ENROL, outer.OUTER_BYE}}
     agent = gate.agent()
     make = {"stranger": lambda: gate.native(), "client": lambda: gate.client(),
         "enrol": lambda: gate.hello(gate.native(), outer.ROLE_ENROL),
