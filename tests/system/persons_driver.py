@@ -145,7 +145,7 @@ class Service:
         if pid is not None:
             pid.append(self.process.pid)
         try:
-            system.wait_for(ready, f"{argv[0]} does not start", 20)
+            system.wait_for(ready, f"{argv[0]} does not start", 60)
         except system.Failed:
             self.stop()
             raise system.Failed((directory / "log").read_text(errors="replace")[-2000:])
@@ -241,7 +241,7 @@ def samba(directory):
     directory.mkdir()
     run = lambda *argv: subprocess.run([str(a) for a in argv], check=True, capture_output=True, timeout=120, cwd=directory)
     run("samba-tool", "domain", "provision", f"--targetdir={directory}", "--realm=CITY.EXAMPLE", "--domain=CITY", "--server-role=dc",
-        "--dns-backend=NONE", f"--adminpass={SAMBA_PASSWORD}", "--host-name=dc", "--host-ip=127.0.0.1")
+        "--dns-backend=NONE", f"--adminpass={SAMBA_PASSWORD}", "--host-name=dc", "--host-ip=127.0.0.1", "--option=ldb:nosync=true")
     (directory / "etc/smb.conf").write_text(SAMBA.format(dir=directory))
     (directory / "cache").mkdir(exist_ok=True)
     run("/usr/bin/python3", "-c", SAMBA_PERSONS, directory, SAMBA_PASSWORD)

@@ -1,0 +1,33 @@
+/* A person's certificate as it comes: nothing but the issuer's key makes one good. */
+#include <openssl/x509.h>
+
+#include "agent/certificate.h"
+#include "crypto/cert.h"
+#include "fuzz.h"
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static X509_STORE *store;
+	static EVP_PKEY *key;
+	static X509 *root;
+	static const uint8_t digest[HOLDER_DIGEST_BYTES];
+	static const char *const rules[] = {"cn", "email", "upn"};
+	char name[USER_NAME_SIZE];
+	if (!store) {
+		key = cert_root_key();
+		root = cert_root(key, "fuzz");
+		store = X509_STORE_new();
+		X509_STORE_add_cert(store, root);
+	}
+	X509 *certificate = certificate_parse(data, size);
+	if (!certificate)
+		return 0;
+	for (size_t i = 0; i < 3; i++)
+		certificate_name(certificate, rules[i], name);
+	certificate_check_pinned(certificate, 1800000000);
+	assert(certificate_check(certificate, store, 1800000000, NULL) < 0);
+	assert(certificate_check_holder(certificate, digest, data, size) < 0);
+	X509_free(certificate);
+	return 0;
+}
