@@ -76,8 +76,10 @@ is_waived(const struct agent *agent, const struct policy *policy)
 			!user_date_fit(line + sizeof name) ||
 			str_copy(until.expires, sizeof until.expires, line + sizeof name) < 0)
 			continue;
-		if (user_expired(&until, wall_s()))
+		if (user_expired(&until, wall_s())) {
+			LOG(INFO, "password.waiver_over", F_STR("until", until.expires));
 			continue;
+		}
 		LOG(WARN, "password.waiver", F_STR("until", until.expires));
 		return 1;
 	}

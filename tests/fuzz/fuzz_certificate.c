@@ -10,15 +10,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static X509_STORE *store;
 	static EVP_PKEY *key;
-	static X509 *root;
 	static const uint8_t digest[HOLDER_DIGEST_BYTES];
 	static const char *const rules[] = {"cn", "email", "upn"};
 	char name[USER_NAME_SIZE];
 	if (!store) {
 		key = cert_root_key();
-		root = cert_root(key, "fuzz");
 		store = X509_STORE_new();
-		X509_STORE_add_cert(store, root);
+		X509_STORE_add_cert(store, cert_root(key, "fuzz"));
 	}
 	X509 *certificate = certificate_parse(data, size);
 	if (!certificate)

@@ -617,6 +617,7 @@ def test_waiver(office):
         office.sign_policy(**policy, PASSWORD_WAIVER=waiver)
         with pytest.raises(system.Failed, match=f"EW-{CODE['PASSWORD_SHORT']}"):
             user(office, "add", "tanaka", input="kawara\n")
+    assert "password.waiver_over until=2020-01-01" in office.agent.log_tail()
     office.sign_policy(**policy, PASSWORD_WAIVER=f"{name} 2099-01-01")
     user(office, "add", "tanaka", input="kawara\n")
     assert connect(office, "tanaka", "kawara")[0] == 0
