@@ -60,10 +60,10 @@ def wait_for(condition, what, timeout_s=15, every_s=0.05):
         time.sleep(every_s)
 
 
-def accepts(port):
+def accepts(port, address="127.0.0.1"):
     with socket.socket() as s:
         s.settimeout(1)
-        return s.connect_ex(("127.0.0.1", port)) == 0
+        return s.connect_ex((address, port)) == 0
 
 
 def family(pid):
@@ -179,7 +179,7 @@ def desktop_programs(name):
 class Engawa:
     """Made once per directory (keys, organisation, enrolled office PC), then started any number of times."""
 
-    def __init__(self, directory, port=None, size="1280x800"):
+    def __init__(self, directory, port=None, size="1280x800", gates=("east-1",), hosts=None):
         self.dir = pathlib.Path(directory).resolve()
         self.dir.mkdir(parents=True, exist_ok=True)
         self.state_file = self.dir / "state.json"
@@ -191,6 +191,9 @@ class Engawa:
                 path.unlink()
         self.size = size
         self.port = self.state.get("port") or port or free_port()
+        self.gate_ports = {name: self.port if i == 0 else free_port() for i, name in enumerate(gates)}
+        self.hosts = hosts or {}  # addresses of gates that are not at the loopback's
+        self.gates = {}
         self.org_dir, self.agent_dir = self.dir / "org", self.dir / "agent"
         self.org_file, self.policy_file = self.org_dir / "organisation.engawa", self.agent_dir / "policy"
         self.password_file = self.dir / "password"
@@ -243,14 +246,15 @@ class Engawa:
     def make_authority(self):
         self.tool("engawa", "ca", "init", "--dir", self.ca)
         self.tool("engawa", "ca", "page", "--dir", self.ca, "--host", "localhost", "--host", "127.0.0.1")
-        self.tool("engawa", "gate", "add", "--dir", self.ca, "--name", "east-1", "--host", "localhost")
+        for name in self.gate_ports:
+            self.tool("engawa", "gate", "add", "--dir", self.ca, "--name", name, "--host", self.hosts.get(name, "localhost"))
         self.tool("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3650",
             "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", "key.pem", "-out", "cert.pem",
             cwd=self.dir / "smtp")
 
     def make_organisation(self):
         self.tool("engawa", "org", "create", "--ca", self.ca, "--dir", self.org_dir, "--id", ORGANISATION, "--name", "えんがわ市",
-            "--support", "情報政策課 内線 1234", "--gate", f"east-1=localhost:{self.port}")
+            "--support", "情報政策課 内線 1234", *(word for name, port in self.gate_ports.items() for word in ("--gate", f"{name}={self.hosts.get(name, 'localhost')}:{port}")))
 
     def fingerprint(self):
         """Of the organisation file, as the organisation tells it to its people: what uses the file for the first time must name it."""
@@ -291,7 +295,8 @@ class Engawa:
         self.start_controller()
         if fresh:
             self.make_organisation()
-        self.start_gate()
+        for name in self.gate_ports:
+            self.start_gate(name)
         self.start_desktop()
         if fresh:
             self.sign_policy()
@@ -342,11 +347,18 @@ class Engawa:
         except Failed:
             return False
 
-    def start_gate(self, **changes):
-        conf = self.settings("gate", **{"LISTEN": f"127.0.0.1:{self.port}", "RUN_DIRECTORY": self.run_dir, "NAME": "east-1",
-            "CERTIFICATE": self.ca / "gates" / "east-1.pem", "KEY": self.ca / "gates" / "east-1.key", "ISSUER": self.ca / "issuer.pem",
+    def start_gate(self, name=None, **changes):
+        """The first gate, or another one of those that were named."""
+        first = next(iter(self.gate_ports))
+        name = name or first
+        port, part = self.gate_ports[name], "gate" if name == first else f"gate-{name}"
+        address = self.hosts.get(name, "127.0.0.1")
+        conf = self.settings(part, **{"LISTEN": f"{address}:{port}", "RUN_DIRECTORY": self.run_dir, "NAME": name,
+            "CERTIFICATE": self.ca / "gates" / f"{name}.pem", "KEY": self.ca / "gates" / f"{name}.key", "ISSUER": self.ca / "issuer.pem",
             "PAGE_CERTIFICATE": self.ca / "page.pem", "PAGE_KEY": self.ca / "page.key", "USER": self.user, "LOG_LEVEL": "debug"} | changes)
-        self.gate = self.part("gate", [BUILD / "src/gate/engawa-gate", "--config", conf], self.gate_up).start()
+        self.gates[name] = self.part(part, [BUILD / "src/gate/engawa-gate", "--config", conf], lambda: self.gate_up(port, address)).start()
+        if name == first:
+            self.gate = self.gates[name]
 
     def start_desktop(self):
         """An X server of our own, with a window manager, a terminal and a Japanese editor."""
@@ -395,9 +407,9 @@ class Engawa:
     def agent_status(self):
         return json.loads(self.tool("engawa", "agent", "status", "--state-directory", self.agent_dir))
 
-    def gate_up(self):
+    def gate_up(self, port, address):
         """Clients get in, and the controller knows it, if there is one."""
-        return accepts(self.port) and (not self.controller.alive or self.tool("engawa", "gate", "list", "--json") != "[]")
+        return accepts(port, address) and (not self.controller.alive or self.tool("engawa", "gate", "list", "--json") != "[]")
 
     def agent_up(self):
         try:

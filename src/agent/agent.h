@@ -16,13 +16,21 @@
 #include "net/loop.h"
 
 enum {
-	SESSIONS_MAX = 18 /* 16 logins, the one at work, and one that ends */
+	/* 16 logins, the one at work, one that ends, and one that comes back through each gate */
+	SESSIONS_MAX = 18 + ORGFILE_GATES_MAX,
+	ENDED_MAX = 16,
 };
 
 struct session;
 struct pepper;
 struct renew;
 struct ticket_memory;
+
+/* Why sessions ended that somebody may want to go on with. */
+struct ended_session {
+	uint8_t origin[SESSION_ID_BYTES];
+	int code;
+};
 
 struct gate_state {
 	int up;
@@ -49,6 +57,8 @@ struct agent {
 	uint8_t instance[16];
 	struct session *sessions[SESSIONS_MAX];
 	struct session *working; /* the one that has the desktop, or is about to */
+	struct ended_session ended[ENDED_MAX];
+	size_t ended_next;
 	struct local *local;
 	struct health *health;
 	struct renew *renew;

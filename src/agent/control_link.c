@@ -8,6 +8,8 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/wire.h"
+#include "crypto/resume.h"
 #include "net/frame.h"
 #include "outer.pb.h"
 #include "signed.pb.h"
@@ -135,6 +137,43 @@ on_knock(struct link *link, const uint8_t *p, size_t len)
 	return 0;
 }
 
+/* Nothing in it is believed here either: the id is what the gate calls this attempt. */
+static int
+on_resume(struct link *link, const uint8_t *p, size_t len)
+{
+	uint8_t out[sizeof(struct note) + sizeof(engawa_Resume)], rest[sizeof(engawa_Resume)];
+	engawa_Resume resume;
+	struct note note = {.gate = (uint8_t)link->gate, .rest = rest};
+	if (frame_decode(engawa_Resume_fields, &resume, p, len) < 0 ||
+		resume.attempt.size != RESUME_ATTEMPT_BYTES || resume.ticket.size == 0)
+		return -ERR_PROTOCOL;
+	resume_session_id(
+		resume.ticket.bytes, resume.ticket.size, resume.attempt.bytes, note.session_id);
+	struct wr w = wr_init(rest, sizeof rest);
+	size_t address_len = strlen(resume.client_address);
+	wr_u8(&w, (uint8_t)address_len);
+	wr_bytes(&w, resume.client_address, address_len);
+	wr_bytes(&w, resume.ticket.bytes, resume.ticket.size);
+	note.rest_len = w.len;
+	role_send(MSG_RESUME, out, note_put(&note, out, sizeof out), -1);
+	return 0;
+}
+
+static int
+on_ended(struct link *link, const uint8_t *p, size_t len)
+{
+	uint8_t out[64];
+	engawa_Ended ended;
+	struct note note = {.gate = (uint8_t)link->gate};
+	if (frame_decode(engawa_Ended_fields, &ended, p, len) < 0 ||
+		(ended.session_id.size != SESSION_ID_BYTES && ended.session_id.size != 0))
+		return -ERR_PROTOCOL;
+	memcpy(note.session_id, ended.session_id.bytes, ended.session_id.size);
+	note.code = err_find((int)ended.code) ? ended.code : ERR_ENDED_BY_ADMIN;
+	role_send(MSG_ENDED_BY, out, note_put(&note, out, sizeof out), -1);
+	return 0;
+}
+
 static int
 on_code_sent(struct link *link, const uint8_t *p, size_t len)
 {
@@ -169,12 +208,15 @@ on_enrolled(struct link *link, const uint8_t *p, size_t len)
 static int
 on_goaway(struct link *link, const uint8_t *p, size_t len)
 {
+	uint8_t out[64];
 	engawa_Goaway goaway;
 	if (frame_decode(engawa_Goaway_fields, &goaway, p, len) < 0)
 		return -ERR_PROTOCOL;
 	uint64_t after_ms = goaway.after_ms < GOAWAY_MAX_MS ? goaway.after_ms : GOAWAY_MAX_MS;
 	LOG(INFO, "link.goaway", F_ERR("code", (int)goaway.code), F_INT("after_ms", after_ms));
 	timer_start(link->retry, after_ms, 0);
+	struct note note = {.gate = (uint8_t)link->gate, .code = (uint32_t)(after_ms / 1000)};
+	role_send(MSG_GOAWAY, out, note_put(&note, out, sizeof out), -1);
 	return 0;
 }
 
@@ -197,6 +239,8 @@ static const struct rule {
 	{engawa_OuterType_OUTER_WELCOME, 1 << LINK_WELCOME, on_welcome},
 	{engawa_OuterType_OUTER_PING, 1 << LINK_UP, on_ping},
 	{engawa_OuterType_OUTER_KNOCK, 1 << LINK_UP, on_knock},
+	{engawa_OuterType_OUTER_RESUME, 1 << LINK_UP, on_resume},
+	{engawa_OuterType_OUTER_ENDED, 1 << LINK_UP, on_ended},
 	{engawa_OuterType_OUTER_CODE_SENT, 1 << LINK_UP, on_code_sent},
 	{engawa_OuterType_OUTER_ENROLLED, 1 << LINK_UP, on_enrolled},
 	{engawa_OuterType_OUTER_GOAWAY, 1 << LINK_UP, on_goaway},

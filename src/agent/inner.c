@@ -23,8 +23,8 @@ events(struct inner *inner)
 						(buf_len(&inner->out_bytes) ? WATCH_WRITE : 0));
 }
 
-static void
-close_it(struct inner *inner, int code)
+void
+inner_close(struct inner *inner)
 {
 	if (!inner->watch)
 		return;
@@ -33,6 +33,16 @@ close_it(struct inner *inner, int code)
 	close(inner->fd);
 	noise_cipher_fini(&inner->in);
 	noise_cipher_fini(&inner->out);
+	buf_fini(&inner->in_bytes);
+	buf_fini(&inner->out_bytes);
+}
+
+static void
+close_it(struct inner *inner, int code)
+{
+	if (!inner->watch)
+		return;
+	inner_close(inner);
 	inner->on_closed(inner->user, code);
 }
 

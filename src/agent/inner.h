@@ -39,6 +39,8 @@ int inner_send_message(
 	struct inner *inner, uint8_t type, const pb_msgdesc_t *fields, const void *msg);
 void inner_read(struct inner *inner);
 size_t inner_queued(const struct inner *inner);
+/* At once and without a word; inner_open may follow. */
+void inner_close(struct inner *inner);
 /* Reads nothing more, writes the rest, closes; on_closed(-ERR_CLOSED) follows. */
 void inner_finish(struct inner *inner);
 

@@ -54,7 +54,8 @@ enum {
 static int
 meets(const struct login *login, const struct row *row)
 {
-	return (row->kinds >> login->facts.kind & 1) && row->wanted(login->office.policy);
+	return (row->kinds >> login->facts.kind & 1) && row->wanted(login->office.policy) &&
+	       (!login->resumes || row->step->again);
 }
 
 void

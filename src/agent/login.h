@@ -95,6 +95,8 @@ struct login {
 	uint8_t hash[32]; /* of the handshake */
 	struct facts facts;
 	size_t step; /* row of the table */
+	int resumes; /* a session that has been logged in goes on: what needs no person is
+			looked at again */
 	enum login_wait wait;
 	uint8_t prompt;   /* kind that is open, PROMPT_NONE */
 	uint32_t retry_s; /* hint for a refusal */
@@ -122,6 +124,7 @@ struct login {
  * negative. */
 struct login_step {
 	const char *name;
+	int again; /* asked again, by facts alone, when a session goes on over a new connection */
 	int (*ready)(struct login *login); /* could this step ever be passed? asked before the first
 					      prompt: 0 or negative */
 	int (*enter)(struct login *login);

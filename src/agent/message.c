@@ -116,19 +116,39 @@ get_layout(struct rd *r, struct layout *ret_layout)
 }
 
 size_t
-layout_put(const struct layout *layout, uint8_t *out)
+ready_put(const struct ready *ready, uint8_t *out)
 {
 	struct wr w = wr_init(out, MESSAGE_MAX_BYTES);
-	put_layout(&w, layout);
+	wr_u32(&w, ready->epoch);
+	put_layout(&w, &ready->layout);
 	return w.len;
 }
 
 int
-layout_get(const uint8_t *p, size_t len, struct layout *ret_layout)
+ready_get(const uint8_t *p, size_t len, struct ready *ret_ready)
 {
 	struct rd r = rd_init(p, len);
-	memset(ret_layout, 0, sizeof *ret_layout);
-	get_layout(&r, ret_layout);
+	memset(ret_ready, 0, sizeof *ret_ready);
+	ret_ready->epoch = rd_u32(&r);
+	get_layout(&r, &ret_ready->layout);
+	return finish(&r);
+}
+
+size_t
+lost_put(const struct lost *lost, uint8_t *out)
+{
+	struct wr w = wr_init(out, MESSAGE_MAX_BYTES);
+	wr_u32(&w, lost->epoch);
+	wr_u32(&w, lost->code);
+	return w.len;
+}
+
+int
+lost_get(const uint8_t *p, size_t len, struct lost *ret_lost)
+{
+	struct rd r = rd_init(p, len);
+	ret_lost->epoch = rd_u32(&r);
+	ret_lost->code = rd_u32(&r);
 	return finish(&r);
 }
 
@@ -286,6 +306,9 @@ start_put(const struct start *start, uint8_t *out)
 	wr_u32(&w, start->window_mib);
 	put_text(&w, start->message, sizeof start->message);
 	put_text(&w, start->session_code, sizeof start->session_code);
+	wr_u32(&w, start->resume_s);
+	wr_u16(&w, (uint16_t)start->resume_len);
+	wr_bytes(&w, start->resume, start->resume_len);
 	return w.len;
 }
 
@@ -299,6 +322,11 @@ start_get(const uint8_t *p, size_t len, struct start *ret_start)
 	ret_start->window_mib = rd_u32(&r);
 	get_text(&r, ret_start->message, sizeof ret_start->message);
 	get_text(&r, ret_start->session_code, sizeof ret_start->session_code);
+	ret_start->resume_s = rd_u32(&r);
+	ret_start->resume_len = rd_u16(&r);
+	if (ret_start->resume_len > sizeof ret_start->resume)
+		return -ERR_PROTOCOL;
+	rd_copy(&r, ret_start->resume, ret_start->resume_len);
 	return finish(&r);
 }
 
@@ -309,6 +337,8 @@ work_run_put(const struct work_run *run, uint8_t *out)
 	wr_bytes(&w, run->client, sizeof run->client);
 	wr_bytes(&w, run->agent, sizeof run->agent);
 	wr_u32(&w, run->idle_s);
+	wr_u32(&w, run->epoch);
+	wr_u8(&w, run->keep);
 	return w.len;
 }
 
@@ -319,6 +349,8 @@ work_run_get(const uint8_t *p, size_t len, struct work_run *ret_run)
 	rd_copy(&r, ret_run->client, sizeof ret_run->client);
 	rd_copy(&r, ret_run->agent, sizeof ret_run->agent);
 	ret_run->idle_s = rd_u32(&r);
+	ret_run->epoch = rd_u32(&r);
+	ret_run->keep = rd_u8(&r);
 	return finish(&r);
 }
 

@@ -17,7 +17,8 @@ enum message {
 	MSG_ORGANISATION, /* text of the organisation file */
 	MSG_CERTIFICATE,  /* the agent's, DER; to control again when there is a new one */
 	MSG_RUN, /* control: instance(16); pump: struct note with the connected socket; work: struct
-		    work_run */
+		    work_run; work again, with a stream socket: a client goes on over another
+		    path */
 	/* monitor -> control: struct note */
 	MSG_DIAL,      /* open a socket to this gate for this session */
 	MSG_REFUSE,    /* tell the gate: this knock is not answered */
@@ -27,6 +28,9 @@ enum message {
 	MSG_KNOCK,     /* rest = ticket */
 	MSG_DIALED,    /* code 0 with the socket, else why not */
 	MSG_CODE_SENT, /* code 0 or why not */
+	MSG_RESUME,    /* rest = address length u8, client's address, resume ticket */
+	MSG_ENDED_BY,  /* the relay's administrator ended it; session id 0: all */
+	MSG_GOAWAY,    /* this gate goes; code = seconds until then */
 	MSG_LINK,      /* a gate's control connection: code 0 = up */
 	MSG_RENEWED,   /* code 0 and rest = certificate, DER; or why not */
 	/* pump -> monitor */
@@ -48,12 +52,16 @@ enum message {
 	MSG_FACTS, /* struct facts */
 	MSG_REPLY, /* struct reply */
 	/* work -> monitor */
-	MSG_READY, /* struct layout: the desktop has a picture */
+	MSG_READY, /* struct ready: the desktop has a picture */
+	MSG_LOST,  /* struct lost: the path to the client is gone, the desktop goes on */
+	MSG_HEARD, /* struct lost, code 0: the client speaks over this path, so it has Start */
 	MSG_ENDED, /* code u32: the session is over, or never got a picture; this process closes */
 	/* monitor -> work */
 	MSG_BEGIN,  /* empty: the client has Start, frames may go out */
 	MSG_NOTICE, /* code u32: tell the client */
 	MSG_END,    /* code u32: send End and close */
+	MSG_LOSE,   /* empty: the path broke before it was begun */
+	MSG_MOVE,   /* seconds u32: the client should look for another gate */
 	/* desktop launcher -> monitor */
 	MSG_DISPLAY, /* struct display_auth */
 	/* control, pump <-> monitor on their second socket */
@@ -87,6 +95,7 @@ enum {
 	FACTS_MACS_MAX = 16,
 	SCREENS_MAX = 4,
 	REPLY_TEXT_SIZE = 512,
+	RESUME_MAX_BYTES = 2048,
 	MESSAGE_MAX_BYTES =
 		8192, /* what any of the processes but control may send to the monitor */
 };
@@ -141,13 +150,26 @@ struct refusal {
 
 struct start {
 	struct layout layout;
-	uint32_t idle_s, window_mib;
+	uint32_t idle_s, window_mib, resume_s;
 	char message[1024], session_code[32];
+	uint8_t resume[RESUME_MAX_BYTES]; /* ticket */
+	size_t resume_len;                /* 0 = none */
 };
 
+/* epoch: which path; a word about an older one is no news. */
 struct work_run {
 	uint8_t client[32], agent[32]; /* work keys */
-	uint32_t idle_s;
+	uint32_t idle_s, epoch;
+	uint8_t keep; /* the desktop outlives the path */
+};
+
+struct ready {
+	uint32_t epoch;
+	struct layout layout;
+};
+
+struct lost {
+	uint32_t epoch, code;
 };
 
 struct display_auth {
@@ -159,7 +181,8 @@ struct display_auth {
 /* All return the payload's length (the buffers are always large enough: out has MESSAGE_MAX_BYTES,
  * note_put cap bytes; 0 when the rest does not fit). */
 size_t note_put(const struct note *note, uint8_t *out, size_t cap);
-size_t layout_put(const struct layout *layout, uint8_t *out);
+size_t ready_put(const struct ready *ready, uint8_t *out);
+size_t lost_put(const struct lost *lost, uint8_t *out);
 size_t facts_put(const struct facts *facts, uint8_t *out);
 size_t prompt_put(const struct prompt *prompt, uint8_t *out);
 size_t reply_put(const struct reply *reply, uint8_t *out);
@@ -176,7 +199,8 @@ void message_put_proof(struct wr *w, const struct holder_proof *proof);
 void message_get_proof(struct rd *r, struct holder_proof *ret_proof);
 
 int note_get(const uint8_t *p, size_t len, struct note *ret_note);
-int layout_get(const uint8_t *p, size_t len, struct layout *ret_layout);
+int ready_get(const uint8_t *p, size_t len, struct ready *ret_ready);
+int lost_get(const uint8_t *p, size_t len, struct lost *ret_lost);
 int facts_get(const uint8_t *p, size_t len, struct facts *ret_facts);
 int prompt_get(const uint8_t *p, size_t len, struct prompt *ret_prompt);
 int reply_get(const uint8_t *p, size_t len, struct reply *ret_reply);

@@ -23,6 +23,7 @@
 #include "agent/local_lock.h"
 #include "agent/persons.h"
 #include "agent/renew.h"
+#include "agent/resume.h"
 #include "agent/role.h"
 #include "agent/session.h"
 #include "base/clock.h"
@@ -201,7 +202,7 @@ accept_knock(struct agent *agent, const struct note *knock)
 		if (agent->sessions[i])
 			continue;
 		ticket_hash(knock->rest, knock->rest_len, hash);
-		agent->sessions[i] = session_new(agent, &body, hash, knock->gate);
+		agent->sessions[i] = session_new(agent, &body, hash, knock->gate, NULL);
 		return agent->sessions[i] ? 0 : -ERR_INTERNAL;
 	}
 	return -ERR_TOO_MANY;
@@ -222,6 +223,29 @@ agent_knock(struct agent *agent, const struct note *knock)
 	agent_control(agent, MSG_REFUSE, &refuse);
 }
 
+/* The relay's administrator: this session, or all. */
+static void
+end_by(struct agent *agent, const struct note *note)
+{
+	static const uint8_t all[SESSION_ID_BYTES];
+	for (size_t i = 0; i < SESSIONS_MAX; i++) {
+		struct session *s = agent->sessions[i];
+		if (s && (memcmp(note->session_id, all, sizeof all) == 0 ||
+				 memcmp(note->session_id, s->ticket.session_id.bytes,
+					 SESSION_ID_BYTES) == 0 ||
+				 memcmp(note->session_id, s->origin, SESSION_ID_BYTES) == 0))
+			session_end(s, note->code ? note->code : ERR_ENDED_BY_ADMIN);
+	}
+}
+
+static void
+move_away(struct agent *agent, const struct note *note)
+{
+	for (size_t i = 0; i < SESSIONS_MAX; i++)
+		if (agent->sessions[i] && agent->sessions[i]->gate == note->gate)
+			session_move(agent->sessions[i], note->code);
+}
+
 static void
 on_control_message(
 	void *user, enum role role, uint16_t type, const uint8_t *payload, size_t len, int fd)
@@ -240,6 +264,12 @@ on_control_message(
 		fd = -1;
 	} else if (type == MSG_CODE_SENT && session) {
 		session_code_sent(session, note.code);
+	} else if (type == MSG_RESUME) {
+		agent_resume(agent, &note);
+	} else if (type == MSG_ENDED_BY) {
+		end_by(agent, &note);
+	} else if (type == MSG_GOAWAY) {
+		move_away(agent, &note);
 	} else if (type == MSG_LINK) {
 		agent->gates[note.gate] = (struct gate_state){note.code == 0, note.code};
 		if (note.code == 0)

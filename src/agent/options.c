@@ -39,6 +39,8 @@ const struct conf_option option_table[] = {
 		1000000000, "Below this much available memory people are warned; 0 = never."},
 	{"SELF_CONNECT", CONF_BOOL, offsetof(struct options, self_connect), "no", 0, 0,
 		"Clients on this very machine are let in: for trying out, with a display of its own."},
+	{"RESUME_S", CONF_INT, offsetof(struct options, resume_s), "600", 0, 600,
+		"When the connection to a client breaks, how long its session waits for it to come back. 0 = not at all."},
 	STR(PEPPER_FILE, pepper_file, NULL,
 		"Key without which the kept passwords are worth nothing; made when missing; default pepper in the state directory."),
 	STR(PASSWORD_BLOCKLIST, password_blocklist, NULL,

@@ -236,6 +236,13 @@ process_finish(struct process *process, uint64_t deadline_ms)
 	timer_start(process->deadline, deadline_ms, 0);
 }
 
+void
+process_hand(struct process *process, void *user)
+{
+	if (process)
+		process->user = user;
+}
+
 int
 process_send(struct process *process, uint16_t type, const void *payload, size_t len, int fd)
 {

@@ -55,6 +55,9 @@ void process_free(struct process *process);
  * longer. */
 void process_finish(struct process *process, uint64_t deadline_ms);
 
+/* Its events go to another user from here on. NULL is fine. */
+void process_hand(struct process *process, void *user);
+
 /* 0 or -errno; -EAGAIN means that it does not read, and kills it (gone follows). fd -1 = none,
  * stays the caller's. */
 int process_send(struct process *process, uint16_t type, const void *payload, size_t len, int fd);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "agent/health.h"
+#include "agent/resume.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -31,7 +32,7 @@ on_deadline(void *user)
 	if (s->state == SESSION_LOGIN && s->flow.wait == LOGIN_WAIT_MAIL)
 		session_login_result(s, login_mailed(&s->flow, -ERR_TIMEOUT));
 	else
-		session_end(s, ERR_TIMEOUT);
+		session_end(s, s->state == SESSION_LOST ? ERR_PATH_LOST : ERR_TIMEOUT);
 }
 
 /* Each wait has its time, and all of them together: nobody sits in a login for ever. */
@@ -77,6 +78,13 @@ finish(struct session *s, int code)
 	LOG(INFO, "session.end", F_STR("session", s->code), F_ERR("code", s->end_code),
 		F_STR("step", login_step_name(&s->flow)),
 		F_INT("worked_s", s->started_s ? wall_s() - s->started_s : 0));
+	resume_over(s);
+	session_retire(s);
+}
+
+void
+session_retire(struct session *s)
+{
 	enter(s, SESSION_GONE, 0);
 	kill_all(s);
 	session_login_close(s);
@@ -107,7 +115,7 @@ session_end(struct session *s, uint32_t code)
 {
 	uint8_t out[MESSAGE_MAX_BYTES];
 	struct refusal refusal = {.code = code, .retry_s = s->flow.retry_s};
-	if (s->state == SESSION_WORK &&
+	if (s->state == SESSION_WORK && s->pump &&
 		process_send(s->work, MSG_END, out, code_put(code, out), -1) == 0) {
 		ending(s, -(int)code);
 		return;
@@ -130,6 +138,12 @@ session_login_result(struct session *s, int r)
 {
 	if (r == LOGIN_WAITS) {
 		wait_login(s);
+		return;
+	}
+	if (r == LOGIN_PASSED && s->base) {
+		r = resume_adopt(s);
+		if (r < 0)
+			session_end(s, (uint32_t)-r);
 		return;
 	}
 	if (r == LOGIN_PASSED) {
@@ -190,7 +204,21 @@ session_turn(struct session *s)
 	if (r < 0)
 		session_end(s, ERR_DESKTOP_FAILED);
 	else
-		enter(s, SESSION_DESKTOP, DESKTOP_MS);
+		session_wait_picture(s);
+}
+
+void
+session_wait_picture(struct session *s)
+{
+	enter(s, SESSION_DESKTOP, DESKTOP_MS);
+}
+
+void
+session_move(struct session *s, uint32_t seconds)
+{
+	uint8_t out[4];
+	if (s->state == SESSION_WORK)
+		process_send(s->work, MSG_MOVE, out, code_put(seconds, out), -1);
 }
 
 static void
@@ -217,6 +245,7 @@ start_when_ready(struct session *s)
 	if (!s->held || !s->ready)
 		return;
 	memcpy(start.session_code, s->code, sizeof s->code);
+	resume_ticket(s, &start);
 	if (process_send(s->login, MSG_START, out, start_put(&start, out), -1) < 0)
 		finish(s, -ERR_INTERNAL);
 	else
@@ -226,10 +255,14 @@ start_when_ready(struct session *s)
 static void
 on_ready(struct session *s, const uint8_t *payload, size_t len)
 {
-	if (s->ready || layout_get(payload, len, &s->layout) < 0) {
+	struct ready ready;
+	if (ready_get(payload, len, &ready) < 0 || (s->ready && ready.epoch == s->epoch)) {
 		session_end(s, ERR_DESKTOP_FAILED);
 		return;
 	}
+	if (ready.epoch != s->epoch)
+		return; /* for the path before */
+	s->layout = ready.layout;
 	s->ready = 1;
 	start_when_ready(s);
 }
@@ -250,9 +283,16 @@ on_switched(struct session *s, const uint8_t *payload, size_t len)
 		finish(s, -ERR_INTERNAL);
 		return;
 	}
-	s->started_s = wall_s();
 	enter(s, SESSION_WORK, 0);
 	health_tell(s->agent->health, s);
+	if (s->resumed) {
+		LOG(INFO, "session.resumed", F_STR("session", s->code),
+			F_STR("gate", s->agent->keys.org.gates[s->gate].name),
+			F_STR("address", s->ticket.client_address),
+			F_INT("lost_ms", mono_diff_ms(s->lost_at, mono_now())));
+		return;
+	}
+	s->started_s = wall_s();
 	LOG(INFO, "session.start", F_STR("session", s->code),
 		F_STR("address", s->ticket.client_address),
 		F_STR("computer", s->flow.facts.computer_name), F_STR("os", s->flow.facts.os),
@@ -269,6 +309,8 @@ on_ended(struct session *s, const uint8_t *payload, size_t len)
 		finish(s, -ERR_PROTOCOL);
 	else if (s->state == SESSION_DESKTOP)
 		session_end(s, code ? code : ERR_DESKTOP_FAILED);
+	else if (!s->pump)
+		finish(s, code ? -(int)code : -ERR_ENDED);
 	else
 		ending(s, code ? -(int)code : -ERR_ENDED);
 }
@@ -278,14 +320,57 @@ on_ended(struct session *s, const uint8_t *payload, size_t len)
 static void
 path_gone(struct session *s, int code)
 {
+	int desktop = s->state == SESSION_WORK ||
+		      (s->resumed && (s->state == SESSION_DESKTOP || s->state == SESSION_START));
 	process_free(s->pump);
 	s->pump = NULL;
+	if (desktop && s->work && s->agent->options.resume_s) {
+		/* the work process sees its end of it too: MSG_LOST, or MSG_ENDED when the client
+		 * had said so before; not yet when it does not read */
+		if (s->state != SESSION_WORK)
+			process_send(s->work, MSG_LOSE, NULL, 0, -1);
+		s->path_code = code;
+		timer_start(s->deadline, ENDING_MS, 0);
+		return;
+	}
 	if (s->state != SESSION_WORK || !s->work) {
 		finish(s, code);
 		return;
 	}
 	s->path_code = code;
 	ending(s, 0);
+}
+
+static void
+on_lost(struct session *s, const uint8_t *payload, size_t len)
+{
+	struct lost lost;
+	if (lost_get(payload, len, &lost) < 0) {
+		finish(s, -ERR_PROTOCOL);
+		return;
+	}
+	if (lost.epoch != s->epoch || s->state == SESSION_LOST)
+		return;
+	process_free(s->pump);
+	process_free(s->login);
+	s->pump = s->login = NULL;
+	s->held = s->ready = 0;
+	s->lost_at = mono_now();
+	LOG(INFO, "session.lost", F_STR("session", s->code), F_ERR("code", -(int)lost.code),
+		F_STR("gate", s->agent->keys.org.gates[s->gate].name),
+		F_INT("wait_s", s->agent->options.resume_s));
+	enter(s, SESSION_LOST, (uint64_t)s->agent->options.resume_s * 1000);
+}
+
+/* The client has what Start brought: the older key and ticket are worth nothing any more. */
+static void
+on_heard(struct session *s, const uint8_t *payload, size_t len)
+{
+	struct lost lost;
+	if (lost_get(payload, len, &lost) < 0)
+		finish(s, -ERR_PROTOCOL);
+	else if (lost.epoch == s->epoch)
+		mem_wipe(&s->keys[1], sizeof s->keys[1]);
 }
 
 static void
@@ -337,7 +422,9 @@ static const struct rule {
 	{ROLE_LOGIN, MSG_REPLY, IN(LOGIN), 0, MESSAGE_MAX_BYTES, on_reply},
 	{ROLE_DESKTOP, MSG_DISPLAY, IN(DESKTOP), 0, MESSAGE_MAX_BYTES, on_display},
 	{ROLE_WORK, MSG_READY, IN(DESKTOP), 0, MESSAGE_MAX_BYTES, on_ready},
-	{ROLE_WORK, MSG_ENDED, IN(DESKTOP) | IN(START) | IN(WORK), 4, 4, on_ended},
+	{ROLE_WORK, MSG_ENDED, IN(DESKTOP) | IN(START) | IN(WORK) | IN(LOST), 4, 4, on_ended},
+	{ROLE_WORK, MSG_LOST, IN(DESKTOP) | IN(START) | IN(WORK) | IN(LOST), 8, 8, on_lost},
+	{ROLE_WORK, MSG_HEARD, IN(DESKTOP) | IN(START) | IN(WORK) | IN(LOST), 8, 8, on_heard},
 };
 
 void
@@ -374,8 +461,10 @@ session_process_gone(struct session *s, enum role role)
 		path_gone(s, -ERR_CLOSED);
 	else if (role == ROLE_WORK && s->state == SESSION_ENDING && !s->pump)
 		finish(s, s->path_code);
+	else if (role == ROLE_LOGIN && s->resumed && s->state == SESSION_DESKTOP)
+		path_gone(s, -ERR_CLOSED);
 	else if (role == ROLE_LOGIN && s->state != SESSION_START && s->state != SESSION_WORK &&
-		 s->state != SESSION_ENDING)
+		 s->state != SESSION_LOST && s->state != SESSION_ENDING)
 		finish(s, -ERR_CLOSED);
 	else if (role == ROLE_WORK && s->state >= SESSION_DESKTOP && s->state < SESSION_ENDING)
 		finish(s, -ERR_INTERNAL);
@@ -453,7 +542,7 @@ session_code_sent(struct session *s, uint32_t code)
 
 struct session *
 session_new(struct agent *agent, const engawa_TicketBody *ticket,
-	const uint8_t ticket_hash[static 32], uint8_t gate)
+	const uint8_t ticket_hash[static 32], uint8_t gate, struct session *base)
 {
 	struct note note = {.gate = gate};
 	struct session *s = mem_new(sizeof *s);
@@ -461,9 +550,11 @@ session_new(struct agent *agent, const engawa_TicketBody *ticket,
 	s->ticket = *ticket;
 	memcpy(s->ticket_hash, ticket_hash, sizeof s->ticket_hash);
 	s->gate = gate;
+	s->base = base;
+	memcpy(s->origin, base ? base->origin : ticket->session_id.bytes, sizeof s->origin);
 	s->known = devices_known(agent->devices, ticket->device_hash.bytes);
 	s->desktop_socket = -1;
-	session_code_make(ticket->session_id.bytes, s->code);
+	session_code_make(s->origin, s->code);
 	policy_init(&s->policy);
 	s->deadline = timer_new(agent->loop, on_deadline, s);
 	memcpy(note.session_id, ticket->session_id.bytes, SESSION_ID_BYTES);
@@ -472,7 +563,7 @@ session_new(struct agent *agent, const engawa_TicketBody *ticket,
 		return NULL;
 	}
 	enter(s, SESSION_DIAL, JOIN_MS);
-	LOG(INFO, "session.knock", F_STR("session", s->code),
+	LOG(INFO, base ? "session.resuming" : "session.knock", F_STR("session", s->code),
 		F_STR("gate", agent->keys.org.gates[gate].name),
 		F_STR("address", ticket->client_address), F_INT("known", s->known));
 	return s;
@@ -486,6 +577,7 @@ session_free(struct session *session)
 	kill_all(session);
 	session_login_close(session);
 	policy_fini(&session->policy);
+	mem_wipe(session->keys, sizeof session->keys);
 	timer_free(session->deadline);
 	mem_wipe_free(session, sizeof *session);
 }

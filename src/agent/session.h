@@ -1,10 +1,12 @@
 /*
  * One session in the monitor, from a ticket that was found right to the last process's end.
  *
- *     dial ─socket─▶ join ─joined─▶ first ─message 1─▶ login ─passed─▶ turn ─▶ desktop ─ready,
- * held─▶ start ─switched─▶ work │              │              │                  │               │
- * │                     │                │ └──── gone ────┴──────────────┘                  └─
- * refused: ending ─────┘                     └──── ending ────┴─▶ gone
+ *   dial ─socket─▶ join ─joined─▶ first ─message 1─▶ login ─passed─▶ turn ─▶ desktop
+ *   desktop ─ready, held─▶ start ─switched─▶ work ─path broken─▶ lost ─time over─▶ gone
+ *   every state ─▶ ending (a last word is on its way) ─▶ gone
+ *
+ * A client that comes back with a resume ticket is a session of its own up to "passed"; then it
+ * takes the desktop from the one that lost its path and goes on as that one (resume.h).
  *
  * What a process may say in which state is a table (session.c); anything else ends the session at
  * once. The login process gets the login keys; the work process gets the work keys, and is started
@@ -30,6 +32,7 @@ enum session_state {
 			    client sends */
 	SESSION_START,   /* Start is on its way */
 	SESSION_WORK,
+	SESSION_LOST,   /* the desktop waits for its client */
 	SESSION_ENDING, /* a last word is on its way */
 	SESSION_GONE,
 };
@@ -39,6 +42,12 @@ enum {
 };
 
 struct check;
+
+/* What both sides have from a handshake, for the next one. generation 0 = none. */
+struct resume_key {
+	uint32_t generation;
+	uint8_t psk[NOISE_KEY_BYTES];
+};
 
 struct session {
 	struct agent *agent;
@@ -64,13 +73,22 @@ struct session {
 	char code[SESSION_CODE_SIZE]; /* in the watermark, in Start and in logs: names the session
 					 for administrators */
 	int end_code;                 /* the first reason for the end */
+	/* resume.h */
+	uint8_t origin[SESSION_ID_BYTES]; /* the session that logged in; its own id in that one */
+	struct session *base;             /* whose desktop it wants; NULL */
+	int resumed;                      /* it has taken it */
+	uint32_t epoch;                   /* of the path, as the work process counts them */
+	struct resume_key keys[2];        /* the newest first; the older one until the newest is
+					     known to have arrived */
+	struct mono lost_at;
 	int path_code; /* how the path ended, when the work process has the last word */
 };
 
-/* The ticket has been checked. Asks control for a socket. agent_session_gone comes once, from a
- * later call. NULL when there is no control process to ask. */
+/* The ticket has been checked. base: the session it wants to go on with, or NULL. Asks control for
+ * a socket. agent_session_gone comes once, from a later call. NULL when there is no control process
+ * to ask. */
 struct session *session_new(struct agent *agent, const engawa_TicketBody *ticket,
-	const uint8_t ticket_hash[static 32], uint8_t gate);
+	const uint8_t ticket_hash[static 32], uint8_t gate, struct session *base);
 /* Kills what is left. */
 void session_free(struct session *session);
 
@@ -80,6 +98,8 @@ void session_dialed(struct session *session, uint32_t code, int fd);
 void session_code_sent(struct session *session, uint32_t code);
 /* No other session has the desktop: it is this one's. */
 void session_turn(struct session *session);
+/* The gate that it goes through will end: the client is told to look for another one. */
+void session_move(struct session *session, uint32_t seconds);
 /* Ends it: at work with End{code}, during the login with Refused{code}, earlier without a word. */
 void session_end(struct session *session, uint32_t code);
 
@@ -93,6 +113,10 @@ void session_process_gone(struct session *session, enum role role);
 
 /* Between the files of the session. */
 struct process *session_start_process(struct session *session, enum role role, int fd1, int fd2);
+/* Another session has its desktop now. */
+void session_retire(struct session *session);
+/* After session_desktop.c: waits for the picture. */
+void session_wait_picture(struct session *session);
 /* session_login.c: handshake, then the steps. */
 int session_handshake(struct session *session, const uint8_t *first, size_t len);
 void session_login_result(struct session *session, int r);
@@ -104,6 +128,8 @@ void session_check_drop(struct session *session);
 /* session_desktop.c: starts engawa-desktop and, when it has told how to authorize, the work
  * process. 0 or negative. */
 int session_desktop_start(struct session *session);
+/* The work process, new or with a desktop already, gets this path and its keys. 0 or negative. */
+int session_work_start(struct session *session);
 int session_desktop_display(struct session *session, const struct display_auth *auth);
 void session_code_make(
 	const uint8_t session_id[static SESSION_ID_BYTES], char ret_code[static SESSION_CODE_SIZE]);

@@ -106,24 +106,30 @@ send_start(struct session *s, const struct display_auth *auth)
 	return r;
 }
 
-static int
-start_work(struct session *s)
+int
+session_work_start(struct session *s)
 {
 	uint8_t out[MESSAGE_MAX_BYTES];
-	struct work_run run = {.idle_s = (uint32_t)s->policy.idle_timeout_s};
+	struct work_run run = {.idle_s = (uint32_t)s->policy.idle_timeout_s,
+		.epoch = s->epoch,
+		.keep = s->agent->options.resume_s > 0};
 	int pair[2];
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
 	memcpy(run.client, s->secrets.work_client, sizeof run.client);
 	memcpy(run.agent, s->secrets.work_agent, sizeof run.agent);
-	s->work = session_start_process(s, ROLE_WORK, pair[0], s->desktop_socket);
-	int r = s->work ? process_send(s->work, MSG_RUN, out, work_run_put(&run, out), -1)
+	int again = s->work != NULL;
+	if (!again)
+		s->work = session_start_process(s, ROLE_WORK, pair[0], s->desktop_socket);
+	int r = s->work ? process_send(s->work, MSG_RUN, out, work_run_put(&run, out),
+				  again ? pair[0] : -1)
 			: -ERR_INTERNAL;
 	if (r == 0)
 		r = process_send(s->pump, MSG_ATTACH, NULL, 0, pair[1]);
 	close(pair[0]);
 	close(pair[1]);
-	close(s->desktop_socket);
+	if (s->desktop_socket >= 0)
+		close(s->desktop_socket);
 	s->desktop_socket = -1;
 	mem_wipe(&run, sizeof run);
 	mem_wipe(out, sizeof run);
@@ -137,5 +143,5 @@ session_desktop_display(struct session *s, const struct display_auth *auth)
 	if (s->work || s->desktop_socket < 0)
 		return -ERR_PROTOCOL;
 	int r = send_start(s, auth);
-	return r < 0 ? r : start_work(s);
+	return r < 0 ? r : session_work_start(s);
 }

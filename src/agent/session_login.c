@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agent/resume.h"
 #include "agent/self.h"
 #include "agent/session.h"
 #include "base/clock.h"
@@ -83,7 +84,7 @@ on_wall(void *user)
 /* Suite, generation, ticket, session, terminal: both ends mean the same or the handshake fails
  * (docs/protocol.md 5). */
 static struct noise_handshake *
-handshake_new(struct session *s, const uint8_t *suite_generation)
+handshake_new(struct session *s, const uint8_t *suite_generation, const uint8_t *psk)
 {
 	uint8_t prologue[5 + 32 + SESSION_ID_BYTES + TERMINAL_ID_CHARS];
 	struct wr w = wr_init(prologue, sizeof prologue);
@@ -91,7 +92,7 @@ handshake_new(struct session *s, const uint8_t *suite_generation)
 	wr_bytes(&w, s->ticket_hash, sizeof s->ticket_hash);
 	wr_bytes(&w, s->ticket.session_id.bytes, SESSION_ID_BYTES);
 	wr_bytes(&w, s->agent->keys.terminal_id, TERMINAL_ID_CHARS);
-	return noise_handshake_new(0, &s->agent->keys.agent, NULL, NULL, prologue, w.len, NULL);
+	return noise_handshake_new(0, &s->agent->keys.agent, NULL, psk, prologue, w.len, NULL);
 }
 
 static int
@@ -99,14 +100,17 @@ shake(struct session *s, struct noise_handshake *hs, const uint8_t *message1)
 {
 	uint8_t none[1], hash[32], statement[SIGN_ENVELOPE_MAX_BYTES];
 	uint8_t second[2 + NOISE_MESSAGE2_OVERHEAD_BYTES + sizeof statement];
-	size_t len, statement_len;
+	size_t len, statement_len = 0;
 	int r = noise_handshake_read(hs, message1, NOISE_MESSAGE1_BYTES, none, sizeof none, &len);
 	if (r < 0)
 		return r;
 	SHA256(noise_handshake_remote(hs), NOISE_KEY_BYTES, hash);
 	if (!mem_equal(hash, s->ticket.device_hash.bytes, sizeof hash))
 		return -ERR_TICKET_BAD;
-	r = keys_statement(&s->agent->keys, wall_s(), statement, sizeof statement, &statement_len);
+	/* the psk proves more than a statement could: it is the very same agent */
+	if (!s->base)
+		r = keys_statement(
+			&s->agent->keys, wall_s(), statement, sizeof statement, &statement_len);
 	if (r == 0)
 		r = noise_handshake_write(
 			hs, statement, statement_len, second + 2, sizeof second - 2, &len);
@@ -156,15 +160,20 @@ session_handshake(struct session *s, const uint8_t *first, size_t len)
 	const uint8_t *message1 = rd_bytes(&r, NOISE_MESSAGE1_BYTES);
 	if (!rd_done(&r) || message_len != NOISE_MESSAGE1_BYTES)
 		return -ERR_PROTOCOL;
-	/* no device has a key from an earlier session yet: IK alone */
-	if (suite_generation[0] != NOISE_SUITE_IK ||
-		memcmp(suite_generation + 1, "\0\0\0\0", 4) != 0)
+	/* a login is IK alone; whoever comes back has a key from before, or is somebody else */
+	struct rd g = rd_init(suite_generation + 1, 4);
+	uint32_t generation = rd_u32(&g);
+	const uint8_t *psk = s->base ? resume_psk(s->base, generation) : NULL;
+	if (suite_generation[0] != (s->base ? NOISE_SUITE_IKPSK2 : NOISE_SUITE_IK) ||
+		(s->base ? !psk : generation != 0))
 		return -ERR_VERSION;
-	struct noise_handshake *hs = handshake_new(s, suite_generation);
+	struct noise_handshake *hs = handshake_new(s, suite_generation, psk);
 	int result = hs ? shake(s, hs, message1) : -ENOMEM;
 	noise_handshake_free(hs);
-	if (result == 0)
+	if (result == 0) {
+		resume_keep(s, generation);
 		result = start_login(s);
+	}
 	if (result < 0)
 		return result;
 	policy_fini(&s->policy); /* the defaults, until now */
@@ -181,6 +190,7 @@ session_handshake(struct session *s, const uint8_t *first, size_t len)
 		.persons = s->agent->persons};
 	login_init(&s->flow, &s->env, &office, s->ticket.client_address,
 		s->ticket.device_hash.bytes, s->secrets.hash);
+	s->flow.resumes = s->base != NULL;
 	return 0;
 }
 

@@ -8,4 +8,4 @@ enter(struct login *login)
 	return r < 0 ? r : LOGIN_PASSED;
 }
 
-const struct login_step step_address = {.name = "address", .enter = enter};
+const struct login_step step_address = {.name = "address", .again = 1, .enter = enter};

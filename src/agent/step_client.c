@@ -27,4 +27,4 @@ enter(struct login *login)
 	return policy->deny_clients_app ? -ERR_APP_DENIED : LOGIN_PASSED;
 }
 
-const struct login_step step_client = {.name = "client", .enter = enter};
+const struct login_step step_client = {.name = "client", .again = 1, .enter = enter};

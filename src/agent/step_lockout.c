@@ -8,4 +8,4 @@ enter(struct login *login)
 	return r < 0 ? r : LOGIN_PASSED;
 }
 
-const struct login_step step_lockout = {.name = "lockout", .enter = enter};
+const struct login_step step_lockout = {.name = "lockout", .again = 1, .enter = enter};

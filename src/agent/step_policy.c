@@ -12,4 +12,4 @@ enter(struct login *login)
 	return LOGIN_PASSED;
 }
 
-const struct login_step step_policy = {.name = "policy", .enter = enter};
+const struct login_step step_policy = {.name = "policy", .again = 1, .enter = enter};

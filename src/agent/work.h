@@ -16,10 +16,13 @@ struct work {
 		WORK_DESKTOP,
 		WORK_READY,
 		WORK_RUNNING,
+		WORK_LOST, /* nobody at the other end; the desktop stays */
 		WORK_ENDED
 	} state;
-	uint32_t idle_s;
-	int warned;
+	uint32_t idle_s, epoch;
+	int keep, warned;
+	int begun; /* a client has worked here: the idle clock runs */
+	int heard; /* over this path */
 	struct mono last_byte, last_input;
 	struct timer *tick;
 };
@@ -27,6 +30,9 @@ struct work {
 /* Ends the session: End{code} to the client (none for code 0), the monitor is told, everything
  * closes. code positive. */
 void work_end(struct work *work, uint32_t code);
+
+/* The path is gone: the desktop lets go of all keys and stays. code: negative. */
+void work_lose(struct work *work, int code);
 
 /* A record of the client (work_input.c): checked and passed to the desktop in our own encoding. 0
  * or negative. */
@@ -38,6 +44,8 @@ void work_desktop_close(struct work *work);
 /* Whether it may be read: not while the client's side is full, not between DesktopReady and Start.
  */
 void work_desktop_events(struct work *work);
+/* A new path begins: a new picture stream, after DesktopReady. */
+int work_desktop_restart(struct work *work);
 /* There is room again: what waits is sent. */
 void work_desktop_resume(struct work *work);
 /* 0, -ENOBUFS when the desktop does not read its input. */

@@ -47,7 +47,8 @@ on_ready_message(struct work *work, const uint8_t *p, size_t len)
 		return -ERR_DESKTOP_FAILED;
 	work->state = WORK_READY;
 	work_desktop_events(work); /* nothing more is read until the client has Start */
-	role_send(MSG_READY, out, layout_put(&work->layout, out), -1);
+	const struct ready message = {work->epoch, work->layout};
+	role_send(MSG_READY, out, ready_put(&message, out), -1);
 	return 0;
 }
 
@@ -70,11 +71,14 @@ take_frame(struct work *work, uint8_t type, const uint8_t *p, size_t len)
 		return on_ready_message(work, p, len);
 	if (type == engawa_DesktopType_DESKTOP_FAILED)
 		return on_failed_message(p, len);
-	if (work->state != WORK_RUNNING)
-		return -ERR_DESKTOP_FAILED;
-	if (type == engawa_InnerType_INNER_END &&
+	if (type == engawa_InnerType_INNER_END && work->begun &&
 		frame_decode(engawa_End_fields, &end, p, len) == 0)
 		return end.code >= 200 && end.code < 100000 ? -(int)end.code : -ERR_DESKTOP_FAILED;
+	/* what was meant for the path before, until the new stream begins */
+	if (work->state == WORK_DESKTOP && work->begun)
+		return 0;
+	if (work->state != WORK_RUNNING)
+		return -ERR_DESKTOP_FAILED;
 	if (type == engawa_InnerType_INNER_LAYOUT &&
 		(frame_decode(engawa_Layout_fields, &layout, p, len) < 0 ||
 			take_layout(work, &layout) < 0))
@@ -83,6 +87,14 @@ take_frame(struct work *work, uint8_t type, const uint8_t *p, size_t len)
 		type != engawa_InnerType_INNER_LAYOUT)
 		return -ERR_DESKTOP_FAILED;
 	return inner_send(&work->inner, type, p, len);
+}
+
+/* Not between DesktopReady and Start, and not while there is nobody to send them to: what waits
+ * then keeps engawa-desktop from making more. */
+static int
+takes_frames(const struct work *work)
+{
+	return work->state != WORK_READY && work->state != WORK_LOST;
 }
 
 /* Whole frames as long as the client's side has room; the rest waits here, and behind it the
@@ -95,7 +107,7 @@ take_frames(struct work *work)
 	uint8_t type;
 	int used = 0, r = 0;
 	while (r == 0 && work->state != WORK_ENDED &&
-		inner_queued(&work->inner) < INNER_HIGH_BYTES && work->state != WORK_READY &&
+		inner_queued(&work->inner) < INNER_HIGH_BYTES && takes_frames(work) &&
 		(used = frame_parse(buf_data(&work->from_desktop), buf_len(&work->from_desktop),
 			 FRAME_MAX_BYTES, &type, &payload, &len)) > 0) {
 		r = take_frame(work, type, payload, len);
@@ -188,9 +200,17 @@ work_desktop_events(struct work *work)
 {
 	if (!work->desktop)
 		return;
-	int room = inner_queued(&work->inner) < INNER_HIGH_BYTES && work->state != WORK_READY;
+	int room = inner_queued(&work->inner) < INNER_HIGH_BYTES && takes_frames(work);
 	watch_set(work->desktop, (room && buf_room(&work->from_desktop) ? WATCH_READ : 0) |
 					 (buf_len(&work->to_desktop) ? WATCH_WRITE : 0));
+}
+
+int
+work_desktop_restart(struct work *work)
+{
+	work->state = WORK_DESKTOP;
+	return work_desktop_send(work, engawa_DesktopType_DESKTOP_RESTART, engawa_Continue_fields,
+		&(engawa_Continue){0});
 }
 
 void

@@ -97,6 +97,10 @@ on_timer(void *user)
 		stop(c, -ERR_DESKTOP_FAILED);
 		return;
 	}
+	if (session_is_lost(c->session)) {
+		timer_start(c->timer, 20, 0);
+		return;
+	}
 	int settled = mono_diff_ms(c->last_picture, now) >= QUIET_MS ||
 		      mono_diff_ms(c->script_end, now) >= SETTLE_MS;
 	if (c->acted && settled && mono_diff_ms(c->first_picture, now) >= c->for_ms)
@@ -189,6 +193,13 @@ on_notice(void *user, const engawa_Notice *notice)
 }
 
 static void
+on_lost(void *user, int code)
+{
+	(void)user, (void)code;
+	fprintf(stderr, "engawa: %s\n", err_text(ERR_RESUMING, language()));
+}
+
+static void
 on_ended(void *user, int code)
 {
 	struct connect *c = user;
@@ -202,6 +213,7 @@ static const struct session_events events = {
 	.started = on_started,
 	.picture = on_picture,
 	.notice = on_notice,
+	.lost = on_lost,
 	.ended = on_ended,
 };
 
@@ -257,11 +269,13 @@ print_json(struct connect *c, int code)
 {
 	struct session_numbers n;
 	session_numbers(c->session, &n);
-	json_t *root = json_pack("{s:i, s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:o, s:I, s:o}", "code",
+	json_t *root = json_pack(
+		"{s:i, s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:o, s:I, s:o, s:I, s:I}", "code",
 		abs(code), "name", code ? err_name(code) : "OK", "session", c->session_code, "gate",
 		session_gate(c->session), "times_ms", times(&n), "bytes_in", (json_int_t)n.bytes_in,
 		"bytes_out", (json_int_t)n.bytes_out, "pictures", (json_int_t)n.pictures, "screen",
-		picture(c), "round_trip_ms", (json_int_t)n.round_trip_ms, "latency_ms", latency(c));
+		picture(c), "round_trip_ms", (json_int_t)n.round_trip_ms, "latency_ms", latency(c),
+		"resumes", (json_int_t)n.resumes, "gap_ms", (json_int_t)n.gap_max_ms);
 	json_dumpf(root, stdout, JSON_INDENT(1));
 	printf("\n");
 	json_decref(root);

@@ -269,7 +269,14 @@ on_timer(void *user)
 {
 	struct script *s = user;
 	while (s->current < s->count) {
+		size_t place = s->place;
 		int r = step(s, &s->actions[s->current]);
+		if (r == -ERR_CLOSED && session_is_lost(s->session)) {
+			/* once more, when there is somebody to do it for */
+			s->place = place;
+			timer_start(s->timer, STROKE_MS, 0);
+			return;
+		}
 		if (r > 0) {
 			timer_start(s->timer, (uint64_t)r, 0);
 			return;

@@ -4,12 +4,14 @@
 #include "base/clock.h"
 #include "client/session.h"
 #include "crypto/record.h"
+#include "crypto/resume.h"
 #include "crypto/ticket.h"
 #include "net/conn.h"
 #include "net/dial.h"
 #include "screen/decode.h"
 
 enum state {
+	WAITING, /* for the next round of gates, to go on with a session */
 	DIALLING,
 	SHAKING,
 	HELLO,  /* waiting for the gate's */
@@ -31,7 +33,14 @@ enum {
 	PING_MS = 1000,
 	DEAD_MS = 3000,
 	GRID_MS = 20,
-	INPUT_MAX = 256, /* a person does not get there */
+	/* coming back: a person waits in the middle of his work, and every gate is as good */
+	AGAIN_DIAL_MS = 3000,
+	AGAIN_TLS_MS = 5000,
+	AGAIN_RELAY_MS = 10000,
+	AGAIN_WAIT_FIRST_MS = 500,
+	AGAIN_WAIT_MAX_MS = 10000,
+	AGAIN_FORGED_MAX = 3, /* handshakes that fail: the other side does not have our key */
+	INPUT_MAX = 256,      /* a person does not get there */
 	STATEMENT_MAX_BYTES = SIGN_ENVELOPE_MAX_BYTES,
 };
 
@@ -45,6 +54,22 @@ struct input {
 };
 
 struct verify;
+
+/* What it takes to go on over another connection (docs/protocol.md 9, resume.c). */
+struct resume {
+	uint8_t ticket[TICKET_MAX_BYTES], psk[NOISE_KEY_BYTES];
+	size_t len; /* of the ticket; 0 = not possible */
+	uint32_t generation, life_s;
+	uint8_t attempt[RESUME_ATTEMPT_BYTES], id[16]; /* of the attempt under way */
+	int active;                                    /* the path is lost, or left */
+	int planned; /* left for a better one: nobody has been told yet */
+	int last;    /* this failure is an answer, no gate will give another one */
+	unsigned forged;
+	struct mono since, last_byte;
+	uint64_t wait_ms;
+	size_t left; /* gates of this round */
+	struct timer *move;
+};
 
 struct session {
 	struct loop *loop;
@@ -73,6 +98,7 @@ struct session {
 	/* the end, or of a gate that failed the failure to tell if all fail */
 	int code;
 	int final; /* the relay has decided: no other gate would say anything else */
+	struct resume resume;
 	char error[192];
 	char support[sizeof(((engawa_Refused *)0)->support)];
 	uint32_t retry_s;
@@ -94,6 +120,7 @@ struct session {
 	struct timer *ping, *grid;
 	struct mono last_byte, last_ping;
 	uint64_t ping_id;
+	int first_again; /* no picture has come since it goes on */
 	struct input inputs[INPUT_MAX];
 	size_t input_count;
 
@@ -116,12 +143,30 @@ int record_data(struct session *s, const uint8_t *data, size_t len);  /* LOGIN a
 
 int relay_hello(struct session *s); /* the first frame */
 int channel_start(struct session *s);
-void channel_fini(struct session *s);
+void channel_drop(struct session *s); /* keys of this connection */
+void channel_fini(struct session *s); /* and all others */
+
+/* session.c, for resume.c. */
+void session_drop(struct session *s);
+void session_dial(struct session *s, uint64_t ms); /* order[tried - 1] */
+
+/* resume.c. 1 when the session goes on: the failure has been taken care of. */
+int resume_fail(struct session *s, int code, const char *words);
+void resume_next(struct session *s);
+/* Start has come: what the next time takes. */
+void resume_take(struct session *s, const engawa_Start *start);
+void resume_fini(struct session *s);
+/* The frame in place of Ask. */
+int resume_send(struct session *s);
+/* A refusal of the relay while coming back. */
+void resume_refused(struct session *s, int code);
+/* The gate goes: away from it within so many seconds. 1 when there is another one. */
+int resume_move(struct session *s, uint32_t seconds);
 
 /* One record to the agent. 0 or negative. */
 int record_send(struct session *s, uint8_t type, const pb_msgdesc_t *fields, const void *msg);
 
-int work_start(struct session *s, const engawa_Start *start);
+int work_start(struct session *s, const engawa_Start *start); /* also once more, when it goes on */
 void work_fini(struct session *s);
 /* Decode and act. 0 or negative. */
 int work_frame(struct session *s, const uint8_t *payload, size_t len);

@@ -17,7 +17,6 @@
 #include "net/frame.h"
 
 enum {
-	GENERATION = 0, /* of the first handshake of a session */
 	PROLOGUE_MAX_BYTES = 1 + 4 + 32 + 16 + TERMINAL_ID_CHARS,
 	/* the largest message that a client sends is a Reply with a certificate */
 	MESSAGE_MAX_BYTES = 8192,
@@ -38,40 +37,51 @@ int
 channel_start(struct session *s)
 {
 	uint8_t prologue[PROLOGUE_MAX_BYTES], hash[32], out[1 + 4 + 2 + NOISE_MESSAGE1_BYTES];
+	const struct resume *back = s->resume.active ? &s->resume : NULL;
+	uint8_t suite = back ? NOISE_SUITE_IKPSK2 : NOISE_SUITE_IK;
+	uint32_t generation = back ? back->generation : 0; /* 0: the first of a session */
 	size_t len = 0;
-	ticket_hash(s->ticket, s->ticket_len, hash);
+	ticket_hash(back ? back->ticket : s->ticket, back ? back->len : s->ticket_len, hash);
 	struct wr w = wr_init(prologue, sizeof prologue);
-	wr_u8(&w, NOISE_SUITE_IK);
-	wr_u32(&w, GENERATION);
+	wr_u8(&w, suite);
+	wr_u32(&w, generation);
 	wr_bytes(&w, hash, sizeof hash);
-	wr_bytes(&w, s->ticket_body.session_id.bytes, s->ticket_body.session_id.size);
+	wr_bytes(&w, back ? back->id : s->ticket_body.session_id.bytes, 16);
 	wr_bytes(&w, s->terminal, TERMINAL_ID_CHARS);
-	s->handshake = noise_handshake_new(
-		1, &s->device, s->ticket_body.agent_key.bytes, NULL, prologue, w.len, NULL);
+	s->handshake = noise_handshake_new(1, &s->device, s->ticket_body.agent_key.bytes,
+		back ? back->psk : NULL, prologue, w.len, NULL);
 	if (!s->handshake || w.failed)
 		return -ERR_INTERNAL;
 	int r = noise_handshake_write(s->handshake, NULL, 0, out + 7, sizeof out - 7, &len);
 	if (r < 0)
 		return r;
 	w = wr_init(out, sizeof out);
-	wr_u8(&w, NOISE_SUITE_IK);
-	wr_u32(&w, GENERATION);
+	wr_u8(&w, suite);
+	wr_u32(&w, generation);
 	wr_u16(&w, (uint16_t)len);
 	return conn_send(s->conn, out, 7 + len);
 }
 
 void
-channel_fini(struct session *s)
+channel_drop(struct session *s)
 {
 	noise_handshake_free(s->handshake);
 	s->handshake = NULL;
 	noise_cipher_fini(&s->to_agent);
 	noise_cipher_fini(&s->from_agent);
 	mem_wipe(&s->secrets, sizeof s->secrets);
-	mem_wipe(&s->device, sizeof s->device);
 	if (s->verify)
 		s->verify->s = NULL;
 	s->verify = NULL;
+	s->prompt = engawa_PromptKind_PROMPT_NONE;
+}
+
+void
+channel_fini(struct session *s)
+{
+	channel_drop(s);
+	resume_fini(s);
+	mem_wipe(&s->device, sizeof s->device);
 }
 
 static void
@@ -141,6 +151,13 @@ channel_data(struct session *s, const uint8_t *data, size_t len)
 		free(v);
 		return result;
 	}
+	if (s->resume.active) {
+		/* that it has our key proves more than a statement: it is the very same agent */
+		size_t rest = v->len;
+		mem_wipe_free(v, sizeof *v);
+		result = rest ? -ERR_PROTOCOL : login_start(s);
+		return result < 0 ? result : (int)(2 + message_len);
+	}
 	v->s = s;
 	memcpy(v->terminal, s->terminal, sizeof v->terminal);
 	memcpy(v->agent_key, s->ticket_body.agent_key.bytes, sizeof v->agent_key);
@@ -176,7 +193,8 @@ on_prompt(struct session *s, const uint8_t *payload, size_t len)
 	if (r < 0)
 		return r;
 	int is_certificate = prompt.kind == engawa_PromptKind_PROMPT_CERTIFICATE;
-	if (s->prompt ||
+	/* who comes back has answered everything */
+	if (s->resume.active || s->prompt ||
 		(!is_certificate && (prompt.kind < engawa_PromptKind_PROMPT_MAIL_CODE ||
 					    prompt.kind > engawa_PromptKind_PROMPT_RECOVERY)))
 		return -ERR_PROTOCOL;
@@ -218,6 +236,7 @@ on_start(struct session *s, const uint8_t *payload, size_t len)
 	r = noise_cipher_init(&s->to_agent, s->secrets.work_client);
 	if (r == 0)
 		r = noise_cipher_init(&s->from_agent, s->secrets.work_agent);
+	resume_take(s, &start);
 	mem_wipe(&s->secrets, sizeof s->secrets);
 	timer_stop(s->deadline);
 	return r < 0 ? r : work_start(s, &start);

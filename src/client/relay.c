@@ -30,6 +30,8 @@ refused(struct session *s, uint32_t code)
 {
 	if (code == 0 || !err_find((int)code))
 		return code == 0 ? -ERR_CLOSED : -ERR_PROTOCOL;
+	if (s->resume.active)
+		resume_refused(s, (int)code);
 	s->final = code != ERR_DRAIN && code != ERR_NO_CONTROLLER && code != ERR_BUSY_DATABASE &&
 		   code != ERR_TOO_MANY && code != ERR_TIMEOUT;
 	return -(int)code;
@@ -55,6 +57,10 @@ on_hello(struct session *s, const uint8_t *payload, size_t len)
 		return -ERR_VERSION;
 	if (hello.role != engawa_Role_ROLE_GATE)
 		return -ERR_PROTOCOL;
+	if (s->resume.active) {
+		s->state = JOIN;
+		return resume_send(s);
+	}
 	memcpy(ask.terminal_id, s->terminal, sizeof s->terminal);
 	memcpy(ask.device_hash.bytes, s->device_hash, sizeof s->device_hash);
 	s->state = ASK;
@@ -119,9 +125,8 @@ on_joined(struct session *s, const uint8_t *payload, size_t len)
 	int r = frame_decode(engawa_Joined_fields, &joined, payload, len);
 	if (r < 0)
 		return r;
-	if (joined.session_id.size != s->ticket_body.session_id.size ||
-		memcmp(joined.session_id.bytes, s->ticket_body.session_id.bytes,
-			joined.session_id.size) != 0)
+	const uint8_t *id = s->resume.active ? s->resume.id : s->ticket_body.session_id.bytes;
+	if (joined.session_id.size != 16 || memcmp(joined.session_id.bytes, id, 16) != 0)
 		return -ERR_PROTOCOL;
 	s->state = NOISE;
 	return channel_start(s);
@@ -150,7 +155,7 @@ relay_data(struct session *s, const uint8_t *data, size_t len)
 	int used = frame_parse(data, len, max, &type, &payload, &payload_len);
 	if (used <= 0)
 		return used;
-	timer_start(s->deadline, RELAY_MS, 0);
+	timer_start(s->deadline, s->resume.active ? AGAIN_RELAY_MS : RELAY_MS, 0);
 	for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
 		if (order[i].state == s->state && order[i].type == type) {
 			int r = order[i].handle(s, payload, payload_len);

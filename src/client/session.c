@@ -1,4 +1,6 @@
 /*
+ * WAITING <---------- resume.c: the path is lost -----------------------------------+
+ *    v                                                                              |
  * DIALLING -> SHAKING -> HELLO -> ASK -> JOIN -> NOISE -> VERIFY -> LOGIN -> WORK -> ENDING -> OVER
  *     ^          |         |       |      |        |         |        |       |         ^
  *     +----------+---------+-------+------+        +---------+--------+-------+---------+
@@ -36,8 +38,8 @@ session_say(struct session *s, const char *words)
 	snprintf(s->error, sizeof s->error, "%s%s%.160s", gate, *gate ? ": " : "", words);
 }
 
-static void
-drop_conn(struct session *s)
+void
+session_drop(struct session *s)
 {
 	dial_cancel(s->dial);
 	s->dial = NULL;
@@ -53,7 +55,7 @@ static void
 tell(struct session *s)
 {
 	s->state = OVER;
-	drop_conn(s);
+	session_drop(s);
 	timer_stop(s->deadline);
 	s->events->ended(s->user, s->code);
 }
@@ -72,7 +74,7 @@ session_over(struct session *s, int code, int polite)
 		conn_finish(s->conn); /* tell when it is closed */
 		return;
 	}
-	drop_conn(s);
+	session_drop(s);
 	timer_start(s->deadline, 0, 0); /* tell from the loop */
 }
 
@@ -81,9 +83,9 @@ session_over(struct session *s, int code, int polite)
 void
 session_fail(struct session *s, int code, const char *words)
 {
-	if (s->state >= ENDING)
+	if (s->state >= ENDING || resume_fail(s, code, words))
 		return;
-	if (s->state >= NOISE || s->final) {
+	if (s->state >= NOISE || s->final || s->resume.active) {
 		session_say(s, words);
 		session_over(s, code < 0 && !err_find(code) ? -ERR_CLOSED : code, 0);
 		return;
@@ -92,7 +94,7 @@ session_fail(struct session *s, int code, const char *words)
 		s->code = err_find(code) ? code : -ERR_NO_GATE;
 		session_say(s, words);
 	}
-	drop_conn(s);
+	session_drop(s);
 	next_gate(s);
 }
 
@@ -102,6 +104,8 @@ on_deadline(void *user)
 	struct session *s = user;
 	if (s->state == ENDING)
 		tell(s);
+	else if (s->state == WAITING)
+		resume_next(s);
 	else if (s->state == DIALLING)
 		next_gate(s);
 	else
@@ -118,7 +122,7 @@ on_ready(void *user)
 	if (r < 0)
 		session_fail(s, r, "Hello");
 	else
-		timer_start(s->deadline, RELAY_MS, 0);
+		timer_start(s->deadline, s->resume.active ? AGAIN_RELAY_MS : RELAY_MS, 0);
 }
 
 static size_t
@@ -166,7 +170,8 @@ on_dial(void *user, int fd)
 	if (dial_split(gate->target, host, sizeof host, port, sizeof port) < 0)
 		host[0] = '\0'; /* dial_start has split it before */
 	s->state = SHAKING;
-	s->conn = conn_new(s->loop, fd, s->tls, host, 0, TLS_MS, &conn_events, s);
+	s->conn = conn_new(s->loop, fd, s->tls, host, 0, s->resume.active ? AGAIN_TLS_MS : TLS_MS,
+		&conn_events, s);
 	if (!s->conn)
 		session_over(s, -ERR_INTERNAL, 0);
 }
@@ -176,14 +181,21 @@ on_dial(void *user, int fd)
 static void
 next_gate(struct session *s)
 {
-	s->state = DIALLING;
-	timer_stop(s->deadline);
 	if (s->tried == s->org->gate_count) {
 		session_over(s, s->code, 0);
 		return;
 	}
-	const struct orgfile_gate *gate = &s->org->gates[s->order[s->tried++]];
-	s->dial = dial_start(s->loop, gate->target, s->proxy, DIAL_MS, on_dial, s);
+	s->tried++;
+	session_dial(s, DIAL_MS);
+}
+
+void
+session_dial(struct session *s, uint64_t ms)
+{
+	const struct orgfile_gate *gate = &s->org->gates[s->order[s->tried - 1]];
+	s->state = DIALLING;
+	timer_stop(s->deadline);
+	s->dial = dial_start(s->loop, gate->target, s->proxy, ms, on_dial, s);
 }
 
 /* Fisher-Yates; no gate is everybody's first. 0 or -ERR_CRYPTO. */
@@ -229,6 +241,7 @@ session_new(struct loop *loop, const struct session_settings *settings,
 	}
 	s->proxy = mem_str(settings->proxy);
 	s->deadline = timer_new(loop, on_deadline, s);
+	s->state = DIALLING;
 	timer_start(s->deadline, 0, 0); /* the first gate, from the loop */
 	return s;
 }
@@ -251,7 +264,7 @@ session_free(struct session *s)
 	s->state = OVER;
 	work_fini(s);
 	channel_fini(s);
-	drop_conn(s);
+	session_drop(s);
 	decoder_free(s->decoder);
 	s->decoder = NULL;
 	film_decoder_free(s->film);
@@ -291,6 +304,12 @@ session_numbers(const struct session *s, struct session_numbers *ret_numbers)
 		ret_numbers->bytes_in += conn_bytes_in(s->conn);
 		ret_numbers->bytes_out += conn_bytes_out(s->conn);
 	}
+}
+
+int
+session_is_lost(const struct session *s)
+{
+	return s->resume.active && s->state < ENDING;
 }
 
 const char *

@@ -48,6 +48,11 @@ struct session_events {
 	void (*layout)(void *user, const engawa_Layout *layout);
 	void (*cursor)(void *user, const engawa_Cursor *cursor);
 	void (*notice)(void *user, const engawa_Notice *notice);
+	/* The path is lost: the framebuffer is black, no input is taken, and the session is looking
+	 * for another way; resumed or ended follows. Both may be NULL. */
+	void (*lost)(void *user, int code);
+	/* It goes on at the same desktop; a whole picture comes. Keys that were down are up. */
+	void (*resumed)(void *user);
 	/* code: -ERR_ENDED after session_end or the person's end at the other side, else why
 	 * (-ERR_X; never -errno). */
 	void (*ended)(void *user, int code);
@@ -96,9 +101,14 @@ struct session_numbers {
 		bytes_out; /* at the sockets, all of it: TLS and every gate that was tried */
 	uint64_t pictures;
 	uint64_t round_trip_ms; /* of the last ping */
+	/* times it went on over another connection; from the last byte of the old one to the first
+	 * picture of the new one, the last time and the longest */
+	uint64_t resumes, gap_ms, gap_max_ms;
 };
 
 void session_numbers(const struct session *session, struct session_numbers *ret_numbers);
+/* 1 while it is looking for another way. */
+int session_is_lost(const struct session *session);
 const char *session_gate(const struct session *session);  /* name of the gate in use, "" */
 const char *session_error(const struct session *session); /* what failed, for diagnosis; "" */
 const char *session_support(const struct session

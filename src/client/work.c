@@ -32,6 +32,9 @@ work_start(struct session *s, const engawa_Start *start)
 {
 	if (!start->has_layout || start->window_mib > s->facts.window_mib)
 		return -ERR_PROTOCOL;
+	int back = s->resume.active;
+	decoder_free(s->decoder); /* of the path before */
+	s->decoder = NULL;
 	int r = decoder_new(start->window_mib, DECODER_BGRX, &s->decoder);
 	if (r < 0)
 		return r == -EINVAL ? -ERR_PROTOCOL : -ERR_INTERNAL;
@@ -43,7 +46,19 @@ work_start(struct session *s, const engawa_Start *start)
 	timer_start(s->ping, PING_MS, PING_MS);
 	session_reached(s, SESSION_STARTED);
 	s->state = WORK;
-	s->events->started(s->user, start);
+	s->resume.active = s->resume.planned = 0;
+	s->last_byte = mono_now();
+	s->last_ping = (struct mono){0};
+	if (!back) {
+		s->events->started(s->user, start);
+		return 0;
+	}
+	s->numbers.resumes++;
+	s->first_again = 1;
+	if (s->events->layout)
+		s->events->layout(s->user, &start->layout);
+	if (!s->freed && s->state == WORK && s->events->resumed)
+		s->events->resumed(s->user);
 	return 0;
 }
 
@@ -83,6 +98,13 @@ work_frame(struct session *s, const uint8_t *payload, size_t len)
 		return r;
 	session_reached(s, SESSION_PICTURE);
 	s->numbers.pictures++;
+	if (s->first_again) {
+		uint64_t gap_ms = mono_diff_ms(s->resume.last_byte, mono_now());
+		s->first_again = 0;
+		s->numbers.gap_ms = gap_ms;
+		if (gap_ms > s->numbers.gap_max_ms)
+			s->numbers.gap_max_ms = gap_ms;
+	}
 	engawa_Ack ack = {.seq = f->seq};
 	s->events->picture(s->user);
 	if (s->state != WORK)
@@ -127,6 +149,8 @@ work_notice(struct session *s, const uint8_t *payload, size_t len)
 	int r = frame_decode(engawa_Notice_fields, &notice, payload, len);
 	if (r < 0)
 		return r;
+	if (notice.code == ERR_DRAIN && resume_move(s, notice.seconds))
+		return 0; /* nothing that a person has to know */
 	if (s->events->notice)
 		s->events->notice(s->user, &notice);
 	return 0;

@@ -27,7 +27,14 @@ end_session(void *user, const struct presence_session *session)
 		return;
 	str_hex(id, session->id, sizeof session->id);
 	trail_add(e->call->core->trail, e->call->actor, "session.end", id, "");
-	link_end_session(session->link, session->id, ERR_ENDED_BY_ADMIN);
+	link_end_session(e->call->core, session, ERR_ENDED_BY_ADMIN);
+}
+
+static void
+end_agent(void *user, const struct store_agent *agent)
+{
+	struct call *call = user;
+	link_end_agent(call->core, agent->id, ERR_ENDED_BY_ADMIN);
 }
 
 void
@@ -35,6 +42,9 @@ admin_end_sessions(struct call *call, const uint8_t *agent, const char *org)
 {
 	struct ending ending = {call, agent, org};
 	presence_sessions(call->core->presence, end_session, &ending);
+	/* and those that no gate has at the moment */
+	if (org)
+		store_agents(call->core->store, org, 1u << STORE_ACTIVE, end_agent, call);
 }
 
 struct agent_list {
@@ -172,6 +182,6 @@ admin_stop_session(struct call *call)
 	if (!session)
 		return -ERR_NOT_FOUND;
 	trail_add(call->core->trail, call->actor, "session.end", call->id, "");
-	link_end_session(session->link, id, ERR_ENDED_BY_ADMIN);
+	link_end_session(call->core, session, ERR_ENDED_BY_ADMIN);
 	return 0;
 }

@@ -125,11 +125,30 @@ link_deny_all(struct core *core, const uint8_t agent[static PRESENCE_ID_BYTES], 
 }
 
 void
-link_end_session(struct link *link, const uint8_t session[static PRESENCE_ID_BYTES], int code)
+link_end_session(struct core *core, const struct presence_session *session, int code)
 {
+	struct link *links[PRESENCE_GATES_MAX];
+	size_t count = presence_links(core->presence, session->agent, links);
 	engawa_EndSession end = {.code = (uint32_t)abs(code)};
-	memcpy(end.session_id.bytes, session, end.session_id.size = PRESENCE_ID_BYTES);
-	send(link, engawa_LinkType_LINK_END_SESSION, engawa_EndSession_fields, &end);
+	memcpy(end.session_id.bytes, session->id, end.session_id.size = PRESENCE_ID_BYTES);
+	memcpy(end.agent_id.bytes, session->agent, end.agent_id.size = PRESENCE_ID_BYTES);
+	/* first the agents' gates: the agent must not take the end for a broken path */
+	for (size_t i = 0; i < count; i++)
+		if (links[i] != session->link)
+			send(links[i], engawa_LinkType_LINK_END_SESSION, engawa_EndSession_fields,
+				&end);
+	send(session->link, engawa_LinkType_LINK_END_SESSION, engawa_EndSession_fields, &end);
+}
+
+void
+link_end_agent(struct core *core, const uint8_t agent[static PRESENCE_ID_BYTES], int code)
+{
+	struct link *links[PRESENCE_GATES_MAX];
+	size_t count = presence_links(core->presence, agent, links);
+	engawa_EndSession end = {.code = (uint32_t)abs(code)};
+	memcpy(end.agent_id.bytes, agent, end.agent_id.size = PRESENCE_ID_BYTES);
+	for (size_t i = 0; i < count; i++)
+		send(links[i], engawa_LinkType_LINK_END_SESSION, engawa_EndSession_fields, &end);
 }
 
 void

@@ -318,3 +318,21 @@ tls_failure(SSL *tls, char *ret_text, size_t size)
 	ERR_clear_error();
 	return r;
 }
+
+int
+tls_check_client(SSL_CTX *ctx, X509 *cert)
+{
+	X509_STORE_CTX *store = X509_STORE_CTX_new();
+	int ok = store && X509_STORE_CTX_init(store, SSL_CTX_get_cert_store(ctx), cert, NULL) == 1 &&
+		 X509_STORE_CTX_set_default(store, "ssl_client") == 1;
+	long result = X509_V_ERR_UNSPECIFIED;
+	if (ok) {
+		X509_VERIFY_PARAM_set_flags(X509_STORE_CTX_get0_param(store),
+			X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_X509_STRICT);
+		ok = X509_verify_cert(store) == 1 &&
+		     X509_get_extended_key_usage(cert) != UINT32_MAX;
+		result = X509_STORE_CTX_get_error(store);
+	}
+	X509_STORE_CTX_free(store);
+	return ok ? 0 : result == X509_V_OK ? -ERR_CERT_UNTRUSTED : verify_failure(result);
+}

@@ -28,6 +28,10 @@ struct ssl_ctx_st *tls_incoming_page_chain(struct x509_st *const *chain, size_t 
 void tls_incoming_share(struct ssl_ctx_st *page, struct ssl_ctx_st *native);
 void tls_free(struct ssl_ctx_st *ctx);
 
+/* Whether a client with this certificate would be let in by ctx (of tls_incoming): chain, time and purpose. 0, -ERR_CERT_UNTRUSTED,
+ * -ERR_CERT_EXPIRED. */
+int tls_check_client(struct ssl_ctx_st *ctx, struct x509_st *cert);
+
 /* What the last failure on this connection means to a person: -ERR_CERT_UNTRUSTED, -ERR_CERT_EXPIRED, -ERR_VERSION (no common
  * protocol or ALPN), -ERR_CRYPTO. text gets OpenSSL's words. */
 int tls_failure(struct ssl_st *tls, char *ret_text, size_t size);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "inner.pb.h"
 #include "net/frame.h"
@@ -199,6 +200,13 @@ run_text(struct input *input, struct input_event *e, struct mono now)
 		e->a += (uint32_t)n;
 	}
 	return 0;
+}
+
+void
+input_drop(struct input *input)
+{
+	mem_wipe(input->queue, sizeof input->queue);
+	input->first = input->count = 0;
 }
 
 int

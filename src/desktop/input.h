@@ -48,5 +48,8 @@ int input_room(const struct input *input);
 /* A Pointer, Key or Text message. 0, or -ERR_PROTOCOL (nothing is taken). */
 int input_take(struct input *input, uint8_t type, const uint8_t *payload, size_t len);
 
+/* Forgets what waits. */
+void input_drop(struct input *input);
+
 /* Does what may be done now. Returns milliseconds until more may be done, -1 when nothing waits. */
 int input_run(struct input *input, struct mono now);

@@ -50,6 +50,7 @@ struct session {
 	struct image shown; /* what the client has, or will have, without the watermark */
 	struct encoder *encoder;
 	struct pace pace;
+	struct session_settings settings;
 	enum state state;
 	uint32_t seq;
 	int whole;              /* the next picture covers the screen */
@@ -124,12 +125,21 @@ watch_damage(struct session *s)
 		XCB_DAMAGE_REPORT_LEVEL_DELTA_RECTANGLES);
 }
 
+static int
+send_ready(struct session *s)
+{
+	engawa_DesktopReady ready = {.has_layout = true, .layout = layout(s->display)};
+	return link_send(
+		&s->link, engawa_DesktopType_DESKTOP_READY, engawa_DesktopReady_fields, &ready);
+}
+
 int
 session_new(int fd, struct display *display, const struct session_settings *settings,
 	struct session **ret_session)
 {
 	struct session *s = mem_new(sizeof *s);
 	s->display = display;
+	s->settings = *settings;
 	s->cursor_stale = 1;
 	s->capture.display = display;
 	s->film_wanted = settings->film;
@@ -149,9 +159,7 @@ session_new(int fd, struct display *display, const struct session_settings *sett
 	if (r == 0) {
 		input_init(&s->input, &s->inject, display);
 		watch_damage(s);
-		engawa_DesktopReady ready = {.has_layout = true, .layout = layout(display)};
-		r = link_send(&s->link, engawa_DesktopType_DESKTOP_READY,
-			engawa_DesktopReady_fields, &ready);
+		r = send_ready(s);
 	}
 	if (r < 0) {
 		session_free(s);
@@ -282,9 +290,48 @@ take_layout(struct session *s, const uint8_t *payload, size_t len)
 	return r;
 }
 
+/* Nobody is at the other end any more: no key stays down, and what was not typed yet is not typed.
+ */
+static void
+release(struct session *s)
+{
+	input_drop(&s->input);
+	inject_release(&s->inject);
+}
+
+/* The client has come back with empty hands: a new stream, from a whole picture. What the display
+ * was asked for already is of use all the same. */
+static int
+restart(struct session *s)
+{
+	struct encoder *encoder;
+	int r = encoder_new(s->settings.window_mib, s->settings.watermark, &encoder);
+	if (r < 0)
+		return r;
+	release(s);
+	encoder_free(s->encoder);
+	s->encoder = encoder;
+	pace_init(&s->pace, s->settings.interval_ms);
+	if (s->state == SEND)
+		s->state = IDLE;
+	s->whole = 1;
+	s->cursor_stale = 1;
+	damage_add_all(&s->damage);
+	LOG(INFO, "desktop.restart");
+	r = send_ready(s);
+	/* now: the picture is begun only while nothing is queued */
+	return r < 0 ? r : link_flush(&s->link);
+}
+
 static int
 take_message(struct session *s, uint8_t type, const uint8_t *payload, size_t len, struct mono now)
 {
+	if (type == engawa_DesktopType_DESKTOP_RELEASE) {
+		release(s);
+		return 0;
+	}
+	if (type == engawa_DesktopType_DESKTOP_RESTART)
+		return restart(s);
 	if (type == engawa_InnerType_INNER_ACK)
 		return take_ack(s, payload, len);
 	if (type == engawa_InnerType_INNER_WANT_LAYOUT)

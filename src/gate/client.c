@@ -1,8 +1,10 @@
 /* Frames of those who do not wait: clients, agents' session connections, enrolments. */
+#include <assert.h>
 #include <string.h>
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "crypto/resume.h"
 #include "crypto/ticket.h"
 #include "gate/order.h"
 #include "gate/secure.h"
@@ -69,6 +71,7 @@ int
 client_on_join(struct worker *w, struct leg *l, const uint8_t *payload, size_t len)
 {
 	engawa_Join join;
+	engawa_Knock knock;
 	engawa_TicketBody body;
 	int r = frame_decode(engawa_Join_fields, &join, payload, len);
 	if (r < 0)
@@ -83,7 +86,40 @@ client_on_join(struct worker *w, struct leg *l, const uint8_t *payload, size_t l
 		return r == -ERR_SIGNATURE || r == -ERR_PROTOCOL ? -ERR_TICKET_BAD : r;
 	if (body.session_id.size != 16 || body.agent_id.size != 16 || !for_this_gate(w, &body))
 		return -ERR_TICKET_BAD;
-	return session_knock(w, l, &body, join.ticket.bytes, join.ticket.size);
+	const struct session_claim claim = {body.session_id.bytes, body.agent_id.bytes,
+		body.organisation, body.prefecture, body.rate_class, 0};
+	static_assert(sizeof knock.ticket == sizeof join.ticket, "passed on as it came");
+	memcpy(&knock.ticket, &join.ticket, sizeof knock.ticket);
+	return session_knock(
+		w, l, &claim, engawa_OuterType_OUTER_KNOCK, engawa_Knock_fields, &knock);
+}
+
+/* No controller is asked: the agent's own certificate, which any gate can check, says whose ticket
+ * it is. Whether it still counts the agent says. */
+int
+client_on_resume(struct worker *w, struct leg *l, const uint8_t *payload, size_t len)
+{
+	engawa_Resume resume;
+	engawa_ResumeBody body;
+	uint8_t agent_id[16], id[16];
+	char organisation[sizeof(((struct session *)0)->organisation)];
+	int r = frame_decode(engawa_Resume_fields, &resume, payload, len);
+	if (r < 0 || resume.attempt.size != RESUME_ATTEMPT_BYTES)
+		return -ERR_PROTOCOL;
+	if (w->draining)
+		return -ERR_DRAIN;
+	r = resume_open(resume.ticket.bytes, resume.ticket.size, wall_s(), NULL, &body);
+	if (r == 0)
+		r = secure_check_agent(w->secure, body.certificate.bytes, body.certificate.size,
+			agent_id, organisation, sizeof organisation);
+	if (r < 0)
+		return r == -ERR_TICKET_EXPIRED ? r : -ERR_TICKET_BAD;
+	resume_session_id(resume.ticket.bytes, resume.ticket.size, resume.attempt.bytes, id);
+	const struct session_claim claim = {
+		id, agent_id, organisation, body.prefecture, body.rate_class, 1};
+	address_text(&l->address, resume.client_address);
+	return session_knock(
+		w, l, &claim, engawa_OuterType_OUTER_RESUME, engawa_Resume_fields, &resume);
 }
 
 int

@@ -68,11 +68,19 @@ link_on_end_session(struct worker *w, struct leg *link, const uint8_t *payload, 
 	engawa_EndSession msg;
 	(void)link;
 	int r = frame_decode(engawa_EndSession_fields, &msg, payload, len);
-	if (r < 0 || msg.session_id.size != 16)
+	int all = msg.session_id.size == 0 && msg.agent_id.size == 16;
+	if (r < 0 || (msg.session_id.size != 16 && !all))
 		return -ERR_PROTOCOL;
-	struct session *s = session_find(w, msg.session_id.bytes);
 	struct tell_end end = {.code = msg.code ? msg.code : ERR_ENDED_BY_ADMIN};
+	if (all) {
+		presence_ended(w, msg.agent_id.bytes, NULL, end.code);
+		return 0;
+	}
+	struct session *s = session_find(w, msg.session_id.bytes);
 	memcpy(end.session_id, msg.session_id.bytes, sizeof end.session_id);
+	/* the agent first: it must not take the broken path for one to be made anew */
+	if (msg.agent_id.size == 16)
+		presence_ended(w, msg.agent_id.bytes, end.session_id, end.code);
 	if (s)
 		session_end(w, s, -(int)end.code);
 	else if (!leave_end(w, &end) && w->seat.seats > 1)

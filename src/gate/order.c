@@ -40,6 +40,7 @@ static const struct order table[] = {
 
 	OUTER(CLIENT, READY, ASK, 0, 128, client_on_ask), /* a browser asks with POST /v1/connect */
 	OUTER(CLIENT, READY, JOIN, 1, TICKET_FRAME_MAX_BYTES, client_on_join),
+	OUTER(CLIENT, READY, RESUME, 1, TICKET_FRAME_MAX_BYTES, client_on_resume),
 
 	OUTER(ENROL, READY, ENROL, 0, ENROL_FRAME_MAX_BYTES, client_on_enrol),
 

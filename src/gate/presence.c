@@ -186,6 +186,18 @@ presence_due(struct worker *w, struct leg *l)
 }
 
 void
+presence_ended(struct worker *w, const uint8_t agent_id[static 16], const uint8_t *session_id,
+	uint32_t code)
+{
+	engawa_Ended ended = {.code = code, .session_id.size = session_id ? 16 : 0};
+	struct leg *l = presence_find(w, agent_id);
+	if (session_id)
+		memcpy(ended.session_id.bytes, session_id, 16);
+	if (l)
+		leg_frame(w, l, engawa_OuterType_OUTER_ENDED, engawa_Ended_fields, &ended);
+}
+
+void
 presence_goaway(struct worker *w, int code)
 {
 	enum {
@@ -241,6 +253,7 @@ presence_deny(struct worker *w, const struct tell_deny *deny)
 	 */
 	if (denied_add(&w->presence, &d) < 0)
 		LOG(ERROR, "agent.deny", F_AGENT(d.agent_id), F_ERR("code", ERR_TOO_MANY));
+	presence_ended(w, d.agent_id, NULL, d.code);
 	sessions_end_agent(w, d.agent_id, -(int)d.code);
 	struct leg *l = presence_find(w, d.agent_id);
 	if (l)

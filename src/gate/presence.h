@@ -41,6 +41,10 @@ void presence_leave(struct worker *w, struct leg *l, int code);
 void presence_taken(struct worker *w, const struct tell_place *place);
 /* Keepalive: ping, or close after silence. Sets the next time. */
 void presence_due(struct worker *w, struct leg *l);
+/* Tells the agent, if it waits here, that this session (NULL: each of its sessions) has been ended
+ * and is not to go on over another connection. */
+void presence_ended(struct worker *w, const uint8_t agent_id[static 16], const uint8_t *session_id,
+	uint32_t code);
 void presence_goaway(struct worker *w, int code);
 
 /* 0, or the code that an agent was denied with. */

@@ -124,6 +124,19 @@ secure_context_free(struct secure_context *context)
 	free(context);
 }
 
+int
+secure_check_agent(struct secure_context *context, const void *der, size_t len,
+	uint8_t ret_agent_id[static 16], char *ret_organisation, size_t size)
+{
+	X509 *cert = cert_parse(der, len);
+	int r = cert ? tls_check_client(context->native, cert) : -ERR_CRYPTO;
+	if (r == 0)
+		r = cert_agent(cert, ret_agent_id, ret_organisation, size);
+	cert_free(cert);
+	ERR_clear_error();
+	return r;
+}
+
 struct secure *
 secure_new(struct secure_context *context, int fd)
 {

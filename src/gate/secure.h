@@ -23,6 +23,12 @@ struct secure_context *secure_context_new(struct x509_st *native, struct x509_st
 	size_t issuer_count, const char *page_pem, size_t page_len, int channel);
 void secure_context_free(struct secure_context *context);
 
+/* An agent's certificate that came by another way than a handshake: agent id, organisation (size
+ * bytes) and public key when a handshake with it would be accepted. 0, -ERR_CERT_UNTRUSTED,
+ * -ERR_CERT_EXPIRED, -ERR_CRYPTO. */
+int secure_check_agent(struct secure_context *context, const void *der, size_t len,
+	uint8_t ret_agent_id[static 16], char *ret_organisation, size_t size);
+
 /* A connection on an accepted non-blocking descriptor, which stays the caller's. NULL when out of
  * memory. */
 struct secure *secure_new(struct secure_context *context, int fd);

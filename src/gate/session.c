@@ -91,27 +91,24 @@ session_arrive(struct worker *w, struct session *s)
 }
 
 int
-session_knock(struct worker *w, struct leg *client, const engawa_TicketBody *ticket,
-	const uint8_t *envelope, size_t len)
+session_knock(struct worker *w, struct leg *client, const struct session_claim *claim, uint8_t type,
+	const pb_msgdesc_t *fields, const void *msg)
 {
-	engawa_Knock knock = {.ticket.size = (pb_size_t)len};
-	const uint8_t *id = ticket->session_id.bytes;
-	struct leg *agent = presence_find(w, ticket->agent_id.bytes);
-	uint32_t denied = presence_denied(&w->presence, ticket->agent_id.bytes);
-	if (session_find(w, id))
+	struct leg *agent = presence_find(w, claim->agent_id);
+	uint32_t denied = presence_denied(&w->presence, claim->agent_id);
+	if (session_find(w, claim->id))
 		return -ERR_TICKET_BAD; /* the same ticket, while its session lives */
-	if (!denied && !agent && move_start(w, client, TELL_AGENT, ticket->agent_id.bytes) == 0)
+	if (!denied && !agent && move_start(w, client, TELL_AGENT, claim->agent_id) == 0)
 		return 0;
 	if (denied || !agent)
 		return -ERR_UNREACHABLE; /* one answer for both */
-	if (len > sizeof knock.ticket.bytes)
-		return -ERR_TOO_LONG;
 	struct session *s = mem_array(1, sizeof *s);
 	if (!s)
 		return -ERR_TOO_MANY;
-	memcpy(s->id, id, sizeof s->id);
-	memcpy(s->agent_id, ticket->agent_id.bytes, sizeof s->agent_id);
-	str_copy(s->organisation, sizeof s->organisation, ticket->organisation);
+	memcpy(s->id, claim->id, sizeof s->id);
+	memcpy(s->agent_id, claim->agent_id, sizeof s->agent_id);
+	str_copy(s->organisation, sizeof s->organisation, claim->organisation);
+	s->resumes = claim->resumes;
 	s->client = client;
 	s->browser = client->kind == LEG_BROWSER;
 	session_attach(w, s);
@@ -119,9 +116,8 @@ session_knock(struct worker *w, struct leg *client, const engawa_TicketBody *tic
 	client->state = LEG_KNOCKING;
 	leg_deadline(w, client, w->settings.answer_s);
 	tell_place(w, TELL_PUT, s);
-	memcpy(knock.ticket.bytes, envelope, len);
 	/* when the agent's connection breaks at this, the client's deadline says so */
-	leg_frame(w, agent, engawa_OuterType_OUTER_KNOCK, engawa_Knock_fields, &knock);
+	leg_frame(w, agent, type, fields, msg);
 	return 0;
 }
 
@@ -160,8 +156,8 @@ session_answer(struct worker *w, struct leg *agent, const uint8_t agent_id[stati
 	pipe_join(w, client, agent);
 	address_text(&client->address, address);
 	LOG(INFO, "session.up", F_SESSION(s->id), F_AGENT(s->agent_id), F_STR("client", address),
-		F_STR("organisation", s->organisation),
-		F_STR("browser", s->browser ? "yes" : "no"));
+		F_STR("organisation", s->organisation), F_STR("browser", s->browser ? "yes" : "no"),
+		F_STR("resumed", s->resumes ? "yes" : "no"));
 	link_session_up(w, s);
 	return 0;
 }

@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "gate/leg.h"
 #include "gate/tell.h"
-#include "signed.pb.h"
 
 struct session {
 	struct session *next;       /* in its bucket */
@@ -18,7 +17,7 @@ struct session {
 	struct mono joined;
 	int64_t tokens; /* bytes that the client may send now */
 	wheel_tick tokens_at;
-	uint8_t browser, announced;
+	uint8_t browser, announced, resumes;
 };
 
 struct sessions {
@@ -34,9 +33,16 @@ struct session *session_find(struct worker *w, const uint8_t id[static 16]);
 void sessions_end_agent(struct worker *w, const uint8_t agent_id[static 16], int code);
 void sessions_end_all(struct worker *w, int code);
 
-/* A client with a good ticket: knocks at the agent. 0 or a code for Bye. */
-int session_knock(struct worker *w, struct leg *client, const engawa_TicketBody *ticket,
-	const uint8_t *envelope, size_t len);
+/* What a good ticket, or a good resume ticket, says about the session. */
+struct session_claim {
+	const uint8_t *id, *agent_id; /* 16 bytes each */
+	const char *organisation;
+	uint32_t prefecture, rate_class;
+	uint8_t resumes;
+};
+/* A client with such a ticket: knocks at the agent with this frame. 0 or a code for Bye. */
+int session_knock(struct worker *w, struct leg *client, const struct session_claim *claim,
+	uint8_t type, const pb_msgdesc_t *fields, const void *msg);
 /* The agent's new connection. 0 or a code for Bye. */
 int session_answer(struct worker *w, struct leg *agent, const uint8_t agent_id[static 16],
 	const uint8_t id[static 16]);

@@ -232,15 +232,32 @@ def test_controller_down(engawa, home_pc):
 def test_agent_killed(engawa, home_pc):
     log_in(home_pc, engawa)
     engawa.agent.kill()
-    try:
-        home_pc.wait(".banner-error")
-        assert "EW-1003" in home_pc.text("main") and "接続が切れました" in home_pc.text("h1")
-    finally:
-        engawa.agent.start()
-        wait_until_present(engawa)
+    engawa.agent.start()  # and knows nothing of the session
+    wait_until_present(engawa)
+    home_pc.wait(".banner-error")
+    assert "EW-1220" in home_pc.text("main") and "接続が切れました" in home_pc.text("h1")
 
 
 def test_a_page_of_an_unknown_authority_is_refused(engawa, chromium):
     chromium.own.open({})
     with pytest.raises(Failed, match="ERR_CERT_AUTHORITY_INVALID"):
         chromium.page.goto(engawa.url)
+
+
+def test_gate_dies(engawa, home_pc):
+    """The page goes on by itself when the relay is back: no login, the same desktop, and meanwhile nothing to look at."""
+    log_in(home_pc, engawa)
+    mails = engawa.mail.count()
+    code = home_pc.text(".toolbar-code")
+    engawa.gate.kill()
+    try:
+        home_pc.see("再接続しています")
+        assert home_pc.page.evaluate("getComputedStyle(document.querySelector('canvas')).visibility") == "hidden"
+    finally:
+        engawa.gate.start()
+    home_pc.see("庁内PCに接続しました")
+    assert home_pc.text(".toolbar-code") == code and engawa.mail.count() == mails
+    click(home_pc, *EDITOR)
+    home_pc.keyboard.press("Control+End")
+    home_pc.keyboard.type("the page came back")
+    arrives(engawa, "the page came back")

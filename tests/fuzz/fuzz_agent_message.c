@@ -4,7 +4,7 @@
 #include "fuzz.h"
 
 #define EACH(X) \
-	X(facts) X(reply) X(layout) X(display_auth) X(prompt) X(refusal) X(start) X(work_run)
+	X(facts) X(reply) X(ready) X(display_auth) X(prompt) X(refusal) X(start) X(work_run) X(lost)
 #define TRY(name)                                               \
 	struct name name;                                       \
 	if (which-- == 0 && name##_get(data, size, &name) == 0) \
@@ -14,7 +14,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static uint8_t out[MESSAGE_MAX_BYTES];
-	int which = size ? *data % 8 : 0;
+	int which = size ? *data % 9 : 0;
 	if (size == 0 || --size > sizeof out)
 		return 0;
 	data++;

@@ -29,20 +29,37 @@ def hkdf(ck, data):
 
 
 class Initiator:
-    """The client's side of Noise_IK_25519_AESGCM_SHA256 (revision 34, 5 and 7) and of docs/protocol.md 5."""
+    """The client's side of Noise_IK_25519_AESGCM_SHA256, with a psk of Noise_IKpsk2 (revision 34, 5, 7 and 9), and of
+    docs/protocol.md 5."""
 
-    def __init__(self, static, remote, prologue):
-        self.s, self.rs, self.e = static, remote, x25519.X25519PrivateKey.generate()
-        self.h = self.ck = b"Noise_IK_25519_AESGCM_SHA256".ljust(32, b"\0")
+    def __init__(self, static, remote, prologue, psk=None):
+        self.s, self.rs, self.e, self.psk = static, remote, x25519.X25519PrivateKey.generate(), psk
+        name = b"Noise_IKpsk2_25519_AESGCM_SHA256" if psk else b"Noise_IK_25519_AESGCM_SHA256"
+        self.h = self.ck = name.ljust(32, b"\0")
         self.mix_hash(prologue)
         self.mix_hash(remote)
 
     def mix_hash(self, data):
         self.h = hashlib.sha256(self.h + data).digest()
 
-    def mix_key(self, private, public):
-        self.ck, self.k = hkdf(self.ck, private.exchange(x25519.X25519PublicKey.from_public_bytes(public)))
+    def mix(self, data):
+        self.ck, self.k = hkdf(self.ck, data)
         self.n = 0
+
+    def mix_key(self, private, public):
+        self.mix(private.exchange(x25519.X25519PublicKey.from_public_bytes(public)))
+
+    def mix_ephemeral(self, public):
+        self.mix_hash(public)
+        if self.psk:
+            self.mix(public)
+
+    def mix_psk(self):
+        temp = hmac.digest(self.ck, self.psk, "sha256")
+        self.ck = hmac.digest(temp, b"\1", "sha256")
+        middle = hmac.digest(temp, self.ck + b"\2", "sha256")
+        self.mix_hash(middle)
+        self.k, self.n = hmac.digest(temp, middle + b"\3", "sha256"), 0
 
     def encrypt(self, data):
         out = AESGCM(self.k).encrypt(b"\0\0\0\0" + struct.pack(">Q", self.n), data, self.h)
@@ -51,7 +68,7 @@ class Initiator:
         return out
 
     def write(self):
-        self.mix_hash(raw(self.e))
+        self.mix_ephemeral(raw(self.e))
         self.mix_key(self.e, self.rs)
         static = self.encrypt(raw(self.s))
         self.mix_key(self.s, self.rs)
@@ -59,9 +76,11 @@ class Initiator:
 
     def read(self, message):
         re = message[:32]
-        self.mix_hash(re)
+        self.mix_ephemeral(re)
         self.mix_key(self.e, re)
         self.mix_key(self.s, re)
+        if self.psk:
+            self.mix_psk()
         payload = AESGCM(self.k).decrypt(bytes(12), message[32:], self.h)
         self.mix_hash(message[32:])
         return payload
@@ -70,7 +89,7 @@ class Initiator:
         """Login keys, then work keys: client's and agent's."""
         export = hmac.digest(self.ck, b"engawa export", "sha256")
         return (*hkdf(self.ck, b""), hmac.digest(export, b"work client" + self.h, "sha256"),
-            hmac.digest(export, b"work agent" + self.h, "sha256"))
+            hmac.digest(export, b"work agent" + self.h, "sha256"), hmac.digest(export, b"psk" + self.h, "sha256"))
 
 
 class Direction:
@@ -89,13 +108,15 @@ class Refused(Exception):
 class HostileClient:
     """From the socket to the inner channel; then whatever a test wants to say."""
 
-    def __init__(self, engawa, outer, inner, device=None):
+    psk = None
+
+    def __init__(self, engawa, outer, inner, device=None, port=None):
         self.engawa, self.outer, self.inner = engawa, outer, inner
         self.device = device or x25519.X25519PrivateKey.generate()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         context.set_alpn_protocols(["engawa/1"])
-        self.stream = context.wrap_socket(socket.create_connection(("127.0.0.1", engawa.port), 15))
+        self.stream = context.wrap_socket(socket.create_connection(("127.0.0.1", port or engawa.port), 15))
         self.stream.settimeout(15)
         self.frames = Frames(self.stream)
         self.frames.send(outer.OUTER_HELLO, outer.Hello(version=1, role=outer.ROLE_CLIENT, build=1, locale="ja"))
@@ -122,6 +143,18 @@ class HostileClient:
         self.session_id = self.outer.Joined.FromString(payload).session_id
         return self
 
+    def resume(self, ticket, psk, attempt=None):
+        """In place of ask and join."""
+        attempt = os.urandom(16) if attempt is None else attempt
+        self.ticket, self.psk = ticket, psk
+        self.frames.send(self.outer.OUTER_RESUME, self.outer.Resume(ticket=ticket, attempt=attempt))
+        kind, payload = self.frames.recv()
+        if kind != self.outer.OUTER_JOINED:
+            raise Refused(self.outer.Bye.FromString(payload).code)
+        self.session_id = self.outer.Joined.FromString(payload).session_id
+        assert self.session_id == hashlib.sha256(b"engawa resume\0" + ticket + attempt).digest()[:16]
+        return self
+
     def office_key(self):
         secret = bytes.fromhex((self.engawa.agent_dir / "agent.key").read_text().strip())
         return raw(x25519.X25519PrivateKey.from_private_bytes(secret))
@@ -130,7 +163,8 @@ class HostileClient:
         """The bytes before and with message 1."""
         head = struct.pack(">BI", suite, generation)
         terminal_id = terminal_id or self.engawa.terminal_id.replace("-", "")
-        self.noise = Initiator(self.device, self.office_key(), head + hashlib.sha256(self.ticket).digest() + self.session_id + terminal_id.encode())
+        self.noise = Initiator(self.device, self.office_key(), head + hashlib.sha256(self.ticket).digest() + self.session_id + terminal_id.encode(),
+            self.psk)
         message1 = self.noise.write()
         return head + struct.pack(">H", len(message1)) + message1
 
@@ -139,7 +173,7 @@ class HostileClient:
         self.noise.read(self.frames.exactly(int.from_bytes(self.frames.exactly(2), "big")))
         keys = self.noise.keys()
         self.out, self.back = Direction(keys[0]), Direction(keys[1])
-        self.work = keys[2:]
+        self.work, self.next_psk = keys[2:4], keys[4]
         return self
 
     def begin(self):
@@ -194,6 +228,15 @@ class HostileClient:
         assert kind == self.inner.INNER_PROMPT and self.inner.Prompt.FromString(payload).kind == self.inner.PROMPT_PASSWORD
         self.reply(self.inner.PROMPT_PASSWORD, self.engawa.password)
         kind, payload = self.hear()
+        assert kind == self.inner.INNER_START, (kind, payload)
+        self.out, self.back = Direction(self.work[0]), Direction(self.work[1])
+        return self.inner.Start.FromString(payload)
+
+    def come_back(self):
+        """After resume and shake: to the new work keys."""
+        kind, payload = self.facts()
+        if kind == self.inner.INNER_REFUSED:
+            raise Refused(self.inner.Refused.FromString(payload).code)
         assert kind == self.inner.INNER_START, (kind, payload)
         self.out, self.back = Direction(self.work[0]), Direction(self.work[1])
         return self.inner.Start.FromString(payload)

@@ -14,6 +14,10 @@ from hostile_client import HostileClient, Refused, load_inner
 @pytest.fixture(scope="module")
 def office(own_engawa):
     own_engawa.sign_policy(AUTH_LOCKOUT_COUNT=100)
+    # here everybody leaves without a word, and nobody comes back (test_resume.py)
+    own_engawa.agent_options["RESUME_S"] = 0
+    own_engawa.agent.stop()
+    own_engawa.start_agent()
     return own_engawa
 
 

@@ -405,6 +405,8 @@ def test_suspended_organisation(shared, link):
     link.settle()
     shared.must("POST", f"/orgs/{org}", {"suspended": True})
     assert link.expect("END_SESSION", link.messages.EndSession).session_id == session
+    ended = link.expect("END_SESSION", link.messages.EndSession)  # also what is between two connections
+    assert (ended.session_id, ended.agent_id) == (b"", pc.id)
     assert link.ask(pc.terminal_id)[0].code == CODE["UNREACHABLE"]
     shared.must("POST", f"/orgs/{org}", {"suspended": False})
     assert link.ask(pc.terminal_id)[0].code == 0

@@ -325,10 +325,16 @@ def test_controller_sends_codes(gate):
     assert sent.session_id == session_id and sent.code == 0
 
 
+def ended(gate, agent, session_id, name):
+    said = agent.expect(gate.outer.OUTER_ENDED, gate.outer.Ended)
+    assert (said.session_id, said.code) == (session_id, CODE[name])
+
+
 def test_deny_and_allow(gate):
     agent = gate.agent()
     client, session = gate.join(agent)
     gate.controller.send(gate.link.LINK_DENY, gate.link.Deny(agent_id=agent.id, code=CODE["SUSPENDED"]))
+    ended(gate, agent, b"", "SUSPENDED")  # each of its sessions: it must not wait for their clients
     gate.refused(agent, "SUSPENDED")
     assert client.stream.recv(1) == b"" and session.stream.recv(1) == b""
     for role in gate.outer.ROLE_AGENT, gate.outer.ROLE_AGENT_SESSION:
@@ -347,7 +353,8 @@ def test_end_session(gate):
     client, session = gate.join(agent)
     other = gate.join(agent)
     gate.controller.send(gate.link.LINK_END_SESSION, gate.link.EndSession(session_id=client.session_id,
-        code=CODE["ENDED_BY_ADMIN"]))
+        agent_id=agent.id, code=CODE["ENDED_BY_ADMIN"]))
+    ended(gate, agent, client.session_id, "ENDED_BY_ADMIN")
     assert client.stream.recv(1) == b"" and session.stream.recv(1) == b""
     assert gate.controller.wait("LINK_SESSION_DOWN").code == CODE["ENDED_BY_ADMIN"]
     exchange(other[0].stream, other[1].stream, 1000, 1000)
@@ -435,6 +442,7 @@ def test_worker_restart_without_controller(gate):
     """The parent keeps the ticket keys and what was denied."""
     agent, denied = gate.agent(), gate.agent()
     gate.controller.send(gate.link.LINK_DENY, gate.link.Deny(agent_id=denied.id, code=CODE["SUSPENDED"]))
+    ended(gate, denied, b"", "SUSPENDED")
     gate.refused(denied, "SUSPENDED")
     gate.controller.stop()
     gate.wait_log("link.down")

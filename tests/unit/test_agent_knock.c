@@ -44,6 +44,12 @@ process_new(const struct process_start *start)
 }
 
 void
+process_hand(struct process *process, void *user)
+{
+	(void)process, (void)user;
+}
+
+void
 process_free(struct process *process)
 {
 	free(process);

@@ -86,6 +86,12 @@ process_finish(struct process *process, uint64_t deadline_ms)
 	process_free(process);
 }
 
+void
+process_hand(struct process *process, void *user)
+{
+	(void)process, (void)user;
+}
+
 static void
 take_code(const uint8_t *payload, size_t len)
 {
@@ -209,7 +215,7 @@ knock(void)
 	strcpy(ticket.client_address, "203.0.113.9");
 	refused = 0;
 	code[0] = '\0';
-	session = session_new(&agent, &ticket, hash, 0);
+	session = session_new(&agent, &ticket, hash, 0, NULL);
 	assert_non_null(session);
 	for (size_t i = 0; i < SESSIONS_MAX; i++)
 		if (!agent.sessions[i]) {
@@ -282,8 +288,8 @@ static void
 say_ready(void)
 {
 	uint8_t out[MESSAGE_MAX_BYTES];
-	struct layout layout = {.width_px = 800, .height_px = 600};
-	say(ROLE_WORK, MSG_READY, out, layout_put(&layout, out));
+	struct ready ready = {.layout = {.width_px = 800, .height_px = 600}};
+	say(ROLE_WORK, MSG_READY, out, ready_put(&ready, out));
 }
 
 /* The honest way, one step at a time. */

@@ -259,6 +259,7 @@ test_order(void **state)
 		{engawa_Role_ROLE_AGENT_SESSION, LEG_READY, engawa_OuterType_OUTER_ANSWER, 0},
 		{engawa_Role_ROLE_CLIENT, LEG_READY, engawa_OuterType_OUTER_ASK, 0},
 		{engawa_Role_ROLE_CLIENT, LEG_READY, engawa_OuterType_OUTER_JOIN, 1},
+		{engawa_Role_ROLE_CLIENT, LEG_READY, engawa_OuterType_OUTER_RESUME, 1},
 		{engawa_Role_ROLE_ENROL, LEG_READY, engawa_OuterType_OUTER_ENROL, 0},
 	};
 	for (int role = 0; role <= 8; role++)

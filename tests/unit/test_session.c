@@ -197,7 +197,12 @@ on_ended(void *user, int code)
 }
 
 static const struct session_events events = {
-	on_prompt, on_started, on_picture, on_layout, on_cursor, NULL, on_ended};
+	.prompt = on_prompt,
+	.started = on_started,
+	.picture = on_picture,
+	.layout = on_layout,
+	.cursor = on_cursor,
+	.ended = on_ended};
 
 static void
 run(void)

@@ -19,6 +19,8 @@ export interface DesktopState {
 	/** CSS. */
 	cursor: string;
 	slow: boolean;
+	/** The path is lost, another one is looked for. */
+	lost: boolean;
 	notice: { code: number; endsAt: number } | null;
 }
 
@@ -79,7 +81,7 @@ export function App() {
 			onPrompt: (prompt, words) =>
 				setPage({ is: "prompt", prompt, words, expiresAt: Date.now() + 1000 * prompt.expiresS }),
 			onDesktop: (canvas, start, size) => {
-				setPage({ is: "desktop", desktop: { canvas, start, size, cursor, slow: false, notice: null } });
+				setPage({ is: "desktop", desktop: { canvas, start, size, cursor, slow: false, lost: false, notice: null } });
 			},
 			onSize: (size) => change({ size }),
 			onCursor: (next) => {
@@ -88,6 +90,7 @@ export function App() {
 			},
 			onNotice: (code, seconds) => change({ notice: { code, endsAt: Date.now() + 1000 * seconds } }),
 			onPath: (slow) => change({ slow }),
+			onLost: () => change({ lost: true, notice: null }),
 			onEnd: (failure, reached) => {
 				if (session.current === current) {
 					session.current = null;

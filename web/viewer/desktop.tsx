@@ -79,6 +79,8 @@ function Message({ start }: { start: Start }) {
 
 export function Desktop({ state, onInput, onStay, onCloseNotice, onEnd }: DesktopProps) {
 	const t = useTexts();
+	const language = useLanguage();
+	const resuming = explain(codeOf("RESUMING"), language);
 	const { canvas, size, start } = state;
 	const [fit, setFit] = useState(true);
 	const [homeIme, setHomeIme] = useState(false);
@@ -99,7 +101,10 @@ export function Desktop({ state, onInput, onStay, onCloseNotice, onEnd }: Deskto
 			size: () => latest.current.size,
 			onLeave: () => firstButton.current!.focus(),
 		});
-		return () => input.close();
+		return () => {
+			input.close();
+			canvas.remove();
+		};
 	}, [canvas]);
 	useEffect(() => {
 		area.current!.style.cursor = state.cursor;
@@ -123,7 +128,7 @@ export function Desktop({ state, onInput, onStay, onCloseNotice, onEnd }: Deskto
 					{t.homeIme}
 				</button>
 				<p class="toolbar-status" role="status">
-					{state.slow ? t.slow : t.connected}
+					{state.lost ? t.lost : state.slow ? t.slow : t.connected}
 				</p>
 				<p class="toolbar-hint">{t.leaveHint}</p>
 				{start.sessionCode && (
@@ -137,7 +142,7 @@ export function Desktop({ state, onInput, onStay, onCloseNotice, onEnd }: Deskto
 			</header>
 			<main class={fit ? "stage stage-fit" : "stage"} ref={stage}>
 				<h1 class="unseen">{t.desktopTitle}</h1>
-				<div class="screen" ref={holder} style={{ width: `${display.width}px`, height: `${display.height}px` }}>
+				<div class={state.lost ? "screen screen-lost" : "screen"} ref={holder} style={{ width: `${display.width}px`, height: `${display.height}px` }}>
 					<textarea
 						ref={area}
 						class="keys"
@@ -151,6 +156,11 @@ export function Desktop({ state, onInput, onStay, onCloseNotice, onEnd }: Deskto
 				</div>
 			</main>
 			<div class="notices">
+				{state.lost && (
+					<div class="notice" role="alert">
+						<p>{resuming.what}{language === "en" ? " " : ""}{resuming.next}</p>
+					</div>
+				)}
 				{state.notice && (
 					<Notice key={state.notice.endsAt} notice={state.notice} onStay={onStay} onClose={onCloseNotice} />
 				)}

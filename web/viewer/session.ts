@@ -11,7 +11,7 @@ import {
 	InnerType, KeySchema, LayoutSchema, NoticeSchema, PointerSchema, type Prompt, PromptKind, PromptSchema, RefusedSchema, ReplySchema,
 	type Start, StartSchema, TextSchema,
 } from "../gen/inner_pb.ts";
-import { BUILD, Channel, type Stage } from "../shared/channel.ts";
+import { BUILD, Channel, type Resumption, type Stage } from "../shared/channel.ts";
 import { Failure, type Language, codeOf } from "../shared/failure.ts";
 import { decode } from "../shared/frame.ts";
 import type { InnerRecord } from "../shared/record.ts";
@@ -23,6 +23,12 @@ import { homeMonitors, homeName, homeSystem } from "./home.ts";
 import type { Item } from "./outbox.ts";
 import { Screen } from "./screen.ts";
 
+/** Coming back: from one try to the next, and what does not mean that there is nothing to come back to. */
+const AGAIN_FIRST_MS = 500;
+const AGAIN_MAX_MS = 10_000;
+const PASSING = new Set(
+	["NO_GATE", "CLOSED", "DRAIN", "NO_CONTROLLER", "BUSY_DATABASE", "TOO_MANY", "TIMEOUT", "UNREACHABLE", "LIMIT", "SLOW"].map(codeOf),
+);
 const SLOW_PATH_MS = 1500;
 const DEAD_PATH_MS = 3000;
 /** Where the page has little memory, a shorter history costs bytes on the wire. */
@@ -47,6 +53,8 @@ export interface SessionEvents {
 	/** A value for CSS `cursor`. */
 	onCursor(style: string): void;
 	onNotice(code: number, seconds: number): void;
+	/** The path is lost, the picture is gone; onDesktop comes again, or onEnd. */
+	onLost(): void;
 	/** Each second: whether the path is slower than it should be. */
 	onPath(slow: boolean): void;
 	/** Once, and last. reached: the login had succeeded. */
@@ -60,6 +68,9 @@ export class Session {
 	private readonly stop = new AbortController();
 	private pings = 0n;
 	private finished = false;
+	/** The other side has said that it is over. */
+	private over = false;
+	private back = false;
 
 	constructor(
 		private readonly terminalId: string,
@@ -118,12 +129,62 @@ export class Session {
 				signal: this.stop.signal,
 			});
 			this.stop.signal.throwIfAborted();
-			await this.work(await this.login());
+			for (let start = await this.login(); ; ) {
+				start = await this.workThenComeBack(start);
+			}
 		} catch (thrown) {
 			const failure = Failure.of(thrown);
 			this.channel?.close(failure);
 			this.finish(failure);
 		}
+	}
+
+	/** Start of the next connection; throws when there is none. */
+	private async workThenComeBack(start: Start): Promise<Start> {
+		const resumption = this.channel!.resumption(start);
+		try {
+			return await this.work(start);
+		} catch (thrown) {
+			const failure = Failure.of(thrown);
+			const lost = failure.code === codeOf("CLOSED") || failure.code === codeOf("CRYPTO");
+			if (!resumption || !lost || this.over || this.stop.signal.aborted) {
+				throw failure;
+			}
+			this.channel!.close(failure);
+			this.screen!.close();
+			this.events.onLost();
+			return this.comeBack(resumption);
+		}
+	}
+
+	private async comeBack(resumption: Resumption): Promise<Start> {
+		const until = performance.now() + 1000 * resumption.seconds;
+		this.back = true;
+		for (let wait = AGAIN_FIRST_MS; ; wait = Math.min(1.5 * wait, AGAIN_MAX_MS)) {
+			try {
+				this.channel = await Channel.resume(resumption, this.language, this.stop.signal);
+				return await this.login();
+			} catch (thrown) {
+				this.stop.signal.throwIfAborted();
+				const failure = Failure.of(thrown);
+				this.channel!.close(failure);
+				if (!PASSING.has(failure.code)) {
+					throw failure;
+				}
+				if (performance.now() > until) {
+					throw new Failure("PATH_LOST");
+				}
+			}
+			await this.sleep(wait * (0.5 + Math.random()));
+			this.stop.signal.throwIfAborted();
+		}
+	}
+
+	private sleep(ms: number): Promise<void> {
+		return new Promise((resolve) => {
+			setTimeout(resolve, ms);
+			this.stop.signal.addEventListener("abort", () => resolve(), { once: true });
+		});
 	}
 
 	private finish(failure: Failure): void {
@@ -147,13 +208,15 @@ export class Session {
 			film: await filmsPlay(),
 			windowMib: deviceMemory < SMALL_DEVICE_GIB ? WINDOW_SMALL_MIB : WINDOW_MIB,
 		});
-		this.events.onStage("reply");
+		if (!this.back) {
+			this.events.onStage("reply");
+		}
 		for (;;) {
 			const record = await this.channel!.receive();
 			switch (record.type) {
 				case InnerType.INNER_PROMPT:
-					if (this.open) {
-						throw new Failure("PROTOCOL");
+					if (this.open || this.back) {
+						throw new Failure("PROTOCOL"); // who comes back has answered everything
 					}
 					this.open = decode(PromptSchema, record.payload);
 					if (!PROMPTS.has(this.open.kind)) {
@@ -176,13 +239,15 @@ export class Session {
 		}
 	}
 
-	private async work(start: Start): Promise<void> {
+	private async work(start: Start): Promise<never> {
 		const { layout } = start;
 		if (!layout) {
 			throw new Failure("PROTOCOL");
 		}
 		this.channel!.startWork();
-		this.events.onStage("screen");
+		if (!this.back) {
+			this.events.onStage("screen");
+		}
 		let size: Size = layout;
 		let shown = false;
 		const screen = new Screen(start.windowMib, {
@@ -214,6 +279,9 @@ export class Session {
 					break;
 				case InnerType.INNER_NOTICE: {
 					const { code, seconds } = decode(NoticeSchema, record.payload);
+					if (code === codeOf("DRAIN") && start.resumeS > 0) {
+						break; // it goes on by itself
+					}
 					this.events.onNotice(code, seconds);
 					break;
 				}
@@ -228,6 +296,7 @@ export class Session {
 	/** End is allowed at any time; all else that is not expected is a violation. */
 	private unexpected(record: InnerRecord): Failure {
 		if (record.type === InnerType.INNER_END) {
+			this.over = true;
 			return new Failure(decode(EndSchema, record.payload).code || codeOf("CLOSED"));
 		}
 		return new Failure("PROTOCOL");

@@ -1,0 +1,326 @@
+"""A session goes on over another connection: gates that die, routes that lead nowhere, and everybody who would like to have
+somebody else's session."""
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+import system
+from conftest import make, unmake
+from gate_driver import CODE, load_messages
+from hostile_client import HostileClient, Refused, load_inner
+
+HERE = pathlib.Path(__file__).parent
+EDITOR = "300,300"
+
+
+@pytest.fixture(scope="module")
+def office():
+    whole = make(gates=("east-1", "west-1"))
+    whole.agent_options["LOGINS_MAX"] = 8
+    try:
+        whole.start()
+        whole.sign_policy(AUTH_LOCKOUT_COUNT=100)
+        yield whole
+    finally:
+        unmake(whole)
+
+
+@pytest.fixture(autouse=True)
+def both_gates(office):
+    for name, gate in office.gates.items():
+        if not gate.alive:
+            office.start_gate(name)
+    system.wait_for(lambda: sum(gate["up"] for gate in office.agent_status()["gates"]) == 2, "the agent is not at both gates", 90)
+
+
+@pytest.fixture(scope="module")
+def pb(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("pb")
+    outer, _, _ = load_messages(directory)
+    return outer, load_inner(directory)
+
+
+@pytest.fixture
+def client(office, pb):
+    clients = []
+
+    def make_client(**options):
+        clients.append(HostileClient(office, *pb, **options))
+        return clients[-1]
+    yield make_client
+    for made in clients:
+        made.close()
+
+
+@pytest.fixture
+def inner(pb):
+    return pb[1]
+
+
+def log(office, start=0):
+    return (office.log_dir / "agent.log").read_text(errors="replace")[start:]
+
+
+def log_size(office):
+    return len(log(office))
+
+
+def working(office, mark, event="session.start"):
+    """The name of the gate that the newest session goes through."""
+    system.wait_for(lambda: event in log(office, mark), f"no {event}", 30)
+    return re.findall(r"session\.(?:knock|resuming) .*?gate=\"?([\w-]+)", log(office, mark))[-1]
+
+
+def start(office, *actions):
+    return subprocess.Popen([str(a) for a in office.connect_argv(*actions)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, env=os.environ | {"LC_ALL": "C.UTF-8"})
+
+
+def finish(client):
+    out, err = client.communicate(timeout=60)
+    return json.loads(out) | {"stderr": err}
+
+
+def save(office):
+    before = office.memo.stat().st_mtime_ns
+    office.xdotool("windowfocus", office.window("mousepad").split()[0], "key", "ctrl+s")
+    system.wait_for(lambda: office.memo.stat().st_mtime_ns != before, "the editor does not save")
+    return office.memo.read_text()
+
+
+def test_gate_dies(office):
+    """No login, no controller: the same desktop through the other gate, and nothing stays pressed."""
+    mark = log_size(office)
+    mails = office.mail.count()
+    client = start(office, "--for", "1s", "--click", EDITOR, "--type", "before ", "--wait", "7s", "--type", "after\n")
+    gate = working(office, mark)
+    time.sleep(4)  # the word is typed, the next one is not
+    office.controller.kill()
+    try:
+        office.gates[gate].kill()
+        result = finish(client)
+    finally:
+        office.controller.start()
+    assert (result["code"], result["resumes"]) == (0, 1) and result["gate"] != gate
+    assert office.mail.count() == mails + 1
+    assert "before after\n" in save(office)
+    text = log(office, mark)
+    assert f"session.resumed session={result['session']} " in text and text.count("session.start") == 1
+
+
+def test_gate_is_drained(office):
+    """SIGTERM: the session has left before the gate ends, and the person is not told of anything."""
+    mark = log_size(office)
+    client = start(office, "--for", "1s", "--wait", "14s")
+    gate = working(office, mark)
+    office.gates[gate].process.terminate()
+    system.wait_for(lambda: "session.resumed" in log(office, mark), "the session does not move", 30)
+    result = finish(client)
+    assert (result["code"], result["resumes"], result["stderr"]) == (0, 1, "") and result["gate"] != gate
+    office.gates[gate].process.wait(30)
+    assert "code=DRAIN" in log(office, mark)
+
+
+def test_route_is_lost():
+    """A black hole instead of a route: noticed after three seconds of silence, on both sides."""
+    if os.geteuid() != 0:
+        pytest.skip("network namespaces need root")
+    run = subprocess.run(["unshare", "-n", "/usr/bin/python3", "-B", HERE / "lost_route.py"], capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stdout + run.stderr
+    result = json.loads(run.stdout)
+    assert (result["code"], result["resumes"]) == (0, 1) and result["gate"] != result["lost_gate"]
+    assert re.search(r"session.lost .*code=TIMEOUT", result["log"])
+    assert result["seconds"] > 2
+
+
+def lose(office, client):
+    """A session of this client that has lost its path: what it takes to go on."""
+    c = client().begin()
+    start = c.log_in()
+    c.hear_until(c.inner.INNER_FRAME)
+    mark = log_size(office)
+    c.input(c.inner.INNER_PING, c.inner.InnerPing(id=1))
+    c.hear_until(c.inner.INNER_PONG)
+    c.stream.close()
+    system.wait_for(lambda: "session.lost" in log(office, mark), "the loss is not noticed")
+    return c, start
+
+
+def refused(make, *argv, **options):
+    with pytest.raises(Refused) as refusal:
+        make().resume(*argv, **options)
+    return refusal.value.args[0]
+
+
+def go_on(client, device, ticket, psk, generation=1, **options):
+    c = client(device=device, **options).resume(ticket, psk)
+    c.shake(suite=2, generation=generation)
+    return c, c.come_back()
+
+
+def test_honest_and_again(office, client, inner):
+    """The attacker's client can do it: what fails below fails for what it says. Twice, each time with the newest ticket and key."""
+    first, start = lose(office, client)
+    second, again = go_on(client, first.device, start.resume_ticket, first.next_psk)
+    assert again.session_code == start.session_code and again.resume_ticket != start.resume_ticket
+    frame = inner.Frame.FromString(second.hear_until(inner.INNER_FRAME)[1])
+    assert frame.seq == 1  # a whole picture, of a new stream
+    second.input(inner.INNER_PING, inner.InnerPing(id=1))
+    second.hear_until(inner.INNER_PONG)
+    second.stream.close()
+    third, _ = go_on(client, first.device, again.resume_ticket, second.next_psk, generation=2)
+    third.input(inner.INNER_END, inner.End(code=CODE["ENDED"]))
+    assert third.hear_until()[0] is None
+
+
+def test_answer_that_is_lost(office, client, inner):
+    """Start does not arrive: ticket and key of before still count, and then no more."""
+    first, start = lose(office, client)
+    second, _ = go_on(client, first.device, start.resume_ticket, first.next_psk)
+    second.stream.close()  # and forgets what it heard
+    third, again = go_on(client, first.device, start.resume_ticket, first.next_psk)
+    third.input(inner.INNER_PING, inner.InnerPing(id=1))
+    third.hear_until(inner.INNER_PONG)
+    mark = log_size(office)
+    third.stream.close()
+    system.wait_for(lambda: "session.lost" in log(office, mark), "the loss is not noticed")
+    assert refused(client, start.resume_ticket, first.next_psk) == CODE["RESUME_OVER"]
+    fourth, _ = go_on(client, first.device, again.resume_ticket, third.next_psk, generation=2)
+    fourth.input(inner.INNER_END, inner.End(code=CODE["ENDED"]))
+
+
+def test_attack_another_device(office, client, inner):
+    """Somebody has the ticket and even the key of the next handshake, but not the device: refused in the handshake, and the
+    session still waits for its own."""
+    first, start = lose(office, client)
+    thief = client().resume(start.resume_ticket, first.next_psk)
+    thief.stream.sendall(thief.hello(suite=2, generation=1))
+    assert thief.stream.recv(100) == b""
+    c, _ = go_on(client, first.device, start.resume_ticket, first.next_psk)
+    c.input(inner.INNER_END, inner.End(code=CODE["ENDED"]))
+
+
+def test_attack_ticket_without_the_key(office, client, inner):
+    """The device and its ticket, but not the key of the handshake before: the channel cannot be read, and nothing changes."""
+    first, start = lose(office, client)
+    thief = client(device=first.device).resume(start.resume_ticket, os.urandom(32))
+    with pytest.raises(Exception) as failure:
+        thief.shake(suite=2, generation=1)
+    assert "InvalidTag" in repr(failure)
+    c, _ = go_on(client, first.device, start.resume_ticket, first.next_psk)
+    c.input(inner.INNER_END, inner.End(code=CODE["ENDED"]))
+
+
+def test_attack_replayed_attempt(office, client, pb, inner):
+    """A gate plays back what it has seen, to the byte: one attempt, one handshake."""
+    first, start = lose(office, client)
+    attempt = os.urandom(16)
+    c = client(device=first.device).resume(start.resume_ticket, first.next_psk, attempt)
+    c.shake(suite=2, generation=1)
+    c.come_back()
+    other = next(port for port in office.gate_ports.values() if port != office.port)
+    assert refused(lambda: client(port=other), start.resume_ticket, first.next_psk, attempt) == CODE["TICKET_BAD"]
+    c.input(inner.INNER_PING, inner.InnerPing(id=1))
+    assert c.hear_until(inner.INNER_PONG)[0] == inner.INNER_PONG
+    # and with another attempt the old ticket is no better
+    assert refused(client, start.resume_ticket, first.next_psk) == CODE["RESUME_OVER"]
+    c.input(inner.INNER_END, inner.End(code=CODE["ENDED"]))
+
+
+def test_attack_knocks_with_a_stolen_ticket(office, client, inner):
+    """Whoever has only seen the ticket knocks as often as he likes, also while the session works: nobody is disturbed."""
+    c = client().begin()
+    start = c.log_in()
+    for _ in range(12):
+        c.input(inner.INNER_PING, inner.InnerPing(id=1))  # a path is dead after three seconds
+        try:
+            client().resume(start.resume_ticket, bytes(32))
+        except Refused as refusal:
+            assert refusal.args[0] in (CODE["TOO_MANY"], CODE["TIMEOUT"], CODE["UNREACHABLE"])
+    c.input(inner.INNER_PING, inner.InnerPing(id=1))
+    assert c.hear_until(inner.INNER_PONG)[0] == inner.INNER_PONG
+    c.input(inner.INNER_END, inner.End(code=CODE["ENDED"]))
+
+
+def test_attack_after_the_end(office, client, inner):
+    """The person has ended it."""
+    c = client().begin()
+    start = c.log_in()
+    c.input(inner.INNER_END, inner.End(code=CODE["ENDED"]))
+    assert c.hear_until()[0] is None
+    system.wait_for(lambda: office.agent_status()["sessions"] == 0, "it does not end")
+    assert refused(client, start.resume_ticket, c.next_psk) == CODE["RESUME_OVER"]
+
+
+def test_attack_ended_by_the_administrator(office, client):
+    """The relay's administrator ends it while it works: the broken path is no reason to come back."""
+    c = client().begin()
+    start = c.log_in()
+    [session] = json.loads(office.tool("engawa", "session", "list", "--json"))
+    office.tool("engawa", "session", "end", session["id"])
+    system.wait_for(lambda: office.agent_status()["sessions"] == 0, "it does not end")
+    assert refused(client, start.resume_ticket, c.next_psk) == CODE["ENDED_BY_ADMIN"]
+
+
+def test_attack_suspended_between_two_connections(office, client):
+    """The office PC is suspended while nobody is connected, and taken back later: that session is over."""
+    first, start = lose(office, client)
+    agent = office.state["agent_id"]
+    office.tool("engawa", "agent", "suspend", agent)
+    try:
+        system.wait_for(lambda: office.agent_status()["sessions"] == 0, "it does not end")
+        assert refused(client, start.resume_ticket, first.next_psk) == CODE["UNREACHABLE"]
+    finally:
+        office.tool("engawa", "agent", "resume", agent)
+    system.wait_for(lambda: sum(gate["up"] for gate in office.agent_status()["gates"]) == 2, "the agent does not come back", 90)
+    assert refused(client, start.resume_ticket, first.next_psk) in (CODE["SUSPENDED"], CODE["ENDED_BY_ADMIN"])
+
+
+def test_attack_forged_tickets(office, client):
+    """Bent, cut, of nobody, and one of a certificate that no authority of ours has signed: the gate does not even knock."""
+    first, start = lose(office, client)
+    ticket = start.resume_ticket
+    mark = log_size(office)
+    for bad in [b"", os.urandom(300), ticket[:-1], ticket + b"\0", ticket[:40] + bytes([ticket[40] ^ 1]) + ticket[41:],
+            ticket[:-5] + bytes([ticket[-5] ^ 1]) + ticket[-4:], first.ticket]:
+        assert refused(client, bad, first.next_psk) in (CODE["TICKET_BAD"], CODE["PROTOCOL"])
+    assert refused(client, ticket, first.next_psk, attempt=b"short") == CODE["PROTOCOL"]
+    assert "session.resuming" not in log(office, mark)
+    c, _ = go_on(client, first.device, ticket, first.next_psk)
+    c.input(c.inner.INNER_END, c.inner.End(code=CODE["ENDED"]))
+
+
+def test_attack_policy_has_changed(office, client, inner):
+    """Between loss and return the organisation forbids this network: the list is asked again."""
+    first, start = lose(office, client)
+    office.tool("engawa", "agent", "addresses", "deny", "127.0.0.0/8", "--state-directory", office.agent_dir)
+    try:
+        c = client(device=first.device).resume(start.resume_ticket, first.next_psk)
+        c.shake(suite=2, generation=1)
+        with pytest.raises(Refused) as refusal:
+            c.come_back()
+        assert refusal.value.args[0] == CODE["ADDRESS_DENIED"]
+    finally:
+        office.tool("engawa", "agent", "addresses", "remove", "1", "--state-directory", office.agent_dir)
+
+
+def test_attack_race(office, client, inner):
+    """Two connections of the same device come back at the same time: one of them has the desktop, the other one has nothing."""
+    first, start = lose(office, client)
+    other = next(port for port in office.gate_ports.values() if port != office.port)
+    one = client(device=first.device).resume(start.resume_ticket, first.next_psk)
+    two = client(device=first.device, port=other).resume(start.resume_ticket, first.next_psk)
+    one.shake(suite=2, generation=1)
+    two.shake(suite=2, generation=1)
+    one.come_back()
+    with pytest.raises((Refused, AssertionError)):
+        two.come_back()
+    one.input(inner.INNER_PING, inner.InnerPing(id=1))
+    assert one.hear_until(inner.INNER_PONG)[0] == inner.INNER_PONG
+    one.input(inner.INNER_END, inner.End(code=CODE["ENDED"]))
