@@ -314,6 +314,7 @@ restart(struct session *s)
 	pace_init(&s->pace, s->settings.interval_ms);
 	if (s->state == SEND)
 		s->state = IDLE;
+	motion_drop(&s->motion, &s->damage);
 	s->whole = 1;
 	s->cursor_stale = 1;
 	damage_add_all(&s->damage);
