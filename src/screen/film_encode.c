@@ -7,7 +7,7 @@
 
 enum {
 	/* What a film of 854x480 may cost; larger ones more, by the square root of their area. */
-	TARGET_BIT_S = 400000,
+	TARGET_BIT_S = 330000,
 	TARGET_AREA_PX = 854 * 480,
 	TARGET_MAX_BIT_S = 1500000,
 	QP_MIN = 18,

@@ -4,8 +4,9 @@
  * the digest of what it shows without the watermark. The office PC's screen must show the first
  * frame of the recording when the session starts: what differs then is the watermark.
  *
- *   home ORGANISATION-FILE TERMINAL-ID PASSWORD-FILE DEVICE-KEY RECORDING
+ *   home ORGANISATION-FILE TERMINAL-ID PASSWORD-FILE DEVICE-KEY RECORDING [KEPT]
  *
+ * KEPT: a recording of what is seen, once a second, for tests/load/ssim.
  * Until stdin ends; then the processor time in microseconds, without that of the digests, and the
  * number of pictures.
  */
@@ -33,6 +34,8 @@ static struct home {
 	struct watermark *watermark;
 	struct image bare; /* the picture without the watermark */
 	struct digest digest;
+	struct recorder *kept;
+	struct mono keep_next;
 	uint64_t pictures, digest_ns;
 	int code;
 } h;
@@ -66,6 +69,33 @@ differ(const uint8_t *a, const uint8_t *b)
 	return memcmp(a, b, 3) != 0;
 }
 
+/* The mask as a picture: the first of what is kept. */
+static void
+keep_mask(const uint8_t *mask, const struct image *image)
+{
+	struct image white;
+	struct rect all = {0, 0, image->width, image->height};
+	if (!h.kept)
+		return;
+	if (image_init(&white, image->width, image->height) < 0)
+		die("no memory");
+	for (size_t i = 0; i < (size_t)image->width * image->height; i++)
+		memset(white.bytes + i * IMAGE_PIXEL_BYTES, mask[i] ? 255 : 0, 3);
+	recorder_frame(h.kept, 0, &white, &all, 1);
+	image_fini(&white);
+}
+
+static void
+keep(void)
+{
+	struct rect all = {0, 0, h.bare.width, h.bare.height};
+	struct mono now = mono_now();
+	if (!h.kept || mono_before(now, h.keep_next))
+		return;
+	recorder_frame(h.kept, (uint32_t)(now.ns / 1000000), &h.bare, &all, 1);
+	h.keep_next = mono_add_ms(now, 1000);
+}
+
 /* The mask: where the first picture is not the recording's. */
 static void
 learn(const struct image *image)
@@ -78,6 +108,7 @@ learn(const struct image *image)
 		for (size_t x = 0; x < image->width; x++)
 			mask[y * image->width + x] =
 				(uint8_t)differ(image_at(image, x, y), image_at(frame, x, y));
+	keep_mask(mask, image);
 	if (watermark_new(mask, image->width, image->height, &h.watermark) < 0)
 		die("the office PC does not show the recording");
 	free(mask);
@@ -120,6 +151,7 @@ on_picture(void *user)
 		learn(image);
 	for (size_t i = 0; i < count; i++)
 		take(image, &rects[i]);
+	keep();
 	h.pictures++;
 	printf("%" PRIu64 " %016" PRIx64 "\n", now_us, h.digest.value);
 	fflush(stdout);
@@ -166,8 +198,10 @@ main(int argc, char **argv)
 {
 	struct orgfile org;
 	struct conf_error error = {""};
-	if (argc != 6)
+	if (argc != 6 && argc != 7)
 		return 2;
+	if (argc == 7 && !(h.kept = recorder_open(argv[6])))
+		die("no place for a recording");
 	if (orgfile_load(argv[1], &org, &error) < 0 ||
 		terminal_id_parse(argv[2], h.settings.terminal) < 0 ||
 		device_key_load(argv[4], &h.settings.device) < 0)
@@ -188,6 +222,8 @@ main(int argc, char **argv)
 	if (h.code != -ERR_ENDED)
 		fprintf(stderr, "home: %s: %s\n", err_text(-h.code, ERR_LANG_EN),
 			session_error(h.session));
+	if (h.kept && recorder_close(h.kept) < 0)
+		die("recording");
 	session_free(h.session);
 	watch_free(watch);
 	loop_free(h.loop);

@@ -22,7 +22,7 @@ photographs of mate-backgrounds; tests/load/workloads.py) and played, picture by
 with a queue between them. *kbit_s*: TCP payload towards home, TLS and padding and retransmissions included, from the first picture played to two seconds after the last;
 *up_kbit_s* the other way. *pixel_ms*: from a picture on the office PC to the first whole one at home that is not older; *exact_ms*: from the last picture to no
 differing pixel. *fps*: different pictures seen at home in a second of work. *encode_ms*, *decode_ms*: processor time per picture of the desktop process (capture included) and of the client;
-*mib*: the desktop process at its largest. engawa: the whole system, relay included, with watermark, padding and TLS. TigerVNC: Xtigervnc and its viewer,
+*ssim*: of pictures seen once a second to the frame played that is most like it, where anything moves (Y, 8x8, strokes of the watermark left out). *mib*: the desktop process at its largest. engawa: the whole system, relay included, with watermark, padding and TLS. TigerVNC: Xtigervnc and its viewer,
 Tight, without TLS and watermark; *lossless* without JPEG, *JPEG* quality 8. x11vnc likewise, with TigerVNC's viewer, lossless. A played picture is painted whole: no peer is told of
 moved areas by the programs."""
 LINKS = {"unlimited": (0, 0, 0), "1mbit": (1000, 0, 0), "300kbit": (300, 30, 0), "512kbit": (512, 80, 10)}  # kbit/s, ms one way, ‰ lost
@@ -36,6 +36,7 @@ TOOLS = system.BUILD / "tests/load"
 def arguments(parser):
     parser.add_argument("--workload", metavar="DIR", type=pathlib.Path, help="recordings to play (DIR/NAME.rec) instead of our own")
     parser.add_argument("--only", metavar="NAME", action="append", help="only this recording; again for more")
+    parser.add_argument("--ours", action="store_true", help="without the peers")
 
 
 class Line:
@@ -94,14 +95,14 @@ class Ours:
     peer, lossless = "engawa", True
 
     def __init__(self, directory, line):
-        self.line = line
+        self.line, self.kept = line, directory / "kept.rec"
         self.office = Office(directory / "engawa", size=f"{workloads.SIZE[0]}x{workloads.SIZE[1]}").start_or_stop()
         self.office.sign_policy(ENFORCE_OTP="no", DISABLE_OTP="yes")
         self.env = self.office.desktop_env
 
     def begin(self, recording):
         self.home = start(self.line.argv(TOOLS / "home", self.office.org_file, self.office.terminal_id, self.office.password_file, self.office.dir / "home.key",
-            recording))
+            recording, self.kept))
         self.seen = Lines(self.home)
         system.wait_for(lambda: self.seen.pictures or self.home.poll() is not None, "no picture", 60)
         self.desktop = next(pid for pid in system.family(self.office.agent.pid)
@@ -248,6 +249,9 @@ def play(side, line, recording, link):
     decode = side.end()
     if side.peer == "engawa" and pictures:
         yield "decode_ms", decode, "ms"
+    if recording.stem == "video" and side.peer == "engawa":
+        like = subprocess.run([TOOLS / "ssim", recording, side.kept, str(played[0][0] // 1000 % 2 ** 32)], check=True, capture_output=True, text=True)
+        yield "ssim", float(like.stdout.split()[0]), ""
     replay.stdin.close()
     replay.wait(5)
 
@@ -260,10 +264,10 @@ def stopping(made):
         made.stop()
 
 
-def kinds(quick):
+def kinds(options):
     yield Ours
     for kind, program in (TigerVNC, "Xtigervnc"), (TigerJPEG, "Xtigervnc"), (X11vnc, "x11vnc"):
-        if shutil.which(program) and (not quick or kind is TigerVNC):
+        if shutil.which(program) and (not options.quick or kind is TigerVNC) and not options.ours:
             yield kind
 
 
@@ -277,7 +281,7 @@ def measure(options):
     directory = pathlib.Path(tempfile.mkdtemp(prefix="engawa-bench-"))
     try:
         with stopping(Line(directory)) as line:
-            for kind in kinds(options.quick):
+            for kind in kinds(options):
                 with stopping(kind(directory, line)) as side:
                     for link in ["unlimited"] if options.quick else LINKS:
                         for name, path in files:

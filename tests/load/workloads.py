@@ -215,14 +215,14 @@ class Slides:
 
 
 class Video:
-    """A film of 854x480 at 30 pictures a second beside a document: slow moves over photographs, cuts, grain."""
+    """A film of 854x480 at 30 pictures a second beside a document: slow moves over photographs, cuts."""
     def start(self, stage):
         document(stage)
         film = stage.home / "film.mp4"
         photos = sorted(PHOTOS.glob("*.jpg"))[:5]
         inputs = [a for photo in photos for a in ("-loop", "1", "-framerate", "30", "-t", "5", "-i", str(photo))]
         moves = "".join(f"[{i}:v]scale=1708:960:force_original_aspect_ratio=increase,crop=1708:960,zoompan=z='1+0.002*on':x='iw/8+{i}*on/3':y='ih/8':"
-            f"d=1:s=854x480:fps=30,noise=alls=6:allf=t,setsar=1[v{i}];" for i in range(len(photos)))
+            f"d=1:s=854x480:fps=30,setsar=1[v{i}];" for i in range(len(photos)))
         subprocess.run(["ffmpeg", "-y", *inputs, "-filter_complex", moves + "".join(f"[v{i}]" for i in range(len(photos))) +
             f"concat=n={len(photos)}[out]", "-map", "[out]", "-t", "25", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-crf", "20", str(film)], check=True,
             capture_output=True, timeout=300)
