@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "base/log.h"
 #include "base/str.h"
 
 enum {
@@ -73,7 +72,8 @@ open_context(X509 *certificate, X509_STORE *store, uint64_t now_s)
 }
 
 int
-certificate_check(X509 *certificate, X509_STORE *store, uint64_t now_s, X509 **ret_issuer)
+certificate_check(X509 *certificate, X509_STORE *store, uint64_t now_s, X509 **ret_issuer,
+	const char **ret_text)
 {
 	X509_STORE_CTX *ctx = open_context(certificate, store, now_s);
 	if (!ctx)
@@ -85,10 +85,9 @@ certificate_check(X509 *certificate, X509_STORE *store, uint64_t now_s, X509 **r
 	const STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(ctx);
 	X509 *issuer = chain && sk_X509_num(chain) > 1 ? sk_X509_value(chain, 1) : NULL;
 	int r = 0;
+	*ret_text = good ? "not a person's certificate for logging in"
+			 : X509_verify_cert_error_string(error);
 	if ((!good && !old) || !issuer || !is_for_login(certificate)) {
-		LOG(WARN, "certificate.refused",
-			F_STR("text", good ? "not a person's certificate for logging in"
-					   : X509_verify_cert_error_string(error)));
 		r = -ERR_CERTIFICATE_REFUSED;
 	} else if (old) {
 		r = -ERR_CERTIFICATE_OUTDATED;

@@ -25,10 +25,11 @@ struct x509_st *certificate_parse(const void *der, size_t len);
 struct x509_store_st *certificate_store(const char *pem, size_t len);
 
 /* Chain to the store with signatures, times, key sizes and hashes of today, and use: clientAuth
- * must be named. ret_issuer (may be NULL) is to be freed. 0, -ERR_CERTIFICATE_REFUSED, or
- * -ERR_CERTIFICATE_OUTDATED when its own time is all that is wrong. */
+ * must be named. ret_issuer (may be NULL) is to be freed; ret_text says what is wrong, for the log.
+ * 0, -ERR_CERTIFICATE_REFUSED, or -ERR_CERTIFICATE_OUTDATED when its own time is all that is wrong.
+ */
 int certificate_check(struct x509_st *certificate, struct x509_store_st *store, uint64_t now_s,
-	struct x509_st **ret_issuer);
+	struct x509_st **ret_issuer, const char **ret_text);
 /* One that is known as it is: time, key and, where it is restricted, use. */
 int certificate_check_pinned(struct x509_st *certificate, uint64_t now_s);
 /* 0 when the holder has signed the digest, else -ERR_CERTIFICATE_REFUSED. */

@@ -219,6 +219,7 @@ static int
 judge_issued(const struct certificate_question *q, X509 *certificate, struct certificate_answer *a)
 {
 	X509 *issuer = NULL;
+	const char *text = "";
 	char *pem;
 	size_t len;
 	if (!q->ca_file[0])
@@ -231,7 +232,9 @@ judge_issued(const struct certificate_question *q, X509 *certificate, struct cer
 		LOG(ERROR, "certificate.issuers", F_STR("path", q->ca_file));
 		return -ERR_PERSON_SERVICE;
 	}
-	r = certificate_check(certificate, store, wall_s(), &issuer);
+	r = certificate_check(certificate, store, wall_s(), &issuer, &text);
+	if (r < 0)
+		LOG(WARN, "certificate.refused", F_ERR("code", r), F_STR("text", text));
 	if (r == 0 || r == -ERR_CERTIFICATE_OUTDATED) {
 		int named = certificate_name(certificate, q->rule, a->name);
 		r = named < 0 ? named : r;
