@@ -5,8 +5,10 @@
 #include "agent/enrol.h"
 #include "agent/monitor.h"
 #include "agent/options.h"
+#include "agent/restore.h"
 #include "agent/role.h"
 #include "base/log.h"
+#include "base/mem.h"
 
 static const struct command {
 	const char *name;
@@ -55,12 +57,19 @@ main(int argc, char **argv)
 		role = argv[2];
 		skip = 2;
 	}
+	/* their file stands where everybody puts it */
+	int is_backup =
+		command && (strcmp(command, "backup") == 0 || strcmp(command, "restore") == 0);
+	const char *file = is_backup && argc > 2 && argv[2][0] != '-' ? argv[2] : NULL;
+	skip += file != NULL;
 	int r = conf_main(option_table, &options, "engawa-agent", argc - skip, argv + skip, &rest);
 	if (r != 0)
 		return r > 0 ? 0 : 2;
 	rest += skip;
 	if (!command && rest < argc)
 		command = argv[rest++];
+	if (file)
+		options.backup_file = mem_str(file);
 	if (log_level_parse(options.log_level, &level) < 0) {
 		fprintf(stderr, "engawa-agent: LOG_LEVEL: debug, info, warn or error\n");
 		return 2;
@@ -74,6 +83,8 @@ main(int argc, char **argv)
 		return monitor_main(&options);
 	if (strcmp(command, "enrol") == 0)
 		return enrol_main(&options);
+	if (is_backup)
+		return command[0] == 'b' ? backup_main(&options) : restore_main(&options);
 	if (strcmp(command, "organisation") == 0)
 		return organisation_main(&options);
 	return usage();

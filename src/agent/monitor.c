@@ -5,7 +5,6 @@
 #include "agent/monitor.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <locale.h>
 #include <openssl/rand.h>
@@ -13,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,6 +22,7 @@
 #include "agent/persons.h"
 #include "agent/renew.h"
 #include "agent/resume.h"
+#include "agent/restore.h"
 #include "agent/role.h"
 #include "agent/session.h"
 #include "base/clock.h"
@@ -353,23 +352,6 @@ load_addresses(const char *path, struct iplist *ret_list, struct conf_error *err
 	return r;
 }
 
-/* Two monitors would count failures past each other. The lock goes when the process goes, however
- * it goes. */
-static int
-lock(const char *directory, struct conf_error *error)
-{
-	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT ? -ERR_NOT_ENROLLED : -errno;
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-		return 0;
-	int r = errno == EWOULDBLOCK ? -ERR_EXISTS : -errno;
-	snprintf(error->text, sizeof error->text, "%.160s: in use by another engawa-agent",
-		directory);
-	close(fd);
-	return r;
-}
-
 /* What the person and the logins have left. */
 static int
 load_state(struct agent *agent, char path[static PATH_MAX], struct conf_error *error)
@@ -417,12 +399,18 @@ load(struct agent *agent, struct conf_error *error)
 {
 	char path[PATH_MAX];
 	const struct options *o = &agent->options;
+	str_copy(path, sizeof path, o->state_directory);
 	if (geteuid() == 0 && !o->desktop_user) {
 		snprintf(error->text, sizeof error->text,
 			"DESKTOP_USER must be set when the agent is started as root");
 		return -ERR_SETTING;
 	}
-	int r = lock(o->state_directory, error);
+	int r = state_lock(o->state_directory);
+	if (r == -ERR_EXISTS)
+		snprintf(error->text, sizeof error->text, "%.160s: in use by another engawa-agent",
+			o->state_directory);
+	if (r == 0)
+		r = restore_finish(o->state_directory);
 	if (r == 0)
 		r = conf_sweep(o->state_directory);
 	if (r == 0)

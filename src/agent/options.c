@@ -1,5 +1,11 @@
 #include "agent/options.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/err.h"
 #include "base/str.h"
 
 #define STR(KEY, FIELD, FALLBACK, HELP)                                               \
@@ -84,10 +90,31 @@ const struct conf_option option_table[] = {
 	STR(ORG, org, NULL, "For enrol and organisation: the organisation file."),
 	STR(ORG_FINGERPRINT, org_fingerprint, NULL,
 		"For enrol and organisation: the fingerprint that the organisation told; without it the terminal asks."),
-	STR(CODE, code, NULL, "For enrol: the enrolment code."), CONF_OPTIONS_END};
+	STR(CODE, code, NULL, "For enrol: the enrolment code."),
+	STR(BACKUP_FILE, backup_file, NULL, "For backup and restore: the file."),
+	STR(PASSPHRASE_FILE, passphrase_file, NULL,
+		"For backup and restore: a file with the passphrase, readable by its owner only; without it the terminal asks."),
+	{"WITH_IDENTITY", CONF_BOOL, offsetof(struct options, with_identity), "no", 0, 0,
+		"For backup: the keys of this terminal too, to move it to another computer."},
+	{"OTHER_TERMINAL", CONF_BOOL, offsetof(struct options, other_terminal), "no", 0, 0,
+		"For restore: take the settings of another office PC of this organisation."},
+	CONF_OPTIONS_END};
 
 int
 state_path(const struct options *options, const char *name, char *out, size_t size)
 {
 	return str_print(out, size, "%s/%s", options->state_directory, name);
+}
+
+int
+state_lock(const char *directory)
+{
+	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -ERR_NOT_ENROLLED : -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	int r = errno == EWOULDBLOCK ? -ERR_EXISTS : -errno;
+	close(fd);
+	return r;
 }

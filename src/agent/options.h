@@ -16,10 +16,17 @@ struct options {
 	char *certificate_ca_file, *certificate_name, *certificate_crl, *ocsp_url;
 	int64_t logins_max, self_connect, display_virtual, resume_s;
 	int64_t disk_warn_mib, memory_warn_mib;
-	char *org, *org_fingerprint, *code; /* enrol */
+	char *org, *org_fingerprint, *code;  /* enrol */
+	char *backup_file, *passphrase_file; /* backup, restore */
+	int64_t with_identity, other_terminal;
 };
 
 extern const struct conf_option option_table[];
+
+/* Two agents on one state directory would count failures past each other. The lock goes when the
+ * process goes, however it goes. 0, -ERR_NOT_ENROLLED (no directory), -ERR_EXISTS (in use), -errno.
+ */
+int state_lock(const char *directory);
 
 /* "state/name" of the state directory. 0 or -ENAMETOOLONG. */
 int state_path(const struct options *options, const char *name, char *out, size_t size);

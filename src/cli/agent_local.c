@@ -39,6 +39,8 @@ usage(void)
 	fprintf(stderr,
 		"engawa agent enrol --org FILE --code CODE [--org-fingerprint HEX] [--state-directory DIR]\n"
 		"engawa agent organisation --org FILE [--org-fingerprint HEX] [--state-directory DIR]\n"
+		"engawa agent backup FILE [--with-identity yes] [--passphrase-file FILE] [--state-directory DIR]\n"
+		"engawa agent restore FILE [--other-terminal yes] [--passphrase-file FILE] [--state-directory DIR]\n"
 		"engawa agent password [--remove]        (asks for it, or reads one line)\n"
 		"engawa agent settings-password [--remove]\n"
 		"engawa agent mail ADDRESS | --remove\n"
@@ -230,9 +232,9 @@ run_agent(int argc, char **argv)
 int
 agent_is_local(const char *action)
 {
-	static const char *const actions[] = {"enrol", "organisation", "password", "mail", "status",
-		"unlock", "settings-password", "user", "addresses", "totp", "recovery",
-		"emergency"};
+	static const char *const actions[] = {"enrol", "organisation", "backup", "restore",
+		"password", "mail", "status", "unlock", "settings-password", "user", "addresses",
+		"totp", "recovery", "emergency"};
 	for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
 		if (strcmp(actions[i], action) == 0)
 			return 1;
@@ -246,7 +248,8 @@ agent_local(int argc, char **argv)
 	struct args args;
 	if (argc < 1 || !agent_is_local(argv[0]))
 		return usage();
-	if (strcmp(argv[0], "enrol") == 0 || strcmp(argv[0], "organisation") == 0)
+	if (strcmp(argv[0], "enrol") == 0 || strcmp(argv[0], "organisation") == 0 ||
+		strcmp(argv[0], "backup") == 0 || strcmp(argv[0], "restore") == 0)
 		return run_agent(argc, argv);
 	int r = args_take(options, &settings, "engawa agent", argc, argv, &args);
 	int status = r < 0 ? 2 : r > 0 ? 0 : run(argv[0], &settings, &args);

@@ -22,6 +22,7 @@
 
 #include "agent/devices.h"
 #include "agent/factors.h"
+#include "agent/restore.h"
 #include "agent/settings.h"
 #include "agent/users.h"
 #include "base/conf.h"
@@ -370,6 +371,98 @@ test_sweep_takes_only_temporaries(void **state)
 	assert_int_equal(conf_sweep(directory), -ENOENT);
 }
 
+/* ---- restore: many files at once ---- */
+
+static void
+put_file(const char *name, const char *text)
+{
+	char full[192];
+	snprintf(full, sizeof full, "%s/%s", directory, name);
+	assert_int_equal(conf_write_file(full, text, strlen(text), 0600), 0);
+}
+
+static int
+file_is(const char *name, const char *text)
+{
+	char full[192], *found;
+	size_t len;
+	snprintf(full, sizeof full, "%s/%s", directory, name);
+	if (conf_read_file(full, 100, &found, &len) < 0)
+		return text == NULL;
+	int same = text && strcmp(found, text) == 0;
+	free(found);
+	return same;
+}
+
+static void
+begin_restore(int ready)
+{
+	char name[96];
+	strcpy(directory, "/tmp/engawa-test-transaction.XXXXXX");
+	assert_non_null(mkdtemp(directory));
+	put_file("settings", "old");
+	put_file("users", "old");
+	put_file("identity.key", "key");
+	put_file("policy-revision", "7");
+	snprintf(name, sizeof name, "%s/restore.%s", directory, ready ? "ready" : "new");
+	assert_int_equal(mkdir(name, 0700), 0);
+	const char *where = ready ? "restore.ready" : "restore.new";
+	snprintf(name, sizeof name, "%s/settings", where);
+	put_file(name, "new");
+	snprintf(name, sizeof name, "%s/factors", where);
+	put_file(name, "new");
+	snprintf(name, sizeof name, "%s/.list", where);
+	put_file(name, "settings\nfactors\n");
+}
+
+static void
+end_restore(void)
+{
+	static const char *const names[] = {
+		"settings", "users", "factors", "identity.key", "policy-revision"};
+	char name[128];
+	for (size_t i = 0; i < 5; i++) {
+		snprintf(name, sizeof name, "%s/%s", directory, names[i]);
+		unlink(name);
+	}
+	assert_int_equal(rmdir(directory), 0);
+}
+
+/* Power is cut at each point of a restore: the next start finishes one that was whole and drops one
+ * that was not; keys and the policy's revision stay as they are. */
+static void
+test_attack_crash_in_a_restore(void **state)
+{
+	int done = 0;
+	(void)state;
+	for (unsigned long n = 1; !done; n++) {
+		int status;
+		assert_true(n < CALLS_MAX);
+		begin_restore(1);
+		pid_t pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			seen = 0;
+			stop_at = n;
+			how = CRASHED;
+			_exit(restore_finish(directory) == 0 ? 0 : 1);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WEXITSTATUS(status) == CRASHED || WEXITSTATUS(status) == 0);
+		done = WEXITSTATUS(status) == 0;
+		assert_int_equal(restore_finish(directory), 0);
+		assert_true(file_is("settings", "new") && file_is("factors", "new"));
+		assert_true(file_is("users", NULL)); /* the backup has none */
+		assert_true(file_is("identity.key", "key") && file_is("policy-revision", "7"));
+		end_restore();
+	}
+	begin_restore(0);
+	assert_int_equal(restore_finish(directory), 0);
+	assert_true(
+		file_is("settings", "old") && file_is("users", "old") && file_is("factors", NULL));
+	end_restore();
+}
+
 int
 main(void)
 {
@@ -378,6 +471,7 @@ main(void)
 		cmocka_unit_test(test_refused_at_every_call),
 		cmocka_unit_test(test_damage_is_named),
 		cmocka_unit_test(test_sweep_takes_only_temporaries),
+		cmocka_unit_test(test_attack_crash_in_a_restore),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
