@@ -1,4 +1,4 @@
-/* engawa org create | list | suspend | resume | quota | file | fingerprint | policy sign:
+/* engawa org create | list | suspend | resume | quota | file | rekey | fingerprint | policy sign:
  * organisations, their keys and their signed files. */
 #include <errno.h>
 #include <limits.h>
@@ -136,6 +136,27 @@ file(const struct settings *s, const struct args *args)
 	return r < 0 ? fail(r, s->dir, at, error.text) : 0;
 }
 
+/* Another signing key, and the file that leads to it from the one before. */
+static int
+rekey(const struct settings *s, const struct args *args)
+{
+	char path[PATH_MAX], kept[64];
+	struct conf_error error = {""};
+	struct orgfile org;
+	const char *at = "organisation.engawa";
+	if (args->count > 0 || !s->ca || !s->dir)
+		return 2;
+	int r = org_path(path, sizeof path, s->dir, at);
+	if (r == 0)
+		r = orgfile_load(path, &org, &error);
+	if (r < 0)
+		return fail(r, s->dir, at, error.text);
+	str_print(kept, sizeof kept, "signing-%llu.key", (unsigned long long)org.revision);
+	r = org_file_rekey(s->dir, org.id, kept, &at);
+	orgfile_fini(&org);
+	return r < 0 ? fail(r, s->dir, at, "") : file(s, args);
+}
+
 /* What people compare when they use the file for the first time. */
 static int
 fingerprint(const struct settings *s, const struct args *args)
@@ -261,7 +282,7 @@ usage(void)
 		"engawa org list [--json]\n"
 		"engawa org suspend|resume ID\n"
 		"engawa org quota ID N\n"
-		"engawa org file --ca DIR --dir ORGDIR [--name NAME] [--support TEXT] [--gate NAME=HOST:PORT]... [--days N]\n"
+		"engawa org file|rekey --ca DIR --dir ORGDIR [--name NAME] [--support TEXT] [--gate NAME=HOST:PORT]... [--days N]\n"
 		"engawa org fingerprint FILE\n"
 		"engawa org policy sign --dir ORGDIR FILE\n");
 	return 2;
@@ -274,7 +295,8 @@ command_org(int argc, char **argv)
 		const char *name;
 		int (*run)(const struct settings *s, const struct args *args);
 	} actions[] = {{"create", create}, {"list", list}, {"suspend", suspend}, {"resume", resume},
-		{"quota", quota}, {"file", file}, {"fingerprint", fingerprint}, {"policy", policy}};
+		{"quota", quota}, {"file", file}, {"rekey", rekey}, {"fingerprint", fingerprint},
+		{"policy", policy}};
 	struct settings settings = {0};
 	struct args args;
 	int status = 2;

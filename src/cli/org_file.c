@@ -8,17 +8,20 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "crypto/cert.h"
+#include "crypto/orghandover.h"
 #include "crypto/seal.h"
 
 enum {
 	DAY_S = 86400,
-	FILE_MODE = 0644
+	FILE_MODE = 0644,
+	HANDOVERS_MAX_BYTES = 65536
 };
 
 struct text {
@@ -131,6 +134,29 @@ add_mail_key(struct text *t, const char *ca)
 	return r;
 }
 
+/* The newest, as org_file_rekey wrote them. */
+static int
+add_handovers(struct text *t, const char *dir, const char **ret_at)
+{
+	char path[PATH_MAX], *lines;
+	size_t len, count = 0;
+	int r = org_path(path, sizeof path, dir, "handovers");
+	if (r == 0)
+		r = conf_read_file(path, HANDOVERS_MAX_BYTES, &lines, &len);
+	if (r < 0) {
+		*ret_at = r == -ENOENT ? *ret_at : "handovers";
+		return r == -ENOENT ? 0 : r;
+	}
+	for (const char *p = lines; *p; p++)
+		count += *p == '\n';
+	const char *from = lines;
+	for (; count > ORGFILE_HANDOVERS_MAX; count--)
+		from = strchr(from, '\n') + 1;
+	add(t, "%s", from);
+	free(lines);
+	return 0;
+}
+
 static int
 build(const struct org_file *f, struct text *t, const char **ret_at)
 {
@@ -157,6 +183,8 @@ build(const struct org_file *f, struct text *t, const char **ret_at)
 	if (r == 0)
 		r = add_mail_key(t, f->ca);
 	add(t, "SUPPORT %s\n", f->support);
+	if (r == 0)
+		r = add_handovers(t, f->dir, ret_at);
 	return r == 0 && t->failed ? -ERR_TOO_LONG : r;
 }
 
@@ -197,5 +225,73 @@ org_file_write(const struct org_file *f, const char **ret_at, struct conf_error 
 		r = conf_write_file(path, signed_text, strlen(signed_text), FILE_MODE);
 	free(signed_text);
 	free(t);
+	return r;
+}
+
+/* The line goes behind those that are there. */
+static int
+keep_handover(const char *dir, const char *value)
+{
+	char path[PATH_MAX], *lines = NULL, *all = NULL;
+	size_t len = 0;
+	int r = org_path(path, sizeof path, dir, "handovers");
+	if (r == 0)
+		r = conf_read_file(path, HANDOVERS_MAX_BYTES, &lines, &len);
+	if (r == -ENOENT)
+		r = 0;
+	int n = r == 0 ? asprintf(&all, "%sHANDOVER %s\n", lines ? lines : "", value) : -1;
+	if (r == 0)
+		r = n < 0 ? -ENOMEM : conf_write_file(path, all, (size_t)n, FILE_MODE);
+	if (n >= 0)
+		free(all);
+	free(lines);
+	return r;
+}
+
+/* The one before stays under another name, until somebody destroys it. */
+static int
+exchange(const char *dir, struct evp_pkey_st *next, const char *kept, const char **ret_at)
+{
+	char fresh[PATH_MAX], key[PATH_MAX], old[PATH_MAX];
+	*ret_at = "signing.key.next";
+	int r = org_path(fresh, sizeof fresh, dir, *ret_at);
+	if (r == 0)
+		r = org_path(key, sizeof key, dir, "signing.key");
+	if (r == 0)
+		r = org_path(old, sizeof old, dir, kept);
+	if (r == 0)
+		r = sign_key_save(next, fresh);
+	if (r < 0)
+		return r;
+	*ret_at = kept;
+	if (link(key, old) < 0 || rename(fresh, key) < 0) {
+		r = -errno;
+		unlink(fresh);
+	}
+	return r;
+}
+
+int
+org_file_rekey(const char *dir, const char *id, const char *kept, const char **ret_at)
+{
+	char path[PATH_MAX], value[ORGHANDOVER_LINE_SIZE];
+	uint8_t point[SIGN_POINT_BYTES];
+	struct evp_pkey_st *old = NULL, *next = sign_key_generate();
+	*ret_at = "signing.key";
+	int r = next ? org_path(path, sizeof path, dir, *ret_at) : -ERR_CRYPTO;
+	if (r == 0)
+		r = sign_key_load(path, &old);
+	if (r == 0)
+		r = sign_key_point(next, point);
+	if (r == 0)
+		r = orghandover_make(old, id, point, value);
+	if (r == 0)
+		r = exchange(dir, next, kept, ret_at);
+	if (r == 0) {
+		*ret_at = "handovers";
+		r = keep_handover(dir, value);
+	}
+	sign_key_free(old);
+	sign_key_free(next);
 	return r;
 }

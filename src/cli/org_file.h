@@ -22,3 +22,6 @@ int org_path(char *out, size_t size, const char *dir, const char *name);
 int org_file_keys(const char *dir, const char **ret_at);
 /* Builds, signs, checks and writes DIR/organisation.engawa. */
 int org_file_write(const struct org_file *file, const char **ret_at, struct conf_error *error);
+/* Makes another signing.key, keeps the one before as `kept`, and has that one sign for it: the next
+ * file leads from one to the other. The organisation's id. 0 or negative. */
+int org_file_rekey(const char *dir, const char *id, const char *kept, const char **ret_at);

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "crypto/cert.h"
+#include "crypto/orghandover.h"
 
 #define SIGNATURE_KEY "SIGNATURE "
 
@@ -186,10 +187,11 @@ enum key {
 	KEY_TICKET_KEY,
 	KEY_MAIL_KEY,
 	KEY_SUPPORT,
+	KEY_HANDOVER,
 	KEY_COUNT,
 };
 
-/* Every key must be there; max is how often it may be. */
+/* Every key but HANDOVER must be there; max is how often it may be. */
 static const struct {
 	const char *name;
 	size_t max;
@@ -206,6 +208,7 @@ static const struct {
 	[KEY_TICKET_KEY] = {"TICKET_KEY", ORGFILE_KEYS_MAX},
 	[KEY_MAIL_KEY] = {"MAIL_KEY", 1},
 	[KEY_SUPPORT] = {"SUPPORT", 1},
+	[KEY_HANDOVER] = {"HANDOVER", ORGFILE_HANDOVERS_MAX},
 };
 
 struct pass {
@@ -244,6 +247,8 @@ take(struct orgfile *org, enum key key, const char *value)
 		return take_mail_key(value, org->mail_key);
 	case KEY_SUPPORT:
 		return take_text(org->support, sizeof org->support, value);
+	case KEY_HANDOVER:
+		return orghandover_take(value, &org->handovers[org->handover_count++]);
 	case KEY_COUNT:
 		break;
 	}
@@ -283,7 +288,7 @@ read_lines(const char *text, size_t len, struct orgfile *org, struct conf_error 
 		return r;
 	}
 	for (size_t i = 0; i < KEY_COUNT; i++) {
-		if (pass.seen[i] == 0) {
+		if (pass.seen[i] == 0 && i != KEY_HANDOVER) {
 			snprintf(error->text, sizeof error->text, "%s is missing", keys[i].name);
 			return -ERR_SETTING;
 		}
@@ -327,6 +332,8 @@ orgfile_parse(const char *text, size_t len, uint64_t now_s, struct orgfile *ret_
 	if (r == 0)
 		r = sign_check(org.signing_key, ORGFILE_PURPOSE, text, body_len, der, der_len);
 	if (r == 0)
+		r = orghandover_check(&org);
+	if (r == 0)
 		r = check_certs(&org, now_s);
 	if (r == 0 && org.not_after_s < now_s)
 		r = -ERR_CERT_EXPIRED;
@@ -334,6 +341,7 @@ orgfile_parse(const char *text, size_t len, uint64_t now_s, struct orgfile *ret_
 		orgfile_fini(&org);
 		return r;
 	}
+	SHA256((const uint8_t *)text, body_len, org.hash);
 	*ret_org = org;
 	return 0;
 }

@@ -1,4 +1,5 @@
-/* The organisation file (団体ファイル): what a native program trusts (docs/protocol.md 10). And signed policy files (7). */
+/* The organisation file (団体ファイル): what a native program trusts (docs/protocol.md 10). And
+ * signed policy files (7). */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -6,11 +7,23 @@
 #include "base/conf.h"
 #include "crypto/sign.h"
 
-enum { ORGFILE_MAX_BYTES = 65536, ORGFILE_GATES_MAX = 8, ORGFILE_KEYS_MAX = 2, POLICY_MAX_BYTES = 32768 };
+enum {
+	ORGFILE_MAX_BYTES = 65536,
+	ORGFILE_GATES_MAX = 8,
+	ORGFILE_KEYS_MAX = 2,
+	ORGFILE_HANDOVERS_MAX = 4,
+	POLICY_MAX_BYTES = 32768
+};
 
 struct orgfile_gate {
 	char name[64];
 	char target[128]; /* host:port */
+};
+
+/* An earlier signing key, and its signature for the one that came after it (orghandover.h). */
+struct orgfile_handover {
+	uint8_t point[SIGN_POINT_BYTES], der[SIGN_DER_MAX_BYTES];
+	size_t der_len;
 };
 
 struct orgfile {
@@ -24,23 +37,32 @@ struct orgfile {
 	uint8_t ticket_keys[ORGFILE_KEYS_MAX][SIGN_POINT_BYTES];
 	size_t ticket_key_count;
 	uint8_t mail_key[32];
+	struct orgfile_handover handovers[ORGFILE_HANDOVERS_MAX]; /* oldest first */
+	size_t handover_count;
+	uint8_t hash[32]; /* SHA-256 of what is signed: the content */
 };
 
-/* Parses and checks everything: signature, issuers against the root, dates. 0, -ERR_SIGNATURE, -ERR_CERT_UNTRUSTED,
- * -ERR_CERT_EXPIRED, -ERR_SETTING with words in error. */
-int orgfile_parse(const char *text, size_t len, uint64_t now_s, struct orgfile *ret_org, struct conf_error *error);
+/* Parses and checks everything: signature, issuers against the root, hand-overs, dates. 0,
+ * -ERR_SIGNATURE, -ERR_CERT_UNTRUSTED, -ERR_CERT_EXPIRED, -ERR_SETTING with words in error. */
+int orgfile_parse(const char *text, size_t len, uint64_t now_s, struct orgfile *ret_org,
+	struct conf_error *error);
 int orgfile_load(const char *path, struct orgfile *ret_org, struct conf_error *error);
 void orgfile_fini(struct orgfile *org);
 /* The first 20 bytes of H(SIGNING_KEY) in hex groups of four, for people. */
-enum { ORGFILE_FINGERPRINT_SIZE = 50 };
+enum {
+	ORGFILE_FINGERPRINT_SIZE = 50
+};
 void orgfile_fingerprint(const struct orgfile *org, char ret_text[static ORGFILE_FINGERPRINT_SIZE]);
 #define ORGFILE_PURPOSE "engawa organisation v1"
 #define POLICY_PURPOSE "engawa policy v1"
 /* Adds the SIGNATURE line, or replaces the one that is there. *ret_text is the heap. */
-int orgfile_sign(const char *text, size_t len, const char *purpose, struct evp_pkey_st *key, char **ret_text);
+int orgfile_sign(const char *text, size_t len, const char *purpose, struct evp_pkey_st *key,
+	char **ret_text);
 
-/* A signed policy: keys and values as they stand (REVISION and NOT_AFTER too), for the policy table of the agent. */
+/* A signed policy: keys and values as they stand (REVISION and NOT_AFTER too), for the policy table
+ * of the agent. */
 typedef int policy_line_fn(void *user, const char *key, const char *value);
-/* Checks the signature before the first line is given out. 0, -ERR_SIGNATURE, -ERR_POLICY (expired, no revision), -ERR_SETTING. */
-int policy_parse(const char *text, size_t len, const uint8_t policy_key[static SIGN_POINT_BYTES], uint64_t now_s,
-	policy_line_fn *on_line, void *user, struct conf_error *error);
+/* Checks the signature before the first line is given out. 0, -ERR_SIGNATURE, -ERR_POLICY (expired,
+ * no revision), -ERR_SETTING. */
+int policy_parse(const char *text, size_t len, const uint8_t policy_key[static SIGN_POINT_BYTES],
+	uint64_t now_s, policy_line_fn *on_line, void *user, struct conf_error *error);

@@ -22,7 +22,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	orgfile_fingerprint(&org, told);
 	int r = org_trust(path, &org, told, ERR_LANG_EN);
 	assert(r == 0 || (stat(path, &st) == 0 && (size_t)st.st_size == size)); /* kept as it is */
-	assert(r == 0 || r == -ERR_SETTING || r == -ERR_ORG_CHANGED || r == -ERR_ORG_OLD);
+	assert(r == 0 || r == -ERR_SETTING || r == -ERR_ORG_CHANGED || r == -ERR_ORG_OLD ||
+		r == -ERR_ORG_FORKED);
 	unlink(path);
 	return 0;
 }

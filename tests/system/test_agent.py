@@ -464,3 +464,68 @@ def other_organisation(office, tmp_path):
     for _ in range(3):  # no reason to refuse it for its age
         office.tool("engawa", "org", "file", "--ca", office.ca, "--dir", directory)
     return directory / "organisation.engawa"
+
+
+def test_signing_key_is_handed_over(office, tmp_path):
+    """The key before signs for the next: office PC and client follow, over several steps too, and never back."""
+    state, org = tmp_path / "state", tmp_path / "org"
+    shutil.copytree(office.org_dir, org)
+    first, newest = org / "first", org / "organisation.engawa"
+    office.tool("engawa", "org", "file", "--ca", office.ca, "--dir", org)
+    shutil.copy(newest, first)
+    named = office.tool("engawa", "org", "fingerprint", first)
+    office.tool("engawa", "agent", "enrol", "--org", first, "--org-fingerprint", named, "--code",
+        office.tool("engawa", "code", "new", "--org", system.ORGANISATION), "--state-directory", state)
+    assert office.connect("--for", "100ms", org=first, device=tmp_path / "device.key")["code"] == 0
+    take = lambda path: office.tool("engawa", "agent", "organisation", "--org", path, "--state-directory", state)
+    for _ in range(2):
+        office.tool("engawa", "org", "rekey", "--ca", office.ca, "--dir", org)
+    assert office.tool("engawa", "org", "fingerprint", newest) != named and newest.read_text().count("HANDOVER ") == 2
+    take(newest)
+    assert (state / "organisation").read_text() == newest.read_text()
+    assert office.connect("--for", "100ms", org=newest, device=tmp_path / "device.key")["code"] == 0
+    with pytest.raises(system.Failed, match="EW-1057"):
+        take(first)
+    assert "EW-1057" in office.connect("--for", "100ms", org=first, device=tmp_path / "device.key")["stderr"]
+    office.tool("engawa", "org", "file", "--ca", office.ca, "--dir", org)
+    take(newest)
+    assert office.connect("--for", "100ms", org=newest, device=tmp_path / "device.key")["code"] == 0
+
+
+def test_attack_signing_key_of_a_thief(office, tmp_path):
+    """A file with another key, whose hand-over somebody else signed, or that claims one made for another organisation: refused by office PC and client."""
+    org = tmp_path / "org"
+    assert office.connect("--for", "100ms", device=tmp_path / "device.key")["code"] == 0
+    shutil.copytree(office.org_dir, org)
+    office.tool("engawa", "org", "rekey", "--ca", office.ca, "--dir", org)
+    (org / "signing.key").unlink()
+    office.tool("openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", org / "signing.key")
+    (org / "signing.key").chmod(0o600)
+    with pytest.raises(system.Failed, match="EW-1005"):  # not even `org file` makes one whose hand-overs do not lead to its key
+        office.tool("engawa", "org", "file", "--ca", office.ca, "--dir", org)
+    (org / "handovers").unlink()
+    for _ in range(2):
+        office.tool("engawa", "org", "file", "--ca", office.ca, "--dir", org)
+    with pytest.raises(system.Failed, match="EW-1057"):
+        office.tool("engawa", "agent", "organisation", "--org", org / "organisation.engawa", "--state-directory", office.agent_dir)
+    assert "EW-1057" in office.connect("--for", "100ms", org=org / "organisation.engawa", device=tmp_path / "device.key")["stderr"]
+
+
+def test_attack_same_revision_other_content(office, tmp_path):
+    """Who has the signing key shows different files of one revision to different people: whoever sees both refuses."""
+    one, other = tmp_path / "one", tmp_path / "other"
+    for path, support in ((one, "内線 1111"), (other, "内線 2222")):
+        shutil.copytree(office.org_dir, path)
+        office.tool("engawa", "org", "file", "--ca", office.ca, "--dir", path, "--support", support)
+    state = tmp_path / "state"
+    office.tool("engawa", "agent", "enrol", "--org", one / "organisation.engawa", "--org-fingerprint", office.fingerprint(), "--code",
+        office.tool("engawa", "code", "new", "--org", system.ORGANISATION), "--state-directory", state)
+    for path in one, other:
+        take = lambda: office.tool("engawa", "agent", "organisation", "--org", path / "organisation.engawa", "--state-directory", state)
+        if path == one:
+            take()
+        else:
+            with pytest.raises(system.Failed, match="EW-1213"):
+                take()
+    assert office.connect("--for", "100ms", org=one / "organisation.engawa", device=tmp_path / "device.key")["code"] == 0
+    assert "EW-1213" in office.connect("--for", "100ms", org=other / "organisation.engawa", device=tmp_path / "device.key")["stderr"]
