@@ -601,6 +601,26 @@ def test_everybody_of_a_service(office):
     assert connect(office, "suzuki", "kawara to tsubame no su")[0] == 0
 
 
+def test_radius_as_set(office, radius, radsec):
+    """Over TLS the monitor gives the helper its certificate's key, over UDP the secret: files that USER may not read."""
+    key = pathlib.Path(radsec["CERTIFICATE"]).with_suffix(".key")
+    key.chmod(0o600)
+    tls = {"RADIUS_CA_FILE": radsec["CA"], "RADIUS_CERTIFICATE_FILE": radsec["CERTIFICATE"], "RADIUS_KEY_FILE": key}
+    user(office, "add", "*", "--method", "radius")
+    kept = dict(office.agent_options)
+    nobody = f"tls://localhost:{system.free_port()}"
+    try:
+        for servers, more, code in (radsec["SERVICE"], tls, 0), ([nobody, radius["SERVICE"].strip()], tls, 0), (nobody, tls, CODE["PERSON_SERVICE"]):
+            office.agent_options = kept | more | {"RADIUS_SERVER": servers}
+            office.agent.stop()
+            office.start_agent()
+            assert connect(office, "田中", "瓦屋根と燕")[0] == code, servers
+    finally:
+        office.agent_options = kept
+        office.agent.stop()
+        office.start_agent()
+
+
 @pytest.mark.parametrize("password,code", [("kawara", "PASSWORD_SHORT"), ("kawarayane", "PASSWORD_SHORT"), ("abcabcabcabcabcabc", "PASSWORD_GUESSABLE"),
     ("correcthorsebatterystaple", "PASSWORD_LISTED")])
 def test_rules(office, password, code):
