@@ -9,6 +9,7 @@
 #include "agent/keys.h"
 #include "agent/message.h"
 #include "agent/options.h"
+#include "agent/passkeys.h"
 #include "agent/policy.h"
 #include "agent/process.h"
 #include "agent/settings.h"
@@ -49,6 +50,7 @@ struct agent {
 	struct devices *persons; /* the same counters, by user_key */
 	struct devices *local_tries; /* failures at the settings password, by user of this computer */
 	struct factors *factors;
+	struct passkeys *passkeys;
 	struct ticket_memory *tickets;
 	uint64_t policy_revision; /* the highest one seen, persisted */
 	struct gate_state gates[ORGFILE_GATES_MAX];

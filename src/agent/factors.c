@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/paper.h"
 #include "base/conf.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -15,12 +16,8 @@
 
 enum {
 	FILE_MAX_BYTES = FACTORS_TEXT_SIZE,
-	HASH_BYTES = 32,
-	GROUP = 5, /* characters between hyphens */
-	FOLDED_SIZE = 64
+	HASH_BYTES = 32
 };
-
-static const char alphabet[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 struct factors {
 	char *path;
@@ -231,31 +228,6 @@ factors_totp_remove(struct factors *f)
 	return commit(f, &changed);
 }
 
-/* Folds what people and their keyboards do to a code: full-width forms, lower case, O for 0, I and
- * L for 1, hyphens and spaces. Its length, 0 when it is none. */
-static size_t
-fold(const char *text, char out[static FOLDED_SIZE])
-{
-	size_t n = 0;
-	uint32_t c;
-	while (*text) {
-		text += str_utf8_next(text, &c);
-		if (c >= 0xff01 && c <= 0xff5e)
-			c -= 0xfee0;
-		if (c == ' ' || c == '-' || c == 0x3000 || c == 0x30fc ||
-			(c >= 0x2010 && c <= 0x2015))
-			continue;
-		if (c >= 'a' && c <= 'z')
-			c -= 'a' - 'A';
-		c = c == 'O' ? '0' : c == 'I' || c == 'L' ? '1' : c;
-		if (c >= 0x80 || n == FOLDED_SIZE - 1)
-			return 0;
-		out[n++] = (char)c;
-	}
-	out[n] = '\0';
-	return n;
-}
-
 /* key must be there. */
 static int
 hash_code(const struct factors *f, const char *folded, uint8_t out[static HASH_BYTES])
@@ -267,36 +239,17 @@ hash_code(const struct factors *f, const char *folded, uint8_t out[static HASH_B
 		       : -ERR_CRYPTO;
 }
 
-/* count characters of the first `radix` of the alphabet, each as likely as the other, in groups. */
-static int
-make_code(size_t count, unsigned radix, char ret_text[static RECOVERY_TEXT_SIZE])
-{
-	size_t n = 0;
-	for (size_t i = 0; i < count; i++) {
-		uint8_t byte;
-		do
-			if (RAND_bytes(&byte, 1) != 1)
-				return -ERR_CRYPTO;
-		while (byte >= 256 / radix * radix);
-		if (i && i % GROUP == 0)
-			ret_text[n++] = '-';
-		ret_text[n++] = alphabet[byte % radix];
-	}
-	ret_text[n] = '\0';
-	return 0;
-}
-
 static int
 make_hashed(struct factors *f, size_t count, unsigned radix,
 	char ret_text[static RECOVERY_TEXT_SIZE], uint8_t hash[static HASH_BYTES])
 {
-	char folded[FOLDED_SIZE];
+	char folded[PAPER_FOLDED_SIZE];
 	if (!f->has_key && RAND_bytes(f->key, sizeof f->key) != 1)
 		return -ERR_CRYPTO;
 	f->has_key = 1;
-	int r = make_code(count, radix, ret_text);
+	int r = paper_make(count, radix, ret_text);
 	if (r == 0) {
-		fold(ret_text, folded);
+		paper_fold(ret_text, folded);
 		r = hash_code(f, folded, hash);
 		mem_wipe(folded, sizeof folded);
 	}
@@ -344,8 +297,8 @@ factors_recovery_remove(struct factors *f)
 int
 factors_is_recovery(const char *text)
 {
-	char folded[FOLDED_SIZE];
-	size_t len = fold(text, folded);
+	char folded[PAPER_FOLDED_SIZE];
+	size_t len = paper_fold(text, folded);
 	mem_wipe(folded, sizeof folded);
 	return len == RECOVERY_CHARS || len == EMERGENCY_DIGITS;
 }
@@ -380,9 +333,9 @@ use_recovery(struct factors *f, const char *folded, enum factor *ret_factor)
 int
 factors_check(struct factors *f, const char *text, uint64_t now_s, enum factor *ret_factor)
 {
-	char folded[FOLDED_SIZE];
+	char folded[PAPER_FOLDED_SIZE];
 	int r = -ERR_CODE_WRONG;
-	size_t len = fold(text, folded);
+	size_t len = paper_fold(text, folded);
 	if (len == RECOVERY_CHARS || len == EMERGENCY_DIGITS) {
 		r = use_recovery(f, folded, ret_factor);
 	} else if (len == TOTP_DIGITS && f->has_totp) {

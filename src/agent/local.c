@@ -15,6 +15,8 @@
 #include "agent/health.h"
 #include "agent/local_lock.h"
 #include "agent/local_login.h"
+#include "agent/local_mail.h"
+#include "agent/local_passkeys.h"
 #include "agent/local_peer.h"
 #include "agent/local_users.h"
 #include "agent/message.h"
@@ -158,14 +160,22 @@ set_users(struct peer *peer, const char *text)
 static void
 set_mail(struct peer *peer, const char *text)
 {
-	struct settings settings = peer->agent->settings;
-	int r = text[0] && !settings_mail_fit(text)
-			? -ERR_MAIL_ADDRESS
-			: str_copy(settings.mail, sizeof settings.mail, text);
-	if (r == 0)
-		r = local_save(peer->agent, &settings);
-	LOG(INFO, "settings.mail", F_ERR("code", r));
-	local_answer(peer, r, "");
+	char address[SETTINGS_MAIL_SIZE];
+	const char *password = "";
+	int r = local_mail(peer->agent, peer->rank == PEER_ROOT, text, address, &password);
+	if (r == 1)
+		local_hash_mail(peer, address, password);
+	else
+		local_answer(peer, r, "");
+}
+
+static void
+set_keys(struct peer *peer, const char *text)
+{
+	char reply[LOCAL_ANSWER_MAX_BYTES] = "";
+	int r = local_passkeys(peer->agent, text, reply, sizeof reply - 4);
+	local_answer(peer, r, reply);
+	mem_wipe(reply, sizeof reply);
 }
 
 static json_t *
@@ -239,6 +249,12 @@ status(struct peer *peer)
 	json_object_set_new(root, "certificate",
 		json_pack("{s:I, s:i}", "until_s", (json_int_t)renew_until_s(agent->renew), "code",
 			-renew_code(agent->renew)));
+	json_object_set_new(
+		root, "keys", json_integer((json_int_t)passkeys_count(agent->passkeys)));
+	settings_mail_mask(agent->settings.mail_next[0] ? agent->settings.mail_next : "-@-", masked,
+		sizeof masked);
+	json_object_set_new(
+		root, "mail_next", json_string(agent->settings.mail_next[0] ? masked : ""));
 	json_object_set_new(root, "users", json_integer((json_int_t)agent->users->count));
 	char *text = root ? json_dumps(root, JSON_SORT_KEYS) : NULL;
 	json_decref(root);
@@ -316,6 +332,8 @@ take_question(struct peer *peer, uint16_t type, const char *text)
 		set_mail(peer, text);
 	else if (type == MSG_USERS)
 		set_users(peer, text);
+	else if (type == MSG_KEY)
+		set_keys(peer, text);
 	else if (type == MSG_FIT)
 		local_hash_fit(peer, text);
 	else if (type == MSG_LOCK)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "agent/local_lock.h"
+#include "agent/local_mail.h"
 #include "agent/local_peer.h"
 #include "agent/local_users.h"
 #include "agent/persons.h"
@@ -15,6 +16,7 @@ enum purpose {
 	SET_PASSWORD, /* of row, or the single one */
 	SET_LOCK,
 	OPEN_LOCK,
+	ASK_MAIL,
 	ONLY_FIT
 };
 
@@ -27,7 +29,8 @@ struct hashing {
 	struct password_choice choice;
 	struct user row; /* no name: the single password */
 	char text[PASSWORD_MAX_BYTES + 1];
-	char hash[SETTINGS_HASH_SIZE]; /* made; OPEN_LOCK: to be compared with */
+	char hash[SETTINGS_HASH_SIZE]; /* made; OPEN_LOCK, ASK_MAIL: to be compared with */
+	char mail[SETTINGS_MAIL_SIZE]; /* ASK_MAIL */
 	int result;
 };
 
@@ -35,7 +38,7 @@ static void
 run(void *user)
 {
 	struct hashing *h = user;
-	if (h->purpose == OPEN_LOCK) {
+	if (h->purpose == OPEN_LOCK || h->purpose == ASK_MAIL) {
 		h->result = password_check(h->pepper, h->hash, h->text);
 		return;
 	}
@@ -77,9 +80,23 @@ take_open(const struct hashing *h)
 }
 
 static int
+take_mail(const struct hashing *h)
+{
+	if (h->result == 0) {
+		local_lock_right(h->agent, h->uid);
+		return local_mail_asked(h->agent, h->mail);
+	}
+	LOG(WARN, "settings.mail", F_STR("change", "refused"), F_INT("uid", h->uid),
+		F_ERR("code", h->result));
+	return h->result;
+}
+
+static int
 finish(const struct hashing *h)
 {
 	int r = h->result;
+	if (h->purpose == ASK_MAIL)
+		return take_mail(h);
 	if (h->purpose == OPEN_LOCK)
 		return take_open(h);
 	if (h->purpose == ONLY_FIT)
@@ -170,6 +187,26 @@ local_hash_open(struct peer *peer, const char *text)
 	if (!h)
 		return;
 	memcpy(h->hash, peer->agent->settings.lock, sizeof h->hash);
+	start(h);
+}
+
+/* Guesses count like those at the settings password. */
+void
+local_hash_mail(struct peer *peer, const char *address, const char *text)
+{
+	struct tries before;
+	int r = local_lock_charge(peer->agent, peer->uid, &before);
+	if (r < 0) {
+		LOG(WARN, "settings.mail", F_STR("change", "refused"), F_INT("uid", peer->uid),
+			F_ERR("code", r));
+		local_answer(peer, r, "");
+		return;
+	}
+	struct hashing *h = prepare(peer, ASK_MAIL, text);
+	if (!h)
+		return;
+	memcpy(h->hash, peer->agent->settings.password, sizeof h->hash);
+	str_copy(h->mail, sizeof h->mail, address);
 	start(h);
 }
 

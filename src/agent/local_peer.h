@@ -43,6 +43,8 @@ void local_hash_password(struct peer *peer, const struct user *row, const char *
 void local_hash_lock(struct peer *peer, const char *text);
 /* MSG_LOCK_OPEN. */
 void local_hash_open(struct peer *peer, const char *text);
+/* The person's password first, then local_mail_asked. */
+void local_hash_mail(struct peer *peer, const char *address, const char *text);
 /* MSG_FIT. */
 void local_hash_fit(struct peer *peer, const char *text);
 /* The peer goes; what runs for it ends by itself. */

@@ -45,6 +45,7 @@ static const struct row {
 	{&step_inspection, APP, policy_wants_inspection},
 	{&step_certificate, ANY, always},
 	{&step_password, ANY, always},
+	{&step_new_address, ANY, policy_wants_otp},
 	{&step_firewall, APP, policy_wants_limited_firewall},
 };
 enum {
@@ -84,9 +85,23 @@ static int
 stop(struct login *login, int r)
 {
 	mem_wipe(&login->code, sizeof login->code);
+	mem_wipe(&login->address_change, sizeof login->address_change);
 	login->wait = LOGIN_WAIT_NOTHING;
 	login->prompt = engawa_PromptKind_PROMPT_NONE;
 	return r;
+}
+
+/* What only a complete login may do. */
+static int
+conclude(struct login *login)
+{
+	for (size_t i = 0; i < ROWS; i++) {
+		int r = meets(login, &rows[i]) && rows[i].step->passed ? rows[i].step->passed(login)
+								       : 0;
+		if (r < 0)
+			return r;
+	}
+	return LOGIN_PASSED;
 }
 
 /* From the result of one step to the next one that waits, or to the end. */
@@ -104,7 +119,7 @@ proceed(struct login *login, int r)
 		assert(login->wait != LOGIN_WAIT_NOTHING && login->wait != LOGIN_WAIT_FACTS);
 		return r;
 	}
-	return stop(login, r);
+	return stop(login, r == LOGIN_PASSED ? conclude(login) : r);
 }
 
 int

@@ -15,6 +15,7 @@
 #include "agent/factors.h"
 #include "agent/iplist.h"
 #include "agent/message.h"
+#include "agent/passkeys.h"
 #include "agent/policy.h"
 #include "agent/settings.h"
 #include "agent/users.h"
@@ -39,6 +40,7 @@ enum {
 };
 
 struct login_mail {
+	int kind; /* engawa_MailKind */
 	const char *address, *code, *device, *locale;
 	const char *words[2];
 };
@@ -53,7 +55,8 @@ struct login_certificate {
 struct login_env {
 	void *user;
 	void (*prompt)(void *user, const struct prompt *prompt);
-	/* Its result comes to login_mailed. 0, or negative at once. */
+	/* Its result comes to login_mailed; of a mail without a code nobody waits for it. 0, or
+	 * negative at once. */
 	int (*mail)(void *user, const struct login_mail *mail);
 	/* Argon2 or a service, off the loop; its result comes to login_checked. The strings are
 	 * copied. The verifier of users.h; LOGIN_NOBODY takes as long and is never right. */
@@ -65,6 +68,9 @@ struct login_env {
 	int (*is_self)(void *user, const struct facts *facts);
 	struct mono (*now)(void *user);
 	uint64_t (*wall_s)(void *user);
+	/* The address that was set to follow is confirmed: it takes the place of the other in one
+	 * write. 0 or negative. */
+	int (*address_confirmed)(void *user);
 };
 
 enum login_wait {
@@ -85,6 +91,7 @@ struct login_office {
 	const struct users *users; /* NULL or empty: the single password of the settings */
 	struct devices *persons;   /* counters of persons, with users */
 	struct factors *factors;
+	struct passkeys *passkeys;
 };
 
 struct login {
@@ -104,8 +111,16 @@ struct login {
 		char digits[LOGIN_CODE_DIGITS + 1]; /* "" = none is valid; secret */
 		struct mono born;
 		unsigned sends, wrong, turns;
-		uint32_t why; /* `wrong` of the next prompt */
+		uint32_t why;    /* `wrong` of the next prompt */
+		int registering; /* a registration code was right: fresh is to be made, proved */
+		struct passkey fresh;
+		char person[USER_NAME_SIZE]; /* whose security key it was; "" = anybody's */
 	} code;
+	struct {
+		char digits[LOGIN_CODE_DIGITS + 1]; /* secret */
+		unsigned wrong;
+		int confirmed;
+	} address_change;
 	struct {
 		unsigned wrong;
 		struct tries before, person_before;
@@ -131,11 +146,13 @@ struct login_step {
 	int (*reply)(struct login *login, const struct reply *reply);
 	int (*mailed)(struct login *login, int code);
 	int (*checked)(struct login *login, int code);
+	/* All steps have been passed: what only a complete login may do. 0 or negative. */
+	int (*passed)(struct login *login);
 };
 
 extern const struct login_step step_policy, step_address, step_lockout, step_self, step_client,
 	step_ready, step_code, step_mac, step_inspection, step_certificate, step_password,
-	step_firewall;
+	step_firewall, step_new_address;
 
 /* env must live as long. */
 void login_init(struct login *login, const struct login_env *env, const struct login_office *office,
@@ -163,3 +180,9 @@ int login_locked(struct login *login);
 /* Charges a failure before it is judged; 0, -ERR_DISK_FULL. */
 int login_charge(struct login *login, struct tries *ret_before);
 void login_refund(struct login *login, const struct tries *before);
+/* LOGIN_CODE_DIGITS digits, each code as likely as the other. 0 or -ERR_CRYPTO. */
+int login_make_code(char out[static LOGIN_CODE_DIGITS + 1]);
+/* May a code go to this address under the policy? 0 or -ERR_CODE_UNSET. */
+int login_mail_fit(const struct login *login, const char *address);
+/* Charged to the device. 0, -ERR_LIMIT, -ERR_DISK_FULL, or what env->mail says. */
+int login_send(struct login *login, int kind, const char *address, const char *code);

@@ -75,6 +75,30 @@ on_facts(struct login_process *p, const uint8_t *payload, size_t len)
 	return 0;
 }
 
+/* The message's fields are no larger than ours: the tables say so. */
+#define TAKE_BYTES(to, from, field)                                                    \
+	do {                                                                           \
+		_Static_assert(sizeof(to)->field >= sizeof(from).field.bytes, #field); \
+		(to)->field##_len = (from).field.size;                                 \
+		memcpy((to)->field, (from).field.bytes, (from).field.size);            \
+	} while (0)
+
+static void
+take_key(struct reply *reply, const engawa_Reply *msg)
+{
+	if (msg->has_assertion) {
+		TAKE_BYTES(&reply->assertion, msg->assertion, credential);
+		TAKE_BYTES(&reply->assertion, msg->assertion, authenticator_data);
+		TAKE_BYTES(&reply->assertion, msg->assertion, client_data);
+		TAKE_BYTES(&reply->assertion, msg->assertion, signature);
+	}
+	if (msg->has_key) {
+		TAKE_BYTES(&reply->key, msg->key, credential);
+		TAKE_BYTES(&reply->key, msg->key, public_key);
+		reply->key.algorithm = msg->key.algorithm;
+	}
+}
+
 static int
 on_reply(const uint8_t *payload, size_t len)
 {
@@ -83,13 +107,16 @@ on_reply(const uint8_t *payload, size_t len)
 	struct reply reply = {0};
 	int r = frame_decode(engawa_Reply_fields, &msg, payload, len);
 	if (r == 0 &&
-		(msg.kind > UINT8_MAX || str_copy(reply.text, sizeof reply.text, msg.text) < 0))
+		(msg.kind > UINT8_MAX || str_copy(reply.text, sizeof reply.text, msg.text) < 0 ||
+			str_copy(reply.user, sizeof reply.user, msg.user) < 0))
 		r = -ERR_PROTOCOL;
 	reply.kind = (uint8_t)msg.kind;
 	reply.proof.certificate_len = msg.certificate.size;
 	memcpy(reply.proof.certificate, msg.certificate.bytes, msg.certificate.size);
 	reply.proof.signature_len = msg.signature.size;
 	memcpy(reply.proof.signature, msg.signature.bytes, msg.signature.size);
+	if (r == 0)
+		take_key(&reply, &msg);
 	if (r == 0)
 		role_send(MSG_REPLY, out, reply_put(&reply, out), -1);
 	mem_wipe(&msg, sizeof msg);
@@ -130,6 +157,12 @@ send_prompt(struct login_process *p, const struct prompt *prompt)
 		msg.challenge.size = sizeof prompt->challenge;
 		memcpy(msg.challenge.bytes, prompt->challenge, sizeof prompt->challenge);
 	}
+	msg.new_address = prompt->new_address;
+	msg.person = prompt->person;
+	msg.has_webauthn = prompt->rp_id[0] != '\0';
+	msg.webauthn.user_verification = prompt->user_verification;
+	str_copy(msg.webauthn.rp_id, sizeof msg.webauthn.rp_id, prompt->rp_id);
+	str_copy(msg.webauthn.person, sizeof msg.webauthn.person, prompt->key_person);
 	return inner_send_message(
 		&p->inner, engawa_InnerType_INNER_PROMPT, engawa_Prompt_fields, &msg);
 }

@@ -31,6 +31,35 @@ get_text(struct rd *r, char *out, size_t size)
 		r->failed = 1;
 }
 
+static void
+put_data(struct wr *w, const uint8_t *data, size_t len)
+{
+	wr_u16(w, (uint16_t)len);
+	wr_bytes(w, data, len);
+}
+
+static size_t
+get_data(struct rd *r, uint8_t *out, size_t size)
+{
+	size_t len = rd_u16(r);
+	if (len > size) {
+		r->failed = 1;
+		return 0;
+	}
+	rd_copy(r, out, len);
+	return r->failed ? 0 : len;
+}
+
+/* 0 or 1. */
+static uint8_t
+get_flag(struct rd *r)
+{
+	uint8_t flag = rd_u8(r);
+	if (flag > 1)
+		r->failed = 1;
+	return flag;
+}
+
 static int
 finish(const struct rd *r)
 {
@@ -207,6 +236,11 @@ prompt_put(const struct prompt *prompt, uint8_t *out)
 		put_text(&w, prompt->words[i], sizeof prompt->words[i]);
 	put_text(&w, prompt->masked_address, sizeof prompt->masked_address);
 	wr_bytes(&w, prompt->challenge, sizeof prompt->challenge);
+	put_text(&w, prompt->rp_id, sizeof prompt->rp_id);
+	put_text(&w, prompt->key_person, sizeof prompt->key_person);
+	wr_u8(&w, prompt->user_verification);
+	wr_u8(&w, prompt->new_address);
+	wr_u8(&w, prompt->person);
 	return w.len;
 }
 
@@ -223,6 +257,11 @@ prompt_get(const uint8_t *p, size_t len, struct prompt *ret_prompt)
 		get_text(&r, ret_prompt->words[i], sizeof ret_prompt->words[i]);
 	get_text(&r, ret_prompt->masked_address, sizeof ret_prompt->masked_address);
 	rd_copy(&r, ret_prompt->challenge, sizeof ret_prompt->challenge);
+	get_text(&r, ret_prompt->rp_id, sizeof ret_prompt->rp_id);
+	get_text(&r, ret_prompt->key_person, sizeof ret_prompt->key_person);
+	ret_prompt->user_verification = get_flag(&r);
+	ret_prompt->new_address = get_flag(&r);
+	ret_prompt->person = get_flag(&r);
 	return finish(&r);
 }
 
@@ -255,13 +294,23 @@ message_get_proof(struct rd *r, struct holder_proof *ret_proof)
 	ret_proof->signature_len = get_bytes(r, ret_proof->signature, sizeof ret_proof->signature);
 }
 
+/* The largest: its buffers are far below MESSAGE_MAX_BYTES together. */
 size_t
 reply_put(const struct reply *reply, uint8_t *out)
 {
 	struct wr w = wr_init(out, MESSAGE_MAX_BYTES);
+	const struct assertion *a = &reply->assertion;
 	wr_u8(&w, reply->kind);
 	put_text(&w, reply->text, sizeof reply->text);
 	message_put_proof(&w, &reply->proof);
+	put_text(&w, reply->user, sizeof reply->user);
+	put_data(&w, a->credential, a->credential_len);
+	put_data(&w, a->authenticator_data, a->authenticator_data_len);
+	put_data(&w, a->client_data, a->client_data_len);
+	put_data(&w, a->signature, a->signature_len);
+	put_data(&w, reply->key.credential, reply->key.credential_len);
+	wr_u32(&w, (uint32_t)reply->key.algorithm);
+	put_data(&w, reply->key.public_key, reply->key.public_key_len);
 	return w.len;
 }
 
@@ -273,6 +322,17 @@ reply_get(const uint8_t *p, size_t len, struct reply *ret_reply)
 	ret_reply->kind = rd_u8(&r);
 	get_text(&r, ret_reply->text, sizeof ret_reply->text);
 	message_get_proof(&r, &ret_reply->proof);
+	get_text(&r, ret_reply->user, sizeof ret_reply->user);
+	struct assertion *a = &ret_reply->assertion;
+	a->credential_len = get_data(&r, a->credential, sizeof a->credential);
+	a->authenticator_data_len =
+		get_data(&r, a->authenticator_data, sizeof a->authenticator_data);
+	a->client_data_len = get_data(&r, a->client_data, sizeof a->client_data);
+	a->signature_len = get_data(&r, a->signature, sizeof a->signature);
+	struct new_key *key = &ret_reply->key;
+	key->credential_len = get_data(&r, key->credential, sizeof key->credential);
+	key->algorithm = (int32_t)rd_u32(&r);
+	key->public_key_len = get_data(&r, key->public_key, sizeof key->public_key);
 	return finish(&r);
 }
 

@@ -75,7 +75,7 @@ enum message {
 	/* engawa command <-> agent.sock */
 	MSG_STATUS,    /* empty */
 	MSG_PASSWORD,  /* text; empty removes it */
-	MSG_MAIL,      /* text; empty removes it */
+	MSG_MAIL,      /* text, see local_mail.h */
 	MSG_UNLOCK,    /* empty: forgets failures and lock-outs */
 	MSG_ADDRESSES, /* text, see local_login.h; the answer is text */
 	MSG_USERS,     /* text, see local_users.h */
@@ -85,6 +85,7 @@ enum message {
 			  single one */
 	MSG_LOCK,      /* text: the settings password from now on; empty removes it */
 	MSG_LOCK_OPEN, /* text: the settings password, for what follows on this connection */
+	MSG_KEY,       /* text, see local_passkeys.h */
 	MSG_RESULT,    /* code u32, then JSON of a status */
 };
 
@@ -135,12 +136,30 @@ struct prompt {
 	uint32_t wrong, digits, expires_s;
 	char words[2][32], masked_address[255];
 	uint8_t challenge[HOLDER_CHALLENGE_BYTES]; /* of PROMPT_CERTIFICATE */
+	char rp_id[128], key_person[129];
+	uint8_t user_verification, new_address, person; /* 0 or 1 */
+};
+
+/* What a security key signed, as it came: webauthn.h judges it. */
+struct assertion {
+	size_t credential_len, authenticator_data_len, client_data_len, signature_len;
+	uint8_t credential[255], authenticator_data[128], client_data[1024], signature[512];
+};
+
+/* A key that somebody would like to register. */
+struct new_key {
+	size_t credential_len, public_key_len;
+	int32_t algorithm; /* COSE */
+	uint8_t credential[255], public_key[260];
 };
 
 struct reply {
 	uint8_t kind;
 	char text[REPLY_TEXT_SIZE]; /* secret: wipe */
 	struct holder_proof proof;  /* nothing of it has been looked at; may be empty */
+	char user[128];
+	struct assertion assertion; /* credential_len 0: none */
+	struct new_key key;         /* the same */
 };
 
 struct refusal {

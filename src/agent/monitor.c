@@ -369,6 +369,10 @@ load_state(struct agent *agent, char path[static PATH_MAX], struct conf_error *e
 	if (r == 0)
 		r = factors_open(path, &agent->factors, error);
 	if (r == 0)
+		r = state_path(o, "passkeys", path, PATH_MAX);
+	if (r == 0)
+		r = passkeys_open(path, &agent->passkeys, error);
+	if (r == 0)
 		r = state_path(o, "devices", path, PATH_MAX);
 	if (r == 0)
 		r = devices_open(path, &agent->devices, error);
@@ -503,6 +507,7 @@ monitor_main(struct options *options)
 	persons_close(agent);
 	devices_free(agent->local_tries);
 	factors_free(agent->factors);
+	passkeys_free(agent->passkeys);
 	iplist_fini(&agent->addresses);
 	ticket_memory_free(agent->tickets);
 	LOG(INFO, "agent.stop", F_INT("code", 0));

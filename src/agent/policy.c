@@ -26,7 +26,15 @@ const struct conf_option policy_options[] = {
 		"A one-time code is asked for, whatever DISABLE_OTP says."),
 	SWITCH("DISABLE_OTP", disable_otp, "0", "No one-time code is asked for."),
 	{"OTP_MAIL", CONF_STR, AT(otp_mail), "legacy", 0, 0,
-		"When codes are mailed: legacy (while no authenticator app is enrolled), recovery (when the app is not at hand), off (never)."},
+		"When codes are mailed: legacy (while no authenticator app or security key is enrolled), recovery (when they are not at hand), off (never)."},
+	{"OTP_WEBAUTHN", CONF_STR, AT(otp_webauthn), "off", 0, 0,
+		"Security keys as one-time codes: off, on (before app and mail, where one is registered), only (nothing else but codes on paper). Needs WEBAUTHN_RP_ID."},
+	{"WEBAUTHN_RP_ID", CONF_STR, AT(webauthn_rp_id), NULL, 0, 0,
+		"Domain that security keys are registered for: the host name of the relay's page, or a domain above the host names of all its gates."},
+	{"WEBAUTHN_ORIGIN", CONF_LIST, AT(webauthn_origin), NULL, 0, 0,
+		"Page that may use security keys, https://host[:port]; default https:// and WEBAUTHN_RP_ID."},
+	SWITCH("WEBAUTHN_WITHOUT_PIN", webauthn_without_pin, "0",
+		"Touching the security key is enough; without this it must ask for its PIN or fingerprint."),
 	{"ENFORCE_OTP_ENDWITH", CONF_STR, AT(otp_endwith), NULL, 0, 0,
 		"Codes are mailed only to addresses that end with this, for example @city.example.lg.jp."},
 	SWITCH("ENFORCE_INSPECTION", enforce_inspection, "0",
@@ -150,6 +158,48 @@ policy_ocsp(const struct policy *policy)
 	return r < 0 ? POLICY_OCSP_CLOSED : (enum policy_ocsp)r;
 }
 
+static const char *const webauthn_names[] = {"off", "on", "only"};
+
+enum policy_webauthn
+policy_webauthn(const struct policy *policy)
+{
+	int r = by_name(webauthn_names, policy->otp_webauthn);
+	return r < 0 || !policy->webauthn_rp_id ? POLICY_WEBAUTHN_OFF : (enum policy_webauthn)r;
+}
+
+int
+policy_rp_id_fit(const char *id)
+{
+	size_t len = strlen(id);
+	return len && len < 128 && strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789.-") == len &&
+	       id[0] != '.' && id[0] != '-' && id[len - 1] != '.' && !strstr(id, "..");
+}
+
+/* Why the value of a key of security keys is none; NULL. */
+static const char *
+webauthn_wrong(const char *key, const char *value)
+{
+	if (strcmp(key, "OTP_WEBAUTHN") == 0 && by_name(webauthn_names, value) < 0)
+		return "OTP_WEBAUTHN: off, on or only";
+	if (strcmp(key, "WEBAUTHN_RP_ID") == 0 && !policy_rp_id_fit(value))
+		return "WEBAUTHN_RP_ID: a host name in lower case";
+	/* it is compared with what stands in JSON */
+	if (strcmp(key, "WEBAUTHN_ORIGIN") == 0 &&
+		(strncmp(value, "https://", 8) != 0 || strpbrk(value + 8, "/\\\" ") || !value[8]))
+		return "WEBAUTHN_ORIGIN: https://host[:port]";
+	return NULL;
+}
+
+/* Demanded, and nobody could ever have one. */
+static int
+webauthn_incomplete(const struct policy *policy, struct conf_error *error)
+{
+	if (policy->webauthn_rp_id || by_name(webauthn_names, policy->otp_webauthn) <= 0)
+		return 0;
+	snprintf(error->text, sizeof error->text, "OTP_WEBAUTHN needs WEBAUTHN_RP_ID");
+	return -ERR_SETTING;
+}
+
 struct pass {
 	struct policy *policy;
 	struct conf_error *error;
@@ -184,6 +234,11 @@ on_line(void *user, const char *key, const char *value)
 			"OCSP_FAILURE: closed, grace or open");
 		return -ERR_SETTING;
 	}
+	const char *wrong = webauthn_wrong(key, value);
+	if (wrong) {
+		snprintf(pass->error->text, sizeof pass->error->text, "%s", wrong);
+		return -ERR_SETTING;
+	}
 	return conf_set(policy_options, pass->policy, key, value, pass->error);
 }
 
@@ -194,6 +249,8 @@ policy_read(struct policy *policy, const char *text, size_t len,
 	struct pass pass = {policy, error, {0}};
 	error->text[0] = '\0';
 	int r = policy_parse(text, len, key, now_s, on_line, &pass, error);
+	if (r == 0)
+		r = webauthn_incomplete(policy, error);
 	if (r < 0) {
 		policy_fini(policy);
 		policy_init(policy);

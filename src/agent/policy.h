@@ -26,6 +26,9 @@ struct policy {
 	char *ocsp_failure;
 	struct conf_list password_waiver;
 	int64_t minimum_build, lockout_count, lockout_timeout_s, idle_timeout_s;
+	char *otp_webauthn, *webauthn_rp_id;
+	struct conf_list webauthn_origin;
+	int64_t webauthn_without_pin;
 	char *otp_mail, *otp_endwith, *watermark_message, *server_message, *server_mac_list;
 	char *noted; /* where the keys go that are known and have no effect in this version */
 	char *not_after;
@@ -60,6 +63,15 @@ enum policy_ocsp {
 	POLICY_OCSP_OPEN,   /* let in, as the original did */
 };
 enum policy_ocsp policy_ocsp(const struct policy *policy);
+/* Whether security keys are one-time codes. */
+enum policy_webauthn {
+	POLICY_WEBAUTHN_OFF,
+	POLICY_WEBAUTHN_ON,   /* beside app and mail */
+	POLICY_WEBAUTHN_ONLY, /* nothing else is, but codes on paper */
+};
+enum policy_webauthn policy_webauthn(const struct policy *policy);
+/* 1 for a host name in lower case, at most 127 bytes. */
+int policy_rp_id_fit(const char *id);
 
 /* What holds in the end: ENFORCE_x wins over DISABLE_x, neither means yes. */
 int policy_wants_otp(const struct policy *policy);

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agent/local.h"
 #include "agent/resume.h"
 #include "agent/self.h"
 #include "agent/session.h"
@@ -34,7 +35,8 @@ on_mail(void *user, const struct login_mail *mail)
 {
 	struct session *s = user;
 	uint8_t plain[engawa_MailCode_size], sealed[sizeof plain + SEAL_OVERHEAD_BYTES];
-	engawa_MailCode msg = {.time_s = wall_s(), .words_count = 2};
+	engawa_MailCode msg = {
+		.time_s = wall_s(), .words_count = 2, .kind = (engawa_MailKind)mail->kind};
 	struct note note = {.gate = s->gate, .rest = sealed};
 	const struct keys *keys = &s->agent->keys;
 	if (str_copy(msg.address, sizeof msg.address, mail->address) < 0 ||
@@ -79,6 +81,19 @@ on_wall(void *user)
 {
 	(void)user;
 	return wall_s();
+}
+
+static int
+on_address_confirmed(void *user)
+{
+	struct session *s = user;
+	struct settings settings = s->agent->settings;
+	memcpy(settings.mail, settings.mail_next, sizeof settings.mail);
+	settings.mail_next[0] = '\0';
+	settings.mail_next_until_s = 0;
+	int r = local_save(s->agent, &settings);
+	mem_wipe(&settings, sizeof settings);
+	return r;
 }
 
 /* Suite, generation, ticket, session, terminal: both ends mean the same or the handshake fails
@@ -153,7 +168,8 @@ session_handshake(struct session *s, const uint8_t *first, size_t len)
 		.check_certificate = session_check_certificate,
 		.is_self = on_self,
 		.now = on_now,
-		.wall_s = on_wall};
+		.wall_s = on_wall,
+		.address_confirmed = on_address_confirmed};
 	struct rd r = rd_init(first, len);
 	const uint8_t *suite_generation = rd_bytes(&r, 5);
 	unsigned message_len = rd_u16(&r);
@@ -186,6 +202,7 @@ session_handshake(struct session *s, const uint8_t *first, size_t len)
 		.addresses = &s->agent->addresses,
 		.devices = s->agent->devices,
 		.factors = s->agent->factors,
+		.passkeys = s->agent->passkeys,
 		.users = s->agent->users,
 		.persons = s->agent->persons};
 	login_init(&s->flow, &s->env, &office, s->ticket.client_address,

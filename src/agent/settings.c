@@ -23,6 +23,23 @@ take_hash(char out[static SETTINGS_HASH_SIZE], const char *value)
 	return 0;
 }
 
+/* until address */
+static int
+take_next(struct settings *s, const char *value)
+{
+	char until[24];
+	int64_t until_s;
+	size_t len = strcspn(value, " ");
+	if (!value[len] || len >= sizeof until)
+		return -ERR_SETTING;
+	memcpy(until, value, len);
+	until[len] = '\0';
+	if (str_int(until, 1, INT64_MAX, &until_s) < 0 || !settings_mail_fit(value + len + 1))
+		return -ERR_SETTING;
+	s->mail_next_until_s = (uint64_t)until_s;
+	return str_copy(s->mail_next, sizeof s->mail_next, value + len + 1);
+}
+
 static int
 on_line(void *user, const char *key, const char *value)
 {
@@ -34,13 +51,15 @@ on_line(void *user, const char *key, const char *value)
 		return take_hash(s->password, value);
 	if (strcmp(key, "LOCK") == 0)
 		return take_hash(s->lock, value);
+	if (strcmp(key, "MAIL_NEXT") == 0)
+		return take_next(s, value);
 	return -ERR_SETTING;
 }
 
 int
 settings_parse(const char *text, size_t len, struct settings *ret_settings)
 {
-	struct settings settings = {"", "", ""};
+	struct settings settings = {.mail = ""};
 	unsigned line;
 	int r = conf_lines(text, len, on_line, &settings, &line);
 	if (r == 0)
@@ -52,7 +71,7 @@ settings_parse(const char *text, size_t len, struct settings *ret_settings)
 int
 settings_load(const char *path, struct settings *ret_settings, struct conf_error *error)
 {
-	struct settings settings = {"", "", ""};
+	struct settings settings = {.mail = ""};
 	int r = conf_load(path, FILE_MAX_BYTES, on_line, &settings, error);
 	if (r == 0 || r == -ENOENT)
 		*ret_settings = settings;
@@ -70,11 +89,17 @@ put_line(char *text, size_t size, const char *key, const char *value)
 int
 settings_text(const struct settings *settings, char out[static SETTINGS_TEXT_SIZE])
 {
+	char next[SETTINGS_MAIL_SIZE + 24] = "";
 	out[0] = '\0';
 	int r = put_line(out, SETTINGS_TEXT_SIZE, "MAIL", settings->mail);
 	if (r == 0)
 		r = put_line(out, SETTINGS_TEXT_SIZE, "PASSWORD", settings->password);
-	return r < 0 ? r : put_line(out, SETTINGS_TEXT_SIZE, "LOCK", settings->lock);
+	if (r == 0)
+		r = put_line(out, SETTINGS_TEXT_SIZE, "LOCK", settings->lock);
+	if (r == 0 && settings->mail_next[0])
+		r = str_print(next, sizeof next, "%llu %s",
+			(unsigned long long)settings->mail_next_until_s, settings->mail_next);
+	return r < 0 ? r : put_line(out, SETTINGS_TEXT_SIZE, "MAIL_NEXT", next);
 }
 
 int

@@ -4,13 +4,15 @@
  */
 #pragma once
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/conf.h"
 
 enum {
 	SETTINGS_MAIL_SIZE = 255,
 	SETTINGS_HASH_SIZE = 192,
-	SETTINGS_TEXT_SIZE = SETTINGS_MAIL_SIZE + 2 * SETTINGS_HASH_SIZE + 32,
+	SETTINGS_TEXT_SIZE = 2 * SETTINGS_MAIL_SIZE + 2 * SETTINGS_HASH_SIZE + 96,
+	SETTINGS_MAIL_NEXT_S = 7 * 86400,
 	PASSWORD_MIN_CHARS = 8, /* the original's rule for choosing: settings_password_fit */
 	PASSWORD_MAX_BYTES = 511,
 };
@@ -19,6 +21,9 @@ struct settings {
 	char mail[SETTINGS_MAIL_SIZE];     /* "" = unset */
 	char password[SETTINGS_HASH_SIZE]; /* a hash of password.h, "" = unset */
 	char lock[SETTINGS_HASH_SIZE];     /* of the settings password (local_lock.h), "" = unset */
+	char mail_next[SETTINGS_MAIL_SIZE]; /* takes mail's place when a login confirms it, "" =
+					       none */
+	uint64_t mail_next_until_s;         /* wall clock */
 };
 
 /* A missing file is empty settings. 0, -errno, -ERR_SETTING; error as in conf_load. */

@@ -3,6 +3,8 @@
  * has rows. The try is charged before it is judged and given back when it was right, so that logins
  * that race each other cannot share a try.
  */
+#include <string.h>
+
 #include "agent/person.h"
 #include "base/err.h"
 #include "inner.pb.h"
@@ -17,7 +19,9 @@ ready(struct login *login)
 static int
 ask(struct login *login, uint32_t why)
 {
-	struct prompt prompt = {.kind = engawa_PromptKind_PROMPT_PASSWORD, .wrong = why};
+	struct prompt prompt = {.kind = engawa_PromptKind_PROMPT_PASSWORD,
+		.wrong = why,
+		.person = person_has_users(login) && !login->facts.user[0]};
 	int r = ready(login);
 	if (r == 0)
 		r = person_locked(login);
@@ -32,12 +36,13 @@ ask(struct login *login, uint32_t why)
 static int
 enter(struct login *login)
 {
-	if (login->person.proved) /* by a certificate */
-		return LOGIN_PASSED;
-	/* who sends none is told; a name that cannot be anybody's is nobody's */
-	if (person_has_users(login) && !login->facts.user[0])
-		return -ERR_PERSON_NAME;
-	if (person_has_users(login))
+	if (login->person.proved) /* by a certificate; the security key must be the same person's */
+		return login->code.person[0] && strcmp(login->code.person, login->person.name) != 0
+			       ? -ERR_WEBAUTHN_WRONG
+			       : LOGIN_PASSED;
+	/* the name came with the facts, or is asked for with the password: strangers who do not get
+	 * here learn nothing. One that cannot be anybody's is nobody's. */
+	if (person_has_users(login) && login->facts.user[0])
 		user_fold(login->facts.user, login->person.name);
 	return ask(login, 0);
 }
@@ -51,7 +56,9 @@ choose(struct login *login)
 	if (!person_has_users(login))
 		return login->office.settings->password;
 	const struct user *user = users_find(login->office.users, login->person.name);
-	if (!user || user_by_certificate(user))
+	/* another person's security key is no key of this one */
+	if (!user || user_by_certificate(user) ||
+		(login->code.person[0] && strcmp(login->code.person, login->person.name) != 0))
 		return LOGIN_NOBODY;
 	login->person.refuse = person_refusal(login, user);
 	return user->verifier;
@@ -61,6 +68,11 @@ static int
 reply(struct login *login, const struct reply *reply)
 {
 	int r = ready(login); /* it may have been removed meanwhile */
+	if (person_has_users(login) && !login->facts.user[0]) {
+		if (!reply->user[0])
+			return -ERR_PERSON_NAME;
+		user_fold(reply->user, login->person.name);
+	}
 	if (r == 0)
 		r = person_locked(login);
 	if (r == 0)

@@ -29,6 +29,10 @@ static const struct conf_option options[] = {
 	{"CERTIFICATE", CONF_STR, AT(certificate), NULL, 0, 0,
 		"user add --method certificate: the one certificate that lets in, PEM"},
 	{"EXPIRES", CONF_STR, AT(expires), NULL, 0, 0, "user: last day, YYYY-MM-DD"},
+	{"PERSON", CONF_STR, AT(person), NULL, 0, 0,
+		"key add: whose key, where there are several persons"},
+	{"RESET", CONF_BOOL, AT(reset), "no", 0, 0, "mail: the administrator's way, at once"},
+	{"CANCEL", CONF_BOOL, AT(cancel), "no", 0, 0, "mail: no change after all"},
 	{"REMOVE", CONF_BOOL, AT(remove), "no", 0, 0, "forget the password or the address"},
 	CONF_OPTIONS_END,
 };
@@ -43,13 +47,14 @@ usage(void)
 		"engawa agent restore FILE [--other-terminal yes] [--passphrase-file FILE] [--state-directory DIR]\n"
 		"engawa agent password [--remove]        (asks for it, or reads one line)\n"
 		"engawa agent settings-password [--remove]\n"
-		"engawa agent mail ADDRESS | --remove\n"
+		"engawa agent mail ADDRESS [--reset] | --remove | --cancel\n"
 		"engawa agent status\n"
 		"engawa agent unlock\n"
 		"engawa agent user list | add NAME [--method METHOD [--certificate FILE]] [--expires DAY]\n"
 		"engawa agent user remove NAME | expire NAME [--expires DAY] | disable NAME | enable NAME | password NAME\n"
 		"engawa agent totp [--remove]            (shows a QR code, asks for a code of the app)\n"
 		"engawa agent recovery | emergency [--remove]\n"
+		"engawa agent key list | add LABEL [--person NAME] | remove N | cancel\n"
 		"engawa agent addresses list | allow NETWORK [N] | deny NETWORK [N] | remove N\n");
 	return 2;
 }
@@ -179,18 +184,17 @@ password(const struct agent_settings *s, uint16_t type, const char *prompt, char
 static int
 run(const char *action, const struct agent_settings *s, const struct args *args)
 {
-	int status =
-		strcmp(action, "user") == 0 ? agent_user(s, args) : agent_login(action, s, args);
+	int status = strcmp(action, "user") == 0   ? agent_user(s, args)
+		     : strcmp(action, "key") == 0  ? agent_key(s, args)
+		     : strcmp(action, "mail") == 0 ? agent_mail(s, args)
+						   : agent_login(action, s, args);
 	if (status >= 0)
 		return status == 2 ? usage() : status;
 	char answer[ANSWER_MAX_BYTES] = "";
 	int r;
-	int is_mail = strcmp(action, "mail") == 0;
-	if (args->count != (is_mail && !s->remove ? 1 : 0))
+	if (args->count != 0)
 		return usage();
-	if (is_mail)
-		r = agent_ask(s, MSG_MAIL, s->remove ? "" : args->words[0], answer);
-	else if (strcmp(action, "password") == 0)
+	if (strcmp(action, "password") == 0)
 		r = password(s, MSG_PASSWORD, "新しいパスワード / New password", answer);
 	else if (strcmp(action, "settings-password") == 0)
 		r = password(s, MSG_LOCK, "新しい設定用パスワード / New settings password", answer);
@@ -234,7 +238,7 @@ agent_is_local(const char *action)
 {
 	static const char *const actions[] = {"enrol", "organisation", "backup", "restore",
 		"password", "mail", "status", "unlock", "settings-password", "user", "addresses",
-		"totp", "recovery", "emergency"};
+		"totp", "recovery", "emergency", "key"};
 	for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
 		if (strcmp(actions[i], action) == 0)
 			return 1;

@@ -1,5 +1,5 @@
 /* engawa agent enrol | password | settings-password | mail | status | unlock | addresses | totp |
- * recovery | emergency: at the office PC itself, through the agent's own socket. */
+ * recovery | emergency | key: at the office PC itself, through the agent's own socket. */
 #pragma once
 #include <stdint.h>
 
@@ -15,7 +15,8 @@ struct agent_settings {
 	char *socket, *state_directory, *settings_password_file;
 	char *certificate; /* user */
 	char *method, *expires; /* user */
-	int64_t remove;
+	char *person;           /* key */
+	int64_t remove, reset, cancel;
 };
 
 /* 1 when argv[1] of `engawa agent` is one of these. */
@@ -30,6 +31,14 @@ int agent_login(const char *action, const struct agent_settings *s, const struct
 /* agent_user.c: persons. The exit status. */
 int agent_user(const struct agent_settings *s, const struct args *args);
 
+/* agent_key.c: security keys. The exit status. */
+int agent_key(const struct agent_settings *s, const struct args *args);
+
+/* agent_mail.c: the address for codes. The exit status. */
+int agent_mail(const struct agent_settings *s, const struct args *args);
+
+/* 1 when people at this terminal read Japanese. */
+int agent_japanese(void);
 /* One question, one answer: ret_text is what follows its code, terminated, and may be secret. The
  * agent's code, or why it could not be asked. */
 int agent_ask(const struct agent_settings *s, uint16_t type, const char *text,

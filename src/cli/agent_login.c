@@ -50,8 +50,8 @@ addresses(const struct agent_settings *s, const struct args *args)
 	return r < 0 ? command_fail(r, args->words[1]) : 0;
 }
 
-static int
-japanese(void)
+int
+agent_japanese(void)
 {
 	return err_lang(setlocale(LC_MESSAGES, NULL)) == ERR_LANG_JA;
 }
@@ -63,7 +63,7 @@ enrol_totp(const struct agent_settings *s)
 	static const char key[] = "secret=";
 	char uri[ANSWER_MAX_BYTES], code[TEXT_SIZE] = "", question[TEXT_SIZE],
 				    none[ANSWER_MAX_BYTES];
-	int ja = japanese();
+	int ja = agent_japanese();
 	int r = agent_ask(s, MSG_TOTP, "begin", uri);
 	if (r == 0)
 		r = qr_print(uri, stdout);
@@ -111,7 +111,7 @@ recovery(const struct agent_settings *s, const struct args *args, const char *wh
 		return command_fail(r, NULL);
 	if (!s->remove) {
 		fprintf(stderr,
-			japanese()
+			agent_japanese()
 				? "1つのコードは1回だけ使えます。紙に控え、安全な場所に保管してください。\n"
 				: "Each code is good once. Keep them on paper, in a safe place.\n");
 		printf("%s%s", answer, strchr(answer, '\n') ? "" : "\n");

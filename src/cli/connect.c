@@ -47,6 +47,8 @@ struct connect {
 	struct script *script;
 	struct signal_watch *signals[2];
 	struct timer *timer;
+	engawa_Prompt prompt; /* the last one, and its words */
+	const char *words[2];
 	char session_code[32];
 	struct mono first_picture, last_picture, script_end;
 	int acted;       /* the script is through */
@@ -124,13 +126,37 @@ on_script(void *user, int code)
 	timer_start(c->timer, 20, 0);
 }
 
+static enum err_lang
+language(void)
+{
+	return err_lang(setlocale(LC_MESSAGES, NULL));
+}
+
 static void
 on_answer(void *user, const char *text, int code)
 {
 	struct connect *c = user;
-	int r = text ? session_reply(c->session, text) : code;
+	int r = code;
+	if (text && *text && answer_is_key(&c->prompt)) {
+		fprintf(stderr, language() == ERR_LANG_JA ? "セキュリティキーに触れてください。\n"
+							  : "Touch the security key.\n");
+		r = session_use_key(
+			c->session, strcmp(text, "-") == 0 ? "" : text, security_key_open, NULL);
+	} else if (text) {
+		r = session_reply_as(
+			c->session, text, c->prompt.person ? answer_name(c->answer) : "");
+	}
 	if (r < 0)
 		stop(c, r);
+}
+
+/* Asks again, as after a reply that was wrong. */
+static void
+on_key_failed(void *user, int code)
+{
+	struct connect *c = user;
+	c->prompt.wrong = (uint32_t)-code;
+	answer_start(c->answer, &c->prompt, c->words);
 }
 
 static void
@@ -143,6 +169,9 @@ static void
 on_prompt(void *user, const engawa_Prompt *prompt, const char *const words[2])
 {
 	struct connect *c = user;
+	c->prompt = *prompt;
+	c->words[0] = words[0];
+	c->words[1] = words[1];
 	if (prompt->kind != engawa_PromptKind_PROMPT_CERTIFICATE) {
 		answer_start(c->answer, prompt, words);
 		return;
@@ -171,12 +200,6 @@ on_picture(void *user)
 		script_start(c->script, c->session, on_script, c);
 	}
 	script_picture(c->script);
-}
-
-static enum err_lang
-language(void)
-{
-	return err_lang(setlocale(LC_MESSAGES, NULL));
 }
 
 static void
@@ -210,6 +233,7 @@ on_ended(void *user, int code)
 
 static const struct session_events events = {
 	.prompt = on_prompt,
+	.key_failed = on_key_failed,
 	.started = on_started,
 	.picture = on_picture,
 	.notice = on_notice,

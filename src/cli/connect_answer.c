@@ -42,7 +42,7 @@ struct answer {
 	struct watch *watch;
 	struct timer *timer; /* limit of the command; 0 ms: the answer is there */
 	int code;
-	char text[TEXT_SIZE];
+	char text[TEXT_SIZE], name[128];
 	size_t len;
 };
 
@@ -148,12 +148,21 @@ on_command(void *user, pid_t pid, int status)
 	report(a);
 }
 
+int
+answer_is_key(const engawa_Prompt *prompt)
+{
+	return prompt->kind == engawa_PromptKind_PROMPT_WEBAUTHN ||
+	       prompt->kind == engawa_PromptKind_PROMPT_WEBAUTHN_NEW;
+}
+
 static const char *
 prompt_name(engawa_PromptKind kind)
 {
-	return kind == engawa_PromptKind_PROMPT_TOTP       ? "totp"
-	       : kind == engawa_PromptKind_PROMPT_RECOVERY ? "recovery"
-							   : "mail";
+	return kind == engawa_PromptKind_PROMPT_TOTP           ? "totp"
+	       : kind == engawa_PromptKind_PROMPT_RECOVERY     ? "recovery"
+	       : kind == engawa_PromptKind_PROMPT_WEBAUTHN     ? "key"
+	       : kind == engawa_PromptKind_PROMPT_WEBAUTHN_NEW ? "new-key"
+							       : "mail";
 }
 
 /* The environment of ours, and what the mail will say. Strings are borrowed except the first four.
@@ -247,6 +256,40 @@ on_tty(void *user, int ready)
 	report(a);
 }
 
+/* How to answer with a security key: its PIN, or a hyphen for one that has none. */
+static void
+print_key_question(const engawa_Prompt *prompt, int ja)
+{
+	if (prompt->kind == engawa_PromptKind_PROMPT_WEBAUTHN_NEW)
+		fprintf(stderr,
+			ja ? "登録コードを確認しました。登録するセキュリティキーを差し込んでください。\n"
+			   : "The registration code was right. Plug in the security key to register.\n");
+	else
+		fprintf(stderr, ja ? "登録済みのセキュリティキーを差し込んでください。\n"
+				   : "Plug in your registered security key.\n");
+	fprintf(stderr,
+		ja ? "キーのPIN (PINがなければ「-」、手元になければ空のまま): "
+		   : "PIN of the key (\"-\" for none, empty when the key is not at hand): ");
+}
+
+static void
+print_mail_question(const engawa_Prompt *prompt, const char *const words[2], int ja)
+{
+	if (prompt->new_address)
+		fprintf(stderr,
+			ja ? "確認コードの送り先の変更が申し込まれています。心当たりがなければ空のままにして、管理者に連絡してください。\n"
+			   : "Somebody asked for codes to go to another address. If that was not you, leave the code empty and tell the administrator.\n");
+	fprintf(stderr,
+		ja ? "%s にメールを送りました。メールの照合語が「%s・%s」であることを確かめてください。\n"
+		   : "A mail was sent to %s. Check that its words are \"%s %s\".\n",
+		prompt->masked_address, words[0], words[1]);
+	if (!prompt->new_address)
+		fprintf(stderr,
+			ja ? "数分待っても届かないときは、迷惑メールも確認し、空のままEnterを押すと送り直します。\n"
+			   : "It can take some minutes. If it does not come, look into the junk mail; an empty line sends it again.\n");
+	fprintf(stderr, ja ? "確認コード (%u桁): " : "Code (%u digits): ", prompt->digits);
+}
+
 static void
 print_question(const engawa_Prompt *prompt, const char *const words[2])
 {
@@ -266,15 +309,15 @@ print_question(const engawa_Prompt *prompt, const char *const words[2])
 		return;
 	}
 	if (prompt->kind == engawa_PromptKind_PROMPT_RECOVERY) {
-		fprintf(stderr, ja ? "回復コードまたは緊急用コード (ほかの方法は空のまま): "
-				   : "Recovery or emergency code (empty for another way): ");
+		fprintf(stderr,
+			ja ? "回復コード・緊急用コード・登録コード (ほかの方法は空のまま): "
+			   : "Recovery, emergency or registration code (empty for another way): ");
 		return;
 	}
-	fprintf(stderr,
-		ja ? "%s にメールを送りました。メールの照合語が「%s・%s」であることを確かめてください。\n"
-		   : "A mail was sent to %s. Check that its words are \"%s %s\".\n",
-		prompt->masked_address, words[0], words[1]);
-	fprintf(stderr, ja ? "確認コード (%u桁): " : "Code (%u digits): ", prompt->digits);
+	if (answer_is_key(prompt))
+		print_key_question(prompt, ja);
+	else
+		print_mail_question(prompt, words, ja);
 }
 
 static int
@@ -283,7 +326,8 @@ ask(struct answer *a, const engawa_Prompt *prompt, const char *const words[2])
 	a->fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	if (a->fd < 0)
 		return -ERR_NO_ANSWER;
-	if (prompt->kind == engawa_PromptKind_PROMPT_PASSWORD && tcgetattr(a->fd, &a->saved) == 0) {
+	if ((prompt->kind == engawa_PromptKind_PROMPT_PASSWORD || answer_is_key(prompt)) &&
+		tcgetattr(a->fd, &a->saved) == 0) {
 		struct termios silent = a->saved;
 		silent.c_lflag &= ~(tcflag_t)ECHO;
 		a->echo_off = tcsetattr(a->fd, TCSAFLUSH, &silent) == 0;
@@ -292,6 +336,28 @@ ask(struct answer *a, const engawa_Prompt *prompt, const char *const words[2])
 	a->watch = watch_new(a->loop, a->fd, on_tty, a);
 	watch_set(a->watch, WATCH_READ);
 	return 0;
+}
+
+/* A line with the name first, where the prompt asks who it is. A file has no name: --user has. */
+static int
+ask_name(struct answer *a)
+{
+	char line[sizeof a->name + 1] = "";
+	FILE *tty = fopen("/dev/tty", "r+e");
+	if (!tty)
+		return -ERR_PERSON_NAME;
+	fprintf(tty, japanese() ? "利用者名: " : "User name: ");
+	fflush(tty);
+	char *got = fgets(line, sizeof line, tty);
+	fclose(tty);
+	line[strcspn(line, "\r\n")] = '\0';
+	return got && line[0] ? str_copy(a->name, sizeof a->name, line) : -ERR_PERSON_NAME;
+}
+
+const char *
+answer_name(const struct answer *a)
+{
+	return a->name;
 }
 
 void
@@ -304,6 +370,10 @@ answer_start(struct answer *a, const engawa_Prompt *prompt, const char *const wo
 	int r;
 	a->code = 0;
 	a->len = 0;
+	if (prompt->person && (automatic || ask_name(a) < 0)) {
+		report_soon(a, -ERR_PERSON_NAME);
+		return;
+	}
 	if (automatic && prompt->wrong && !again) {
 		report_soon(a, -(int)prompt->wrong);
 		return;

@@ -29,3 +29,8 @@ void answer_free(struct answer *answer);
  * sent, the command runs again.
  */
 void answer_start(struct answer *answer, const engawa_Prompt *prompt, const char *const words[2]);
+/* 1 when the answer is what a security key is asked with: its PIN, "-" for none; "" = another way.
+ */
+int answer_is_key(const engawa_Prompt *prompt);
+/* Who it is, when the prompt asked for that too; "". */
+const char *answer_name(const struct answer *answer);

@@ -54,6 +54,7 @@ struct input {
 };
 
 struct verify;
+struct key_use;
 
 /* What it takes to go on over another connection (docs/protocol.md 9, resume.c). */
 struct resume {
@@ -114,6 +115,9 @@ struct session {
 	const char *words[2];
 	engawa_PromptKind prompt;                  /* open */
 	uint8_t challenge[HOLDER_CHALLENGE_BYTES]; /* of an open PROMPT_CERTIFICATE */
+	engawa_Webauthn webauthn;                  /* of it */
+	uint8_t hash[32];                          /* of the handshake */
+	struct key_use *key_use;                   /* a security key that is being used; NULL */
 
 	struct decoder *decoder;
 	struct film_decoder *film; /* NULL: none has come */

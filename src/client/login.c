@@ -33,6 +33,13 @@ struct verify {
 	int result;
 };
 
+struct key_use {
+	struct session *s; /* NULL when the session is gone */
+	struct security_key_question question;
+	int makes, result;
+	engawa_Reply reply;
+};
+
 int
 channel_start(struct session *s)
 {
@@ -82,6 +89,9 @@ channel_fini(struct session *s)
 	channel_drop(s);
 	resume_fini(s);
 	mem_wipe(&s->device, sizeof s->device);
+	if (s->key_use)
+		s->key_use->s = NULL;
+	s->key_use = NULL;
 }
 
 static void
@@ -108,6 +118,7 @@ login_start(struct session *s)
 	if (r < 0)
 		return r;
 	noise_words(s->secrets.hash, s->words);
+	memcpy(s->hash, s->secrets.hash, sizeof s->hash);
 	session_reached(s, SESSION_CHANNEL);
 	s->state = LOGIN;
 	timer_start(s->deadline, ANSWER_MS, 0);
@@ -186,6 +197,13 @@ record_send(struct session *s, uint8_t type, const pb_msgdesc_t *fields, const v
 }
 
 static int
+is_key(engawa_PromptKind kind)
+{
+	return kind == engawa_PromptKind_PROMPT_WEBAUTHN ||
+	       kind == engawa_PromptKind_PROMPT_WEBAUTHN_NEW;
+}
+
+static int
 on_prompt(struct session *s, const uint8_t *payload, size_t len)
 {
 	engawa_Prompt prompt;
@@ -194,15 +212,16 @@ on_prompt(struct session *s, const uint8_t *payload, size_t len)
 		return r;
 	int is_certificate = prompt.kind == engawa_PromptKind_PROMPT_CERTIFICATE;
 	/* who comes back has answered everything */
-	if (s->resume.active || s->prompt ||
+	if (s->resume.active || s->prompt || (is_key(prompt.kind) && !prompt.has_webauthn) ||
 		(!is_certificate && (prompt.kind < engawa_PromptKind_PROMPT_MAIL_CODE ||
-					    prompt.kind > engawa_PromptKind_PROMPT_RECOVERY)))
+					    prompt.kind > engawa_PromptKind_PROMPT_WEBAUTHN_NEW)))
 		return -ERR_PROTOCOL;
 	if (is_certificate && prompt.challenge.size != sizeof s->challenge)
 		return -ERR_PROTOCOL;
 	if (is_certificate)
 		memcpy(s->challenge, prompt.challenge.bytes, sizeof s->challenge);
 	s->prompt = prompt.kind;
+	s->webauthn = prompt.webauthn;
 	timer_stop(s->deadline); /* a person has time; how much, the agent says */
 	s->events->prompt(s->user, &prompt, s->words);
 	return 0;
@@ -243,7 +262,7 @@ on_start(struct session *s, const uint8_t *payload, size_t len)
 }
 
 /* Wipes it. */
-static void
+static int
 send_reply(struct session *s, engawa_Reply *reply)
 {
 	reply->kind = s->prompt;
@@ -254,17 +273,6 @@ send_reply(struct session *s, engawa_Reply *reply)
 		session_over(s, r, 0);
 	else
 		timer_start(s->deadline, ANSWER_MS, 0);
-}
-
-int
-session_reply(struct session *s, const char *text)
-{
-	engawa_Reply reply = {.kind = s->prompt};
-	if (s->state != LOGIN || !s->prompt || !str_utf8(text, strlen(text)))
-		return -ERR_PROTOCOL;
-	if (str_copy(reply.text, sizeof reply.text, text) < 0)
-		return -ERR_TOO_LONG;
-	send_reply(s, &reply);
 	return 0;
 }
 
@@ -289,6 +297,80 @@ session_reply_certificate(struct session *s, const struct holder_proof *proof)
 	reply.signature.size = (pb_size_t)proof->signature_len;
 	memcpy(reply.signature.bytes, proof->signature, proof->signature_len);
 	send_reply(s, &reply);
+	return 0;
+}
+
+int
+session_reply_as(struct session *s, const char *text, const char *user)
+{
+	engawa_Reply reply = engawa_Reply_init_zero;
+	if (s->state != LOGIN || !s->prompt || s->key_use || !str_utf8(text, strlen(text)) ||
+		!str_utf8(user, strlen(user)))
+		return -ERR_PROTOCOL;
+	if (str_copy(reply.text, sizeof reply.text, text) < 0 ||
+		str_copy(reply.user, sizeof reply.user, user) < 0) {
+		mem_wipe(&reply, sizeof reply);
+		return -ERR_TOO_LONG;
+	}
+	return send_reply(s, &reply);
+}
+
+int
+session_reply(struct session *s, const char *text)
+{
+	return session_reply_as(s, text, "");
+}
+
+/* ---- security keys: they wait for a touch, on a thread of the pool ---- */
+
+static void
+run_key(void *user)
+{
+	struct key_use *k = user;
+	k->reply = (engawa_Reply)engawa_Reply_init_zero;
+	k->result = k->makes ? security_key_make(&k->question, &k->reply.key)
+			     : security_key_sign(&k->question, &k->reply.assertion);
+	k->reply.has_key = k->makes;
+	k->reply.has_assertion = !k->makes;
+}
+
+static void
+on_key(void *user)
+{
+	struct key_use *k = user;
+	struct session *s = k->s;
+	if (s) {
+		s->key_use = NULL;
+		if (k->result == 0)
+			send_reply(s, &k->reply);
+		else
+			s->events->key_failed(s->user, k->result);
+	}
+	mem_wipe_free(k, sizeof *k);
+}
+
+int
+session_use_key(struct session *s, const char *pin, security_key_open_fn *open, void *open_user)
+{
+	if (s->state != LOGIN || s->key_use || !is_key(s->prompt))
+		return -ERR_PROTOCOL;
+	struct key_use *k = mem_array(1, sizeof *k);
+	if (!k)
+		return -ERR_INTERNAL;
+	if (str_copy(k->question.pin, sizeof k->question.pin, pin) < 0) {
+		free(k);
+		return -ERR_TOO_LONG;
+	}
+	k->s = s;
+	k->makes = s->prompt == engawa_PromptKind_PROMPT_WEBAUTHN_NEW;
+	k->question.asked = s->webauthn;
+	k->question.open = open;
+	k->question.user = open_user;
+	memcpy(k->question.hash, s->hash, sizeof k->question.hash);
+	_Static_assert(sizeof k->question.terminal >= sizeof s->terminal, "it fits");
+	memcpy(k->question.terminal, s->terminal, sizeof s->terminal);
+	s->key_use = k;
+	loop_work(s->loop, run_key, on_key, k);
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "client/security_key.h"
 #include "crypto/holder.h"
 #include "crypto/noise.h"
 #include "crypto/orgfile.h"
@@ -56,6 +57,9 @@ struct session_events {
 	/* code: -ERR_ENDED after session_end or the person's end at the other side, else why
 	 * (-ERR_X; never -errno). */
 	void (*ended)(void *user, int code);
+	/* Nothing came of session_use_key (code: -ERR_WEBAUTHN_DEVICE); the prompt is still open.
+	 * May be NULL where that is not called. */
+	void (*key_failed)(void *user, int code);
 };
 
 /* Starts at once. NULL when out of memory or without entropy. events must outlive the session. */
@@ -68,6 +72,13 @@ void session_end(struct session *session);
 /* Answers the open prompt. 0, -ERR_TOO_LONG, -ERR_PROTOCOL (no prompt is open or text is not
  * UTF-8). The caller wipes text. */
 int session_reply(struct session *session, const char *text);
+/* The same with who it is, for a prompt that asks for that too. */
+int session_reply_as(struct session *session, const char *text, const char *user);
+/* Answers a prompt with a security key, which is looked for and used off the loop: it is replied,
+ * or key_failed follows. pin "" = none. 0, -ERR_PROTOCOL (no such prompt is open), -ERR_TOO_LONG.
+ */
+int session_use_key(
+	struct session *session, const char *pin, security_key_open_fn *open, void *open_user);
 
 /* The answer to PROMPT_CERTIFICATE: what its holder signs (holder.h) for this certificate, and the
  * reply. No certificate at hand: session_reply with "". 0, or as session_reply. */

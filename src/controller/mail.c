@@ -1,6 +1,7 @@
 #include "controller/mail.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -110,6 +111,7 @@ tame(const char *in, char *out, size_t size)
 struct facts {
 	char device[DEVICE_BYTES_MAX + 8], address[INET6_ADDRSTRLEN], time[32], tail[8],
 		words[2 * 32 + 8];
+	const struct letter *letter;
 };
 
 /* Only what inet_pton takes is an address. */
@@ -149,39 +151,81 @@ take_facts(const engawa_MailCode *code, struct facts *f)
 	return 0;
 }
 
-static const char body_ja[] =
-	"テレワークの接続に使う確認コードです。\n"
-	"\n"
-	"    確認コード: %s\n"
-	"\n"
-	"接続しようとしている画面に入力してください。5分間に1回だけ使えます。\n"
-	"画面の照合語が次の2語と同じであることを確かめてください。違うときは入力しないでください。\n"
-	"\n"
-	"    照合語: %s\n"
-	"    接続元の端末: %s\n"
-	"    接続元のアドレス: %s\n"
-	"    時刻: %s (日本時間)\n"
+/* What a mail is for: subject with the terminal's tail, what stands above and below the facts. Of
+ * those with a code, `above` has its place. */
+#define FACTS_JA                             \
+	"    接続元の端末: %s\n"       \
+	"    接続元のアドレス: %s\n" \
+	"    時刻: %s (日本時間)\n"    \
 	"    端末IDの末尾: %s\n"
-	"\n"
-	"心当たりがない場合は、このコードを入力せず、だれにも教えず、すぐに管理者に連絡してください。\n"
-	"職員や管理者がこのコードを尋ねることはありません。このメールには返信できません。\n";
-
-static const char body_en[] =
-	"This is the code for your remote connection.\n"
-	"\n"
-	"    Code: %s\n"
-	"\n"
-	"Type it on the screen that asks for it. It works once, within 5 minutes.\n"
-	"Check that the screen shows the same two words as below. If it does not, do not type the code.\n"
-	"\n"
-	"    Words: %s\n"
-	"    Connecting device: %s\n"
-	"    Its address: %s\n"
-	"    Time: %s (Japan)\n"
+#define FACTS_EN                      \
+	"    Connecting device: %s\n" \
+	"    Its address: %s\n"       \
+	"    Time: %s (Japan)\n"      \
 	"    Terminal ID ends in: %s\n"
-	"\n"
-	"If this was not you, do not type the code, tell it to nobody, and contact your administrator at once.\n"
-	"Nobody will ever ask you for this code. Replies to this mail are not read.\n";
+#define WORDS_JA                                                                                                                                  \
+	"\n"                                                                                                                                      \
+	"    確認コード: %s\n"                                                                                                               \
+	"\n"                                                                                                                                      \
+	"接続しようとしている画面に入力してください。5分間に1回だけ使えます。\n"                                 \
+	"画面の照合語が次の2語と同じであることを確かめてください。違うときは入力しないでください。\n" \
+	"\n"                                                                                                                                      \
+	"    照合語: %s\n"
+#define WORDS_EN                                                                                           \
+	"\n"                                                                                               \
+	"    Code: %s\n"                                                                                   \
+	"\n"                                                                                               \
+	"Type it on the screen that asks for it. It works once, within 5 minutes.\n"                       \
+	"Check that the screen shows the same two words as below. If it does not, do not type the code.\n" \
+	"\n"                                                                                               \
+	"    Words: %s\n"
+#define CODE_END_JA                                                                                                                                    \
+	"\n"                                                                                                                                           \
+	"心当たりがない場合は、このコードを入力せず、だれにも教えず、すぐに管理者に連絡してください。\n" \
+	"職員や管理者がこのコードを尋ねることはありません。このメールには返信できません。\n"
+#define CODE_END_EN                                                                                               \
+	"\n"                                                                                                      \
+	"If this was not you, do not type the code, tell it to nobody, and contact your administrator at once.\n" \
+	"Nobody will ever ask you for this code. Replies to this mail are not read.\n"
+#define NOTICE_END_JA \
+	"\n"          \
+	"心当たりがない場合は、すぐに管理者に連絡してください。このメールには返信できません。\n"
+#define NOTICE_END_EN \
+	"\n"          \
+	"If this was not you, contact your administrator at once. Replies to this mail are not read.\n"
+
+static const struct letter {
+	int has_code;
+	const char *subject[2], *body[2]; /* by enum err_lang */
+} letters[] = {
+	[engawa_MailKind_MAIL_LOGIN] = {1,
+		{"確認コードのお知らせ (端末ID末尾 %s)",
+			"Code for your remote connection (terminal …%s)"},
+		{"テレワークの接続に使う確認コードです。\n" WORDS_JA FACTS_JA CODE_END_JA,
+			"This is the code for your remote connection.\n" WORDS_EN FACTS_EN
+				CODE_END_EN}},
+	[engawa_MailKind_MAIL_NEW_ADDRESS] = {1,
+		{"メールアドレス変更の確認コード (端末ID末尾 %s)",
+			"Code to register this mail address (terminal …%s)"},
+		{"このアドレスを、テレワークの確認コードの送り先として登録するための確認コードです。\n" WORDS_JA
+				FACTS_JA CODE_END_JA,
+			"This is the code that registers this address for the codes of your remote connection.\n" WORDS_EN
+				FACTS_EN CODE_END_EN}},
+	[engawa_MailKind_MAIL_ADDRESS_CHANGED] = {0,
+		{"メールアドレスを変更しました (端末ID末尾 %s)",
+			"The mail address was changed (terminal …%s)"},
+		{"テレワークの確認コードの送り先が、別のメールアドレスに変更されました。\n"
+		 "今後、このアドレスに確認コードは届きません。\n\n" FACTS_JA NOTICE_END_JA,
+			"The codes of your remote connection go to another mail address from now on,\n"
+			"and no longer to this one.\n\n" FACTS_EN NOTICE_END_EN}},
+	[engawa_MailKind_MAIL_KEY_ADDED] = {0,
+		{"セキュリティキーを登録しました (端末ID末尾 %s)",
+			"A security key was registered (terminal …%s)"},
+		{"テレワークの接続に使うセキュリティキーが新しく登録されました。\n\n" FACTS_JA
+				NOTICE_END_JA,
+			"A new security key was registered for your remote connection.\n\n" FACTS_EN
+				NOTICE_END_EN}},
+};
 
 struct text {
 	char *out;
@@ -237,6 +281,20 @@ add_body(struct text *t, const char *body)
 	mem_wipe(line, sizeof line);
 }
 
+/* The formats are the table's. */
+static int
+print_known(char *out, size_t size, const char *format, ...)
+{
+	va_list ap;
+	va_start(ap, format);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	int n = vsnprintf(out, size, format, ap);
+#pragma GCC diagnostic pop
+	va_end(ap);
+	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
 static void
 add_headers(struct text *t, const engawa_MailCode *code, const struct facts *f, const char *from,
 	const uint8_t *id, uint64_t now_s, enum err_lang lang)
@@ -249,10 +307,7 @@ add_headers(struct text *t, const engawa_MailCode *code, const struct facts *f, 
 	 * wants */
 	strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S +0900", &tm);
 	str_hex(hex, id, MAIL_ID_BYTES);
-	str_print(subject, sizeof subject,
-		lang == ERR_LANG_JA ? "確認コードのお知らせ (端末ID末尾 %s)"
-				    : "Code for your remote connection (terminal …%s)",
-		f->tail);
+	print_known(subject, sizeof subject, f->letter->subject[lang], f->tail);
 	add(t, "Date: %s\r\nFrom: <%s>\r\nTo: <%s>\r\nMessage-ID: <%s%s>\r\n", date, from,
 		code->address, hex, strchr(from, '@'));
 	add_subject(t, subject);
@@ -277,16 +332,19 @@ mail_compose(const engawa_MailCode *code, const char *from, const uint8_t id[sta
 		!str_utf8(code->words[0], strlen(code->words[0])) ||
 		!str_utf8(code->words[1], strlen(code->words[1])))
 		return -ERR_PROTOCOL;
-	if (!digits_ok(code->code))
+	if ((size_t)code->kind >= sizeof letters / sizeof letters[0])
+		return -ERR_PROTOCOL;
+	f.letter = &letters[code->kind];
+	if (f.letter->has_code ? !digits_ok(code->code) : code->code[0] != '\0')
 		return -ERR_PROTOCOL;
 	int r = take_facts(code, &f);
 	if (r < 0)
 		return r;
-	if (lang == ERR_LANG_JA)
-		r = str_print(body, sizeof body, body_ja, code->code, f.words, f.device, f.address,
-			f.time, f.tail);
+	if (f.letter->has_code)
+		r = print_known(body, sizeof body, f.letter->body[lang], code->code, f.words,
+			f.device, f.address, f.time, f.tail);
 	else
-		r = str_print(body, sizeof body, body_en, code->code, f.words, f.device, f.address,
+		r = print_known(body, sizeof body, f.letter->body[lang], f.device, f.address,
 			f.time, f.tail);
 	if (r == 0) {
 		add_headers(&t, code, &f, from, id, now_s, lang);

@@ -58,6 +58,17 @@ mail_free(struct mail *mail)
 	free(mail);
 }
 
+/* A server that says 55x to RCPT means the address (RFC 5321 4.2.1), whatever else may pass. Which
+ * command failed is in libcurl's words only. */
+static int
+outcome(const struct mail *mail, CURLcode result)
+{
+	if (result == CURLE_OK)
+		return 0;
+	return strncmp(mail->error, "RCPT failed: 55", 15) == 0 ? -ERR_MAIL_BOUNCED
+								: -ERR_MAIL_FAILED;
+}
+
 static void
 take_finished(struct smtp *smtp)
 {
@@ -72,7 +83,7 @@ take_finished(struct smtp *smtp)
 		const char *text = result == CURLE_OK ? ""
 				   : mail->error[0]   ? mail->error
 						      : curl_easy_strerror(result);
-		mail->fn(mail->user, result == CURLE_OK ? 0 : -ERR_MAIL_FAILED, text);
+		mail->fn(mail->user, outcome(mail, result), text);
 		mail_free(mail);
 	}
 }

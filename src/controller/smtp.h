@@ -15,7 +15,7 @@ struct smtp_server {
 	unsigned deadline_s;
 };
 
-/* code: 0 or -ERR_MAIL_FAILED; text: libcurl's words for the log, "" when all went well. */
+/* code: 0, -ERR_MAIL_BOUNCED (the address takes no mail) or -ERR_MAIL_FAILED; text: libcurl's words for the log, "" when all went well. */
 typedef void smtp_fn(void *user, int code, const char *text);
 
 /* server's strings must stay. NULL when libcurl fails. */

@@ -71,7 +71,7 @@ class Chromium(Program):
     def __init__(self, home):
         super().__init__(["node", ROOT / "tests/browser/driver.mjs", json.dumps({"home": str(home)})], home / "driver.log")
         self.page, self.mouse, self.keyboard, self.context = (Target(self, name) for name in ("page", "mouse", "keyboard", "context"))
-        self.own = Target(self, "own")
+        self.own, self.clock = Target(self, "own"), Target(self, "clock")
         self.calls = 0
 
     def call(self, on, call, args):

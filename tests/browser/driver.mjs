@@ -1,5 +1,5 @@
 // Drives Chromium for tests in Python: a line of JSON in is one call, a line out is its result.
-// {"id", "on": "page" | "context" | "mouse" | "keyboard" | "own", "call", "args"} -> {"id", "value"} or {"id", "error"}
+// {"id", "on": "page" | "context" | "mouse" | "keyboard" | "clock" | "own", "call", "args"} -> {"id", "value"} or {"id", "error"}
 // Started with: node driver.mjs '{"home": DIRECTORY}'. Chromium trusts what the NSS store in that home trusts.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -18,6 +18,7 @@ const browser = await chromium.launch({
 let context, page;
 let consoleLines = [];
 let requests = [];
+let keys;
 
 const own = {
 	/** A new page in a new profile; the old one is closed. */
@@ -62,6 +63,26 @@ const own = {
 			return { width: copy.width, height: copy.height, rgba: btoa(text) };
 		});
 	},
+	/** A security key in this browser's machine; its name for the next two. */
+	async plugIn(options) {
+		keys = await context.newCDPSession(page);
+		await keys.send("WebAuthn.enable", { enableUI: false });
+		const { authenticatorId } = await keys.send("WebAuthn.addVirtualAuthenticator", {
+			options: {
+				protocol: "ctap2", transport: "usb", hasResidentKey: true, hasUserVerification: true, isUserVerified: true,
+				automaticPresenceSimulation: true, ...options,
+			},
+		});
+		return authenticatorId;
+	},
+	/** What is on it, with private keys. */
+	async keys(authenticatorId) {
+		return (await keys.send("WebAuthn.getCredentials", { authenticatorId })).credentials;
+	},
+	/** A copy of such a key: what a thief would have who could read it. */
+	async copyKey(authenticatorId, credential) {
+		await keys.send("WebAuthn.addCredential", { authenticatorId, credential });
+	},
 	/** What an input method does: composed text, then the commit. */
 	async compose(text) {
 		const session = await context.newCDPSession(page);
@@ -79,6 +100,7 @@ const targets = {
 	context: () => context,
 	mouse: () => page.mouse,
 	keyboard: () => page.keyboard,
+	clock: () => page.clock,
 };
 
 /** Bytes as base64; handles of Playwright have no form outside. */

@@ -8,6 +8,7 @@ from chromium import Failed
 
 CODE = "12345678"
 LANGUAGES = ["ja", "en"]
+KEY = {"webauthn": {"rpId": "localhost", "userVerification": True}, "digits": 0, "expiresS": 0, "maskedAddress": ""}
 LOOKS = {
     "wide": {"viewport": {"width": 1280, "height": 900}},
     "narrow": {"viewport": {"width": 320, "height": 640}},
@@ -128,6 +129,30 @@ class TestAccessibility:
         chromium.page.click("text=中止する" if language == "ja" else "text=Cancel")
         chromium.wait("#terminal-id")
 
+    @pytest.mark.parametrize("language", LANGUAGES)
+    @pytest.mark.parametrize("look", LOOKS)
+    @pytest.mark.parametrize("name, behaviour, field", [
+        ("app", {"promptKind": 3, "prompt": {"digits": 6, "expiresS": 0}}, "#code"),
+        ("paper", {"promptKind": 4, "prompt": {"digits": 0, "expiresS": 0}}, "#code"),
+        ("key", {"promptKind": 5, "prompt": KEY}, "#elsewhere"),
+        ("new key", {"promptKind": 6, "prompt": KEY}, "#elsewhere"),
+        ("new address", {"prompt": {"newAddress": True}}, "#code"),
+        ("persons", {"person": True}, "#user"),
+    ])
+    def test_axe_of_every_prompt(self, chromium, office, language, look, name, behaviour, field):
+        office.behave(**behaviour)
+        open_page(chromium, office, language, **LOOKS[look])
+        ask(chromium, office)
+        if name == "persons":
+            type_code(chromium)
+        chromium.wait(field)
+        assert chromium.own.axe() == []
+        assert chromium.page.evaluate("document.documentElement.scrollWidth") <= LOOKS[look]["viewport"]["width"]
+        if name == "persons":
+            type_password(chromium)  # and no name
+            chromium.wait("#user-error .error")
+            assert chromium.own.axe() == []
+
     def test_whole_login_by_keyboard(self, chromium, office):
         open_page(chromium, office)
         chromium.keyboard.type(office.terminal_id)  # the field has the focus
@@ -223,6 +248,89 @@ class TestLogin:
         assert "EW-1013" in chromium.text()
         type_password(chromium)
         chromium.wait("canvas")
+
+    def test_name_of_the_person(self, chromium, office):
+        """Asked for with the password, where the office PC says so; it stays when the password was wrong."""
+        office.behave(person=True, wrongPasswords=1)
+        open_page(chromium, office)
+        ask(chromium, office)
+        type_code(chromium)
+        chromium.wait("#user:focus")
+        chromium.page.fill("#user", " tanaka ")
+        type_password(chromium)
+        office.next("reply")
+        assert office.next("reply") == {"kind": 2, "text": "ひみつ", "user": "tanaka"}
+        chromium.wait("#password-error .error")
+        assert chromium.page.inputValue("#user") == "tanaka"
+        type_password(chromium)
+        assert office.next("reply") == {"kind": 2, "text": "ひみつ", "user": "tanaka"}
+
+    @pytest.mark.parametrize("kind, typed, sent", [
+        (3, "123456", "123456"), (4, "abcde-fghjk-mnpqr-stvwx", "abcdefghjkmnpqrstvwx"), (1, "ABCDE-FGHJK-MNPQR-STVWX-YZ012", "ABCDEFGHJKMNPQRSTVWXYZ012")])
+    def test_codes_of_every_kind(self, chromium, office, kind, typed, sent):
+        office.behave(promptKind=kind, prompt={"digits": 6 if kind == 3 else 8})
+        open_page(chromium, office)
+        ask(chromium, office)
+        type_code(chromium, typed)
+        assert office.next("reply") == {"kind": kind, "text": sent}
+
+    @pytest.mark.parametrize("behaviour, kind", [
+        ({"promptKind": 3, "prompt": {"digits": 6}}, 3), ({"promptKind": 4}, 4), ({"promptKind": 5, "prompt": KEY}, 5), ({"promptKind": 6, "prompt": KEY}, 6),
+        ({"prompt": {"newAddress": True}}, 1)])
+    def test_another_way(self, chromium, office, behaviour, kind):
+        office.behave(**behaviour)
+        open_page(chromium, office)
+        ask(chromium, office)
+        chromium.wait("#elsewhere")
+        chromium.page.click("#elsewhere")
+        assert office.next("reply") == {"kind": kind, "text": ""}
+
+    def test_mail_that_does_not_come(self, chromium, office):
+        """What to do is said, and a new mail can be asked for after a while, not at once."""
+        chromium.own.open(LOOKS["wide"])
+        chromium.clock.install()
+        chromium.page.goto(office.url)
+        ask(chromium, office)
+        chromium.wait("#resend[disabled]")
+        assert "迷惑メール" in chromium.text() and "送り直しても届かないときは、管理者に連絡" in chromium.text()
+        chromium.clock.runFor(31000)
+        chromium.wait("#resend:not([disabled])")
+        chromium.page.click("#resend")
+        assert office.next("reply") == {"kind": 1, "text": ""}
+        chromium.wait("#resend[disabled]")
+
+    @pytest.mark.parametrize("language, failure", [("ja", "操作が完了しませんでした"), ("en", "not used in time")])
+    def test_security_key(self, chromium, office, language, failure):
+        """Without one the page says what to do and asks again; with one it signs."""
+        office.behave(promptKind=5, prompt=KEY)
+        open_page(chromium, office, language)
+        key = chromium.own.plugIn({"automaticPresenceSimulation": True})
+        ask(chromium, office)
+        chromium.wait("#elsewhere")
+        chromium.page.click(".button-main")  # no key of this site is on it
+        chromium.see(failure)
+        assert "EW-1103" in chromium.text() and chromium.own.axe() == []
+        office.behave(promptKind=6, prompt=KEY)
+        open_page(chromium, office, language)
+        key = chromium.own.plugIn({})
+        ask(chromium, office)
+        chromium.wait("#elsewhere")
+        chromium.page.click(".button-main")
+        assert office.next("reply") == {"kind": 6, "text": "", "key": True}
+        [made] = chromium.own.keys(key)
+        assert made["rpId"] == "localhost" and made["isResidentCredential"]
+        chromium.wait("#password")
+
+    def test_attack_key_prompt_for_another_site(self, chromium, office):
+        """An office PC that asks for a signature for another site: the browser refuses, nothing is sent."""
+        office.behave(promptKind=5, prompt=KEY | {"webauthn": {"rpId": "bank.example", "userVerification": True}})
+        open_page(chromium, office)
+        chromium.own.plugIn({})
+        ask(chromium, office)
+        chromium.wait("#elsewhere")
+        chromium.page.click(".button-main")
+        chromium.see("EW-1103")
+        assert [e for e in office.drain() if "reply" in e] == []
 
     def test_terminal_id_with_a_mistake_is_found_here(self, chromium, office):
         open_page(chromium, office)

@@ -238,6 +238,99 @@ def test_agent_killed(engawa, home_pc):
     assert "EW-1220" in home_pc.text("main") and "接続が切れました" in home_pc.text("h1")
 
 
+# --- security keys ---------------------------------------------------------------------------------------------------
+
+
+def office(engawa, *argv, **options):
+    return engawa.tool("engawa", "agent", *argv, "--state-directory", engawa.agent_dir, **options)
+
+
+@pytest.fixture
+def keys(engawa):
+    """Policy takes security keys; none is left behind."""
+    engawa.sign_policy(OTP_WEBAUTHN="on", WEBAUTHN_RP_ID="localhost", WEBAUTHN_ORIGIN=f"https://localhost:{engawa.port}")
+    try:
+        yield
+    finally:
+        while office(engawa, "key", "list"):
+            office(engawa, "key", "remove", "1")
+        office(engawa, "key", "cancel")
+        office(engawa, "unlock")
+        engawa.sign_policy()
+
+
+def use_key(home_pc):
+    home_pc.wait("#elsewhere")
+    home_pc.page.click(".button-main")
+
+
+def register_key(home_pc, engawa, label="家の鍵"):
+    """As a person does it: the code from the office PC, a key at home, the whole login."""
+    code = office(engawa, "key", "add", label)
+    open_page(home_pc, engawa)
+    key = home_pc.own.plugIn({})
+    ask(home_pc, engawa)
+    submit(home_pc, "#code", code)
+    home_pc.see("登録コードを確認しました")
+    use_key(home_pc)
+    home_pc.see("今登録したキーを使ってください")
+    assert office(engawa, "key", "list") == ""  # not before the whole login
+    use_key(home_pc)
+    submit(home_pc, "#password", engawa.password)
+    home_pc.wait("canvas")
+    return home_pc.own.keys(key)[0]
+
+
+def test_security_key_from_registration_to_removal(engawa, home_pc, keys):
+    mails = engawa.mail.count()
+    credential = register_key(home_pc, engawa)
+    assert "家の鍵" in office(engawa, "key", "list") and engawa.agent_status()["keys"] == 1
+    system.wait_for(lambda: engawa.mail.count() == mails + 2, "no mail about the key")
+    assert "セキュリティキーを登録しました" in engawa.mail.messages()[-1]["Subject"]
+    home_pc.page.click(".button-end")
+    home_pc.wait(".banner")
+    home_pc.page.click(".button-main")
+    submit(home_pc, "#terminal-id", engawa.terminal_id)
+    use_key(home_pc)
+    submit(home_pc, "#password", engawa.password)
+    home_pc.wait("canvas")
+    assert engawa.mail.count() == mails + 2
+    office(engawa, "key", "remove", "1")
+    open_page(home_pc, engawa)
+    home_pc.own.copyKey(home_pc.own.plugIn({}), credential)
+    ask(home_pc, engawa)  # a mail again, as before
+
+
+def test_attack_copy_of_a_key(engawa, home_pc, keys):
+    """Whoever read the private key out of it signs with a counter that was seen: refused, and the owner's key still works."""
+    credential = register_key(home_pc, engawa)
+    home_pc.page.click(".button-end")
+    home_pc.wait(".banner")
+    open_page(home_pc, engawa)
+    thief = home_pc.own.plugIn({})
+    home_pc.own.copyKey(thief, credential | {"signCount": 0})
+    submit(home_pc, "#terminal-id", engawa.terminal_id)
+    use_key(home_pc)
+    home_pc.see("EW-1101")
+    assert "why=counter" in (engawa.log_dir / "agent.log").read_text()
+    home_pc.page.click("text=中止する")
+    open_page(home_pc, engawa)
+    home_pc.own.copyKey(home_pc.own.plugIn({}), credential | {"signCount": 7})
+    submit(home_pc, "#terminal-id", engawa.terminal_id)
+    use_key(home_pc)
+    home_pc.wait("#password")
+
+
+def test_attack_key_without_its_pin(engawa, home_pc, keys):
+    """Somebody else's touch: the browser gets no signature without the PIN that policy demands."""
+    credential = register_key(home_pc, engawa)
+    open_page(home_pc, engawa)
+    home_pc.own.copyKey(home_pc.own.plugIn({"isUserVerified": False}), credential)
+    submit(home_pc, "#terminal-id", engawa.terminal_id)
+    use_key(home_pc)
+    home_pc.see("EW-1103")
+
+
 def test_a_page_of_an_unknown_authority_is_refused(engawa, chromium):
     chromium.own.open({})
     with pytest.raises(Failed, match="ERR_CERT_AUTHORITY_INVALID"):

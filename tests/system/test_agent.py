@@ -29,7 +29,7 @@ def clean(request):
     if not office.agent.alive:
         start_agent(office)
     tool(office, "unlock")
-    tool(office, "mail", system.ADDRESS)
+    tool(office, "mail", system.ADDRESS, "--reset")
     tool(office, "password", input=office.password + "\n")
     office.sign_policy()
     system.wait_for(office.agent_up, "the agent does not come back", 90)
@@ -238,7 +238,7 @@ def test_unset(office):
     assert office.connect("--for", "1s")["code"] == 325
     tool(office, "mail", "tanaka@elsewhere.example")  # not the organisation's
     assert office.connect("--for", "1s")["code"] == 325
-    tool(office, "mail", system.ADDRESS)
+    tool(office, "mail", system.ADDRESS, "--reset")
     tool(office, "password", "--remove")
     seen = office.mail.count()
     assert office.connect("--for", "1s")["code"] == 323

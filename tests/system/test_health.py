@@ -92,7 +92,7 @@ def test_disk_full_keeps_the_old(own_engawa, small_disk):
         except OSError:
             pass
     try:
-        for argv, given in [(("mail", "suzuki@city.engawa.example"), ""), (("password",), "kawara to engawa 7\n"), (("settings-password",), "kawara 8 engawa\n"),
+        for argv, given in [(("mail", "suzuki@city.engawa.example", "--reset"), ""), (("password",), "kawara to engawa 7\n"), (("settings-password",), "kawara 8 engawa\n"),
                 (("recovery",), ""), (("addresses", "deny", "192.0.2.0/24"), ""), (("unlock",), "")]:
             with pytest.raises(system.Failed, match="EW-1027"):
                 office.tool("engawa", "agent", *argv, "--state-directory", office.agent_dir, input=given)

@@ -109,8 +109,69 @@ def test_owner_may(office):
     owner = Question(office, office.file_user)
     code, status = owner.ask("MSG_STATUS")
     assert code == 0 and json.loads(status)["terminal_id"] == office.terminal_id
-    assert owner.ask("MSG_MAIL", "suzuki@city.engawa.example")[0] == 0  # the next question on the same connection
-    assert owner.ask("MSG_MAIL", system.ADDRESS)[0] == 0
+    assert owner.ask("MSG_ADDRESSES", "allow 127.0.0.1")[0] == 0  # the next question on the same connection
+    assert owner.ask("MSG_ADDRESSES", "remove 1")[0] == 0
+
+
+@root_only
+def test_attack_address_from_an_unlocked_pc(office):
+    """Somebody sits down at the unlocked office PC: without the password he changes no address, guesses are counted, and even with a
+    password of his own the codes go to the old address until a login has confirmed the new one."""
+    owner = Question(office, office.file_user)
+    evil = "evil@city.engawa.example"
+    try:
+        for text, code in [("set " + evil, 1104), ("reset " + evil, 1026), ("remove", 1104), (evil, 1023), (f"change {evil}", 1023)]:
+            assert owner.ask("MSG_MAIL", text)[0] == code, text
+        assert [owner.ask("MSG_MAIL", f"change {evil} guess")[0] for _ in range(6)] == [1013] * 5 + [330]
+        assert office.agent_status()["mail_next"] == ""
+        engawa(office, "unlock")
+        assert owner.ask("MSG_MAIL", f"change {evil} {office.password}")[0] == 0  # one who knows the password
+        status = office.agent_status()
+        assert status["mail"].startswith("t***@") and status["mail_next"] == "e***@city.engawa.example"
+        mails = office.mail.count()
+        assert office.connect(code_command="echo 0")["code"] == 324
+        assert office.mail.messages()[-1]["To"] == system.ADDRESS and office.mail.count() == mails + 1
+        assert office.agent_status()["mail"].startswith("t***@")
+    finally:
+        engawa(office, "unlock")
+        engawa(office, "mail", "--cancel")
+
+
+def test_address_changes_with_the_next_login(office):
+    """Password at the office PC, the old code and the password from home, then the code that the new address got; the old one is told."""
+    new = "hanako@city.engawa.example"
+    assert "7" in engawa(office, "mail", new, input=office.password + "\n")
+    mails = office.mail.count()
+    seen = office.dir / "seen"
+    seen.write_text(str(mails))
+    next_pin = office.code_command().rsplit(" ", 1)[0]
+    command = f"n=$(cat {seen}); echo $((n + 1)) > {seen}; {next_pin} $n"
+    try:
+        assert office.connect(code_command=command)["status"] == 0
+        system.wait_for(lambda: office.mail.count() == mails + 3, "the old address is not told")
+        first, second, told = office.mail.messages()[-3:]
+        assert [m["To"] for m in (first, second, told)] == [system.ADDRESS, new, system.ADDRESS]
+        assert "register this mail address" in second["Subject"] and "was changed" in told["Subject"]  # as the client said
+        assert office.agent_status()["mail"] == "h***@city.engawa.example" and office.agent_status()["mail_next"] == ""
+        assert office.connect()["status"] == 0
+        assert office.mail.messages()[-1]["To"] == new
+        assert "change=confirmed code=0" in log(office)
+    finally:
+        engawa(office, "mail", system.ADDRESS, "--reset")
+
+
+@root_only
+def test_attack_register_a_key_from_outside(office):
+    """Another user of the office PC, and the owner while settings are locked, get no registration code."""
+    assert Question(office, "daemon").ask("MSG_KEY", "add - x") == (1026, b"")
+    locked(office)
+    try:
+        owner = Question(office, office.file_user)
+        assert owner.ask("MSG_KEY", "list 1") == (0, b"")
+        for text in "add - x", "remove 1", "cancel":
+            assert owner.ask("MSG_KEY", text) == (1191, b"")
+    finally:
+        engawa(office, "settings-password", "--remove")
 
 
 @root_only
@@ -137,7 +198,7 @@ def start_agent(office, **options):
 def test_attack_other_user(office):
     """Another user of the office PC asks for the status, changes the address, removes passwords: refused, logged, nothing changes."""
     before, start = office.agent_status(), log_size(office)
-    for kind, text in [("MSG_STATUS", ""), ("MSG_MAIL", "evil@city.engawa.example"), ("MSG_PASSWORD", ""), ("MSG_LOCK", ""), ("MSG_UNLOCK", ""),
+    for kind, text in [("MSG_STATUS", ""), ("MSG_MAIL", "set evil@city.engawa.example"), ("MSG_PASSWORD", ""), ("MSG_LOCK", ""), ("MSG_UNLOCK", ""),
             ("MSG_TOTP", "begin"), ("MSG_USERS", "list 1"), ("MSG_LOCK_OPEN", "guess"), ("MSG_FIT", " guess")]:
         assert Question(office, "daemon").ask(kind, text) == (1026, b"")
     assert office.agent_status() == before
@@ -246,7 +307,7 @@ def test_settings_password(office, tmp_path):
     locked(office)
     owner = Question(office, office.file_user)
     assert json.loads(owner.ask("MSG_STATUS")[1])["locked"] is True
-    for kind, text in [("MSG_MAIL", "x@city.engawa.example"), ("MSG_PASSWORD", ""), ("MSG_LOCK", ""), ("MSG_LOCK", "an other password"),
+    for kind, text in [("MSG_MAIL", "set x@city.engawa.example"), ("MSG_PASSWORD", ""), ("MSG_LOCK", ""), ("MSG_LOCK", "an other password"),
             ("MSG_UNLOCK", ""), ("MSG_TOTP", "begin"), ("MSG_RECOVERY", "make"), ("MSG_ADDRESSES", "deny 0.0.0.0/0"),
             ("MSG_USERS", "add pam - tanaka")]:
         assert owner.ask(kind, text)[0] == 1191

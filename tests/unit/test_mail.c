@@ -192,6 +192,51 @@ test_refusals(void **state)
 		    -ERR_TOO_LONG);
 }
 
+/* r 0: it is none of these. */
+static void
+refused(const engawa_MailCode *code, int r, char *mail)
+{
+	int got = mail_compose(code, "no-reply@example.jp", id, NOW_S, mail, MAIL_MAX_BYTES);
+	assert_true(r ? got == r : got > 0);
+}
+
+/* What each kind is for, in both languages; a notice has no code, and a mail for a code has one. */
+static void
+test_kinds(void **state)
+{
+	(void)state;
+	static const struct {
+		engawa_MailKind kind;
+		int has_code;
+		const char *words[2];
+	} kinds[] = {
+		{engawa_MailKind_MAIL_NEW_ADDRESS, 1, {"として登録する", "registers this address"}},
+		{engawa_MailKind_MAIL_ADDRESS_CHANGED, 0,
+			{"別のメールアドレスに変更", "another mail address"}},
+		{engawa_MailKind_MAIL_KEY_ADDED, 0,
+			{"セキュリティキーが新しく", "new security key"}}};
+	char mail[MAIL_MAX_BYTES], body[MAIL_MAX_BYTES];
+	for (size_t i = 0; i < 3; i++) {
+		for (int lang = 0; lang < 2; lang++) {
+			engawa_MailCode code = good();
+			code.kind = kinds[i].kind;
+			strcpy(code.locale, lang ? "en" : "ja");
+			refused(&code, kinds[i].has_code ? 0 : -ERR_PROTOCOL, mail);
+			if (!kinds[i].has_code)
+				code.code[0] = '\0';
+			assert_true(mail_compose(&code, "no-reply@example.jp", id, NOW_S, mail,
+					    sizeof mail) > 0);
+			body_of(mail, body, sizeof body);
+			assert_non_null(strstr(body, kinds[i].words[lang]));
+			assert_int_equal(strstr(body, "12345678") != NULL, kinds[i].has_code);
+			assert_non_null(strstr(body, "203.0.113.5"));
+		}
+	}
+	engawa_MailCode code = good();
+	code.kind = (engawa_MailKind)4;
+	refused(&code, -ERR_PROTOCOL, mail);
+}
+
 int
 main(void)
 {
@@ -200,6 +245,7 @@ main(void)
 		cmocka_unit_test(test_compose),
 		cmocka_unit_test(test_hostile_device),
 		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_kinds),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

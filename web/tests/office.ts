@@ -40,6 +40,10 @@ interface Behaviour {
 	wrongPasswords?: number;
 	/** Of the first prompt. */
 	promptKind?: number;
+	/** More of its fields. */
+	prompt?: object;
+	/** The office PC has several persons. */
+	person?: boolean;
 	/** Sent twice, the second before an answer. */
 	promptTwice?: boolean;
 	/** Milliseconds that each step takes. */
@@ -250,16 +254,22 @@ class Office {
 
 	private async ask(kind: number, refusals: number, code: number, right: string | null): Promise<void> {
 		for (let wrong = 0; ; wrong = code) {
-			const prompt = kind === 1 ? { digits: 8, expiresS: 300, maskedAddress: "t***@city.example.lg.jp" } : {};
-			const asked = { kind: behaviour.promptKind ?? kind, wrong, ...prompt };
+			const prompt =
+				kind === 1
+					? { digits: 8, expiresS: 300, maskedAddress: "t***@city.example.lg.jp", ...behaviour.prompt }
+					: { person: behaviour.person ?? false };
+			const asked = { kind: kind === 1 ? (behaviour.promptKind ?? kind) : kind, wrong, ...prompt };
 			await this.send(InnerType.INNER_PROMPT, PromptSchema, asked);
 			if (behaviour.promptTwice) {
 				await this.send(InnerType.INNER_PROMPT, PromptSchema, asked);
 			}
 			const reply = fromBinary(ReplySchema, (await this.receive()).payload);
-			say({ reply: { kind: reply.kind, text: reply.text } });
+			const { user, assertion, key } = reply;
+			say({
+				reply: { kind: reply.kind, text: reply.text, ...(user && { user }), ...(assertion && { assertion: true }), ...(key && { key: true }) },
+			});
 			await wait(behaviour.delayMs ?? 0);
-			if (refusals-- <= 0 && (right === null || reply.text === right)) {
+			if (refusals-- <= 0 && (right === null || reply.text === right || assertion || key)) {
 				return;
 			}
 		}

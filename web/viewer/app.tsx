@@ -6,9 +6,10 @@ import type { Stage } from "../shared/channel.ts";
 import { Failure, type Language, codeOf } from "../shared/failure.ts";
 import { texts } from "../shared/texts.ts";
 import { Desktop } from "./desktop.tsx";
+import { KeyPage } from "./key.tsx";
 import { LanguageContext, chooseLanguage, chosenLanguage } from "./language.tsx";
 import { CodePage, EndPage, PasswordPage, ProgressPage, TerminalPage } from "./pages.tsx";
-import { Session, type Size } from "./session.ts";
+import { Session, type Size, isKeyPrompt } from "./session.ts";
 import { Shell } from "./shell.tsx";
 import { browserFits } from "./support.ts";
 
@@ -27,7 +28,7 @@ export interface DesktopState {
 type Page =
 	| { is: "terminal" }
 	| { is: "progress"; stage: Stage | "reply" | "screen" }
-	| { is: "prompt"; prompt: Prompt; words: [string, string]; expiresAt: number }
+	| { is: "prompt"; prompt: Prompt; words: [string, string]; cameAt: number; before: PromptKind }
 	| { is: "desktop"; desktop: DesktopState }
 	| { is: "end"; failure: Failure; reached: boolean };
 
@@ -37,7 +38,7 @@ function stepOf(page: Page, before: number): number {
 		case "terminal":
 			return 0;
 		case "prompt":
-			return page.prompt.kind === PromptKind.PROMPT_PASSWORD ? 2 : 1;
+			return page.prompt.kind === PromptKind.PROMPT_PASSWORD || page.prompt.newAddress ? 2 : 1;
 		case "desktop":
 			return 3;
 		default:
@@ -49,6 +50,7 @@ export function App() {
 	const [language, setLanguage] = useState<Language>(chosenLanguage);
 	const [page, setPage] = useState<Page>({ is: "terminal" });
 	const [terminalId, setTerminalId] = useState("");
+	const [user, setUser] = useState("");
 	const session = useRef<Session | null>(null);
 	const step = useRef(0);
 	step.current = stepOf(page, step.current);
@@ -76,10 +78,13 @@ export function App() {
 		setTerminalId(id);
 		setPage({ is: "progress", stage: "ticket" });
 		let cursor = "default"; // may come before the first picture
+		let before = PromptKind.PROMPT_NONE;
 		const current: Session = new Session(id, language, {
 			onStage: (stage) => setPage({ is: "progress", stage }),
-			onPrompt: (prompt, words) =>
-				setPage({ is: "prompt", prompt, words, expiresAt: Date.now() + 1000 * prompt.expiresS }),
+			onPrompt: (prompt, words) => {
+				setPage({ is: "prompt", prompt, words, cameAt: Date.now(), before });
+				before = prompt.kind;
+			},
 			onDesktop: (canvas, start, size) => {
 				setPage({ is: "desktop", desktop: { canvas, start, size, cursor, slow: false, lost: false, notice: null } });
 			},
@@ -103,7 +108,8 @@ export function App() {
 	}
 
 	const cancel = () => void session.current?.end();
-	const reply = (text: string) => session.current?.reply(text);
+	const reply = (text: string, user?: string) => session.current?.reply(text, user);
+	const useKey = async () => session.current?.useKey();
 
 	function content() {
 		switch (page.is) {
@@ -112,11 +118,16 @@ export function App() {
 			case "progress":
 				return <ProgressPage stage={page.stage} onCancel={cancel} />;
 			case "prompt": {
-				const { prompt, words, expiresAt } = page;
+				const { prompt, words, cameAt, before } = page;
+				const actions = { prompt, onReply: reply, onCancel: cancel };
+				if (isKeyPrompt(prompt)) {
+					const made = before === PromptKind.PROMPT_WEBAUTHN_NEW;
+					return <KeyPage key={prompt.kind} {...actions} made={made} onUse={useKey} />;
+				}
 				return prompt.kind === PromptKind.PROMPT_PASSWORD ? (
-					<PasswordPage prompt={prompt} terminalId={terminalId} onReply={reply} onCancel={cancel} />
+					<PasswordPage {...actions} terminalId={terminalId} user={user} onUser={setUser} />
 				) : (
-					<CodePage prompt={prompt} words={words} expiresAt={expiresAt} onReply={reply} onCancel={cancel} />
+					<CodePage {...actions} words={words} cameAt={cameAt} />
 				);
 			}
 			case "end":

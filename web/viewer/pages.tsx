@@ -8,7 +8,7 @@ import { ErrorIcon, Field, Heading } from "./form.tsx";
 import { useLanguage, useTexts } from "./language.tsx";
 
 /** A failure inside a field: what, what to do, code. */
-function useWords(code: number): string | null {
+export function useWords(code: number): string | null {
 	const language = useLanguage();
 	if (code === 0) {
 		return null;
@@ -95,16 +95,38 @@ export function useCountdown(endsAt: number): number {
 interface CodePageProps {
 	prompt: Prompt;
 	words: [string, string];
-	expiresAt: number;
+	/** On the clock of Date.now(). */
+	cameAt: number;
 	onReply(text: string): void;
 	onCancel(): void;
 }
 
-export function CodePage({ prompt, words, expiresAt, onReply, onCancel }: CodePageProps) {
+/** What to do when the mail does not come; a new one makes the old one void, so not at once. */
+const RESEND_MS = 30_000;
+
+function NoMail({ cameAt, onAgain }: { cameAt: number; onAgain(): void }) {
+	const t = useTexts();
+	const wait = useCountdown(cameAt + RESEND_MS);
+	return (
+		<section class="no-mail" aria-labelledby="no-mail">
+			<h2 id="no-mail">{t.mailMissing}</h2>
+			<ul>
+				{t.mailMissingTodo.map((line) => (
+					<li key={line}>{line}</li>
+				))}
+			</ul>
+			<button type="button" class="button" id="resend" disabled={wait > 0} onClick={onAgain}>
+				{wait > 0 ? t.mailAgainIn(wait) : t.mailAgain}
+			</button>
+		</section>
+	);
+}
+
+export function CodePage({ prompt, words, cameAt, onReply, onCancel }: CodePageProps) {
 	const t = useTexts();
 	const field = useRef<HTMLInputElement>(null);
 	const [missing, setMissing] = useState(false);
-	const left = useCountdown(expiresAt);
+	const left = useCountdown(cameAt + 1000 * prompt.expiresS);
 	const digits = prompt.digits || 8;
 	const refused = useWords(prompt.wrong);
 	useEffect(() => {
@@ -114,13 +136,14 @@ export function CodePage({ prompt, words, expiresAt, onReply, onCancel }: CodePa
 
 	const mailed = prompt.kind === PromptKind.PROMPT_MAIL_CODE;
 	const paper = prompt.kind === PromptKind.PROMPT_RECOVERY;
+	const moves = prompt.newAddress; // to another address, which this code confirms
 	const missingText = paper ? t.paperMissing : t.codeMissing(digits);
 
 	function submit(event: SubmitEvent): void {
 		event.preventDefault();
 		const code = field.current!.value.normalize("NFKC").replace(/[\s\p{Pd}]/gu, "");
 		// a code from paper helps whatever was asked for; the office PC knows it by its length
-		if (/^(?:[0-9A-Za-z]{20}|[0-9]{30})$/.test(code) || (!paper && code.length === digits && /^[0-9]+$/.test(code))) {
+		if (/^(?:[0-9A-Za-z]{20}|[0-9A-Za-z]{25}|[0-9]{30})$/.test(code) || (!paper && code.length === digits && /^[0-9]+$/.test(code))) {
 			onReply(code);
 		} else {
 			setMissing(true);
@@ -130,9 +153,10 @@ export function CodePage({ prompt, words, expiresAt, onReply, onCancel }: CodePa
 
 	return (
 		<form onSubmit={submit} noValidate>
-			<h1>{mailed ? t.codeHeading : paper ? t.paperHeading : t.appHeading}</h1>
+			<h1>{moves ? t.newAddressHeading : mailed ? t.codeHeading : paper ? t.paperHeading : t.appHeading}</h1>
 			{mailed ? (
 				<>
+					{moves && <p>{t.newAddressIntro}</p>}
 					<p>{prompt.maskedAddress ? t.codeSent(prompt.maskedAddress) : t.codeSentSomewhere}</p>
 					<dl class="words">
 						<dt>{t.wordsLabel}</dt>
@@ -176,15 +200,16 @@ export function CodePage({ prompt, words, expiresAt, onReply, onCancel }: CodePa
 				<button type="submit" class="button button-main">
 					{t.next}
 				</button>
-				{!mailed && (
+				{(!mailed || moves) && (
 					<button type="button" class="button" id="elsewhere" onClick={() => onReply("")}>
-						{paper ? t.paperElsewhere : t.appElsewhere}
+						{moves ? t.newAddressLater : paper ? t.paperElsewhere : t.appElsewhere}
 					</button>
 				)}
 				<button type="button" class="button" onClick={onCancel}>
 					{t.cancel}
 				</button>
 			</div>
+			{mailed && !moves && <NoMail cameAt={cameAt} onAgain={() => onReply("")} />}
 		</form>
 	);
 }
@@ -192,40 +217,69 @@ export function CodePage({ prompt, words, expiresAt, onReply, onCancel }: CodePa
 interface PasswordPageProps {
 	prompt: Prompt;
 	terminalId: string;
-	onReply(text: string): void;
+	/** Who connects, where the office PC has several persons; stays when the password was wrong. */
+	user: string;
+	onUser(user: string): void;
+	onReply(text: string, user: string): void;
 	onCancel(): void;
 }
 
-export function PasswordPage({ prompt, terminalId, onReply, onCancel }: PasswordPageProps) {
+export function PasswordPage({ prompt, terminalId, user, onUser, onReply, onCancel }: PasswordPageProps) {
 	const t = useTexts();
+	const name = useRef<HTMLInputElement>(null);
 	const field = useRef<HTMLInputElement>(null);
-	const [missing, setMissing] = useState(false);
+	const [missing, setMissing] = useState<"" | "user" | "password">("");
 	const [shown, setShown] = useState(false);
 	const refused = useWords(prompt.wrong);
-	useEffect(() => field.current?.focus(), [prompt]);
+	useEffect(() => (prompt.person && !user ? name : field).current?.focus(), [prompt]);
 
 	function submit(event: SubmitEvent): void {
 		event.preventDefault();
 		const password = field.current!.value;
-		if (password !== "") {
-			field.current!.value = "";
-			onReply(password);
-		} else {
-			setMissing(true);
+		const typed = name.current?.value.trim() ?? "";
+		if (prompt.person && typed === "") {
+			setMissing("user");
+			name.current!.focus();
+		} else if (password === "") {
+			setMissing("password");
 			field.current!.focus();
+		} else {
+			field.current!.value = "";
+			onUser(typed);
+			onReply(password, typed);
 		}
 	}
 
 	return (
 		<form onSubmit={submit} noValidate>
 			<h1>{t.passwordHeading}</h1>
-			{/* tells a password manager whose password it is */}
-			<input type="text" name="terminal-id" autocomplete="username" value={terminalId} readOnly hidden />
+			{prompt.person ? (
+				<Field
+					id="user"
+					label={t.userLabel}
+					support={t.userSupport}
+					error={missing === "user" ? t.userMissing : null}
+					inputRef={name}
+					input={{
+						type: "text",
+						name: "user",
+						defaultValue: user,
+						autocomplete: "username",
+						autocapitalize: "none",
+						spellcheck: false,
+						maxLength: 127,
+						class: "input",
+					}}
+				/>
+			) : (
+				// tells a password manager whose password it is
+				<input type="text" name="terminal-id" autocomplete="username" value={terminalId} readOnly hidden />
+			)}
 			<Field
 				id="password"
 				label={t.passwordLabel}
 				support={t.passwordSupport}
-				error={missing ? t.passwordMissing : refused}
+				error={missing === "password" ? t.passwordMissing : refused}
 				inputRef={field}
 				input={{
 					type: shown ? "text" : "password",

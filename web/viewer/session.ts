@@ -15,6 +15,7 @@ import { BUILD, Channel, type Resumption, type Stage } from "../shared/channel.t
 import { Failure, type Language, codeOf } from "../shared/failure.ts";
 import { decode } from "../shared/frame.ts";
 import type { InnerRecord } from "../shared/record.ts";
+import { makeKey, signWithKey } from "../shared/securitykey.ts";
 import { wordsOf } from "../shared/words.ts";
 import { cursorStyle } from "./cursor.ts";
 import { deriveInWorker } from "./derive.ts";
@@ -37,7 +38,12 @@ const WINDOW_SMALL_MIB = 8;
 const SMALL_DEVICE_GIB = 4;
 const PROMPTS = new Set([
 	PromptKind.PROMPT_MAIL_CODE, PromptKind.PROMPT_PASSWORD, PromptKind.PROMPT_TOTP, PromptKind.PROMPT_RECOVERY,
+	PromptKind.PROMPT_WEBAUTHN, PromptKind.PROMPT_WEBAUTHN_NEW,
 ]);
+
+export function isKeyPrompt(prompt: Prompt): boolean {
+	return prompt.kind === PromptKind.PROMPT_WEBAUTHN || prompt.kind === PromptKind.PROMPT_WEBAUTHN_NEW;
+}
 
 export interface Size {
 	widthPx: number;
@@ -80,13 +86,29 @@ export class Session {
 		void this.run();
 	}
 
-	/** Answers the open prompt. */
-	reply(text: string): void {
+	/** Answers the open prompt; user: where it asks for one. */
+	reply(text: string, user = ""): void {
+		this.answer(this.open, { text, user });
+	}
+
+	/** Answers it with a security key. Throws when there was none: the prompt stays open. */
+	async useKey(): Promise<void> {
 		const prompt = this.open;
-		if (prompt) {
+		const channel = this.channel;
+		if (prompt?.webauthn && channel) {
+			const more =
+				prompt.kind === PromptKind.PROMPT_WEBAUTHN_NEW
+					? { key: await makeKey(prompt.webauthn, channel.hash, this.terminalId) }
+					: { assertion: await signWithKey(prompt.webauthn, channel.hash) };
+			this.answer(prompt, more);
+		}
+	}
+
+	private answer(prompt: Prompt | null, reply: MessageInitShape<typeof ReplySchema>): void {
+		if (prompt && prompt === this.open) {
 			this.open = null;
 			this.events.onStage("reply");
-			void this.send(InnerType.INNER_REPLY, ReplySchema, { kind: prompt.kind, text });
+			void this.send(InnerType.INNER_REPLY, ReplySchema, { kind: prompt.kind, ...reply });
 		}
 	}
 
@@ -219,7 +241,7 @@ export class Session {
 						throw new Failure("PROTOCOL"); // who comes back has answered everything
 					}
 					this.open = decode(PromptSchema, record.payload);
-					if (!PROMPTS.has(this.open.kind)) {
+					if (!PROMPTS.has(this.open.kind) || (isKeyPrompt(this.open) && !this.open.webauthn)) {
 						throw new Failure("PROTOCOL");
 					}
 					this.events.onPrompt(this.open, words);
