@@ -56,7 +56,7 @@ class Dialog:
         with open(f"{self.dir.name}/log") as log:
             return log.read()
 
-    def ask(self, *question, timeout_s=20):
+    def ask(self, *question, timeout_s=20, missing=False):
         """Asks again until it is so, or says what is on the screen instead."""
         end = time.monotonic() + timeout_s
         while True:
@@ -64,7 +64,7 @@ class Dialog:
             self.driver.stdin.write(json.dumps(question) + "\n")
             self.driver.stdin.flush()
             answer = json.loads(self.driver.stdout.readline())
-            if answer is not None:
+            if answer is not None or missing:
                 return answer
             if time.monotonic() > end:
                 self.driver.stdin.write('["all"]\n')

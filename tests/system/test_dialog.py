@@ -91,15 +91,27 @@ def test_mail(office, dialog):
     dialog.page("メール")
     dialog.sees("t***@city.engawa.example")
     dialog.type("新しいアドレス", "not an address")
+    dialog.type("接続用パスワード", office.password)
     dialog.press("登録する")
     dialog.sees("EW-1028")
-    is_so(office, mail="t***@city.engawa.example")
     dialog.type("新しいアドレス", "suzuki@city.engawa.example")
+    dialog.type("接続用パスワード", "not the password")
+    dialog.press("登録する")
+    dialog.sees("EW-1013")
+    is_so(office, mail="t***@city.engawa.example", mail_next="")
+    dialog.type("接続用パスワード", office.password)
     dialog.press("登録する")
     dialog.sees("s***@city.engawa.example")
-    is_so(office, mail="s***@city.engawa.example")
-    engawa(office, "mail", system.ADDRESS)
-    dialog.sees("t***@city.engawa.example")  # what the terminal changed is seen too
+    is_so(office, mail="t***@city.engawa.example", mail_next="s***@city.engawa.example")
+    dialog.press("変更をやめる")
+    dialog.gone("s***@city.engawa.example")
+    is_so(office, mail_next="")
+    engawa(office, "mail", "--remove")
+    dialog.gone("t***@city.engawa.example")  # what the terminal changed is seen too
+    dialog.gone("接続用パスワード")
+    dialog.type("新しいアドレス", system.ADDRESS)
+    dialog.press("登録する")
+    is_so(office, mail="t***@city.engawa.example")
 
 
 def test_authenticator(office, dialog):
@@ -168,21 +180,19 @@ def test_settings_password(office, dialog):
     dialog.press("変更する")
     is_so(office, locked=True)
     try:
-        dialog.page("メール")
-        dialog.type("新しいアドレス", "sato@city.engawa.example")
-        dialog.press("登録する")
+        dialog.page("認証アプリ")
+        dialog.press("登録を始める")
         dialog.sees("設定用パスワードを入力してください")
         dialog.type("設定用パスワードを入力してください", "wrong")
         dialog.press("決定")
         dialog.sees("EW-1192")
-        is_so(office, mail="t***@city.engawa.example")
-        dialog.press("登録する")
+        assert dialog.everything() and not dialog.ask("secret", timeout_s=0, missing=True)
+        dialog.press("登録を始める")
         dialog.type("設定用パスワードを入力してください", LOCK)
         dialog.press("決定")
-        dialog.sees("s***@city.engawa.example")
-        dialog.type("新しいアドレス", system.ADDRESS)
-        dialog.press("登録する")  # not asked again
-        dialog.sees("t***@city.engawa.example")
+        first = dialog.ask("secret")
+        dialog.press("登録を始める")  # not asked again
+        system.wait_for(lambda: dialog.ask("secret") != first, "no new secret")
         dialog.page("設定の保護")
         dialog.press("保護をやめる")
         dialog.press("決定")
@@ -193,11 +203,10 @@ def test_settings_password(office, dialog):
 
 def test_agent_stopped(office, dialog):
     """Nothing hangs: words, and again well when the agent is back."""
-    dialog.page("メール")
+    dialog.page("認証アプリ")
     office.agent.stop()
     dialog.sees("EW-1052")
-    dialog.type("新しいアドレス", "sato@city.engawa.example")
-    dialog.press("登録する")
+    dialog.press("登録を始める")
     dialog.sees("EW-1052")
     office.start_agent()
     dialog.page("状態")
@@ -206,19 +215,17 @@ def test_agent_stopped(office, dialog):
 
 def test_agent_hangs(office, dialog):
     """An agent that does not answer: the window still can be used, and says that it works."""
-    dialog.page("メール")
+    dialog.page("認証アプリ")
     office.agent.process.send_signal(signal.SIGSTOP)
     try:
-        dialog.type("新しいアドレス", "sato@city.engawa.example")
-        dialog.press("登録する")
+        dialog.press("登録を始める")
         dialog.sees("処理しています…")
         dialog.page("状態")
         dialog.sees("この庁内PCの状態")
     finally:
         office.agent.process.send_signal(signal.SIGCONT)
-    dialog.page("メール")
-    dialog.sees("s***@city.engawa.example")
-    engawa(office, "mail", system.ADDRESS)
+    dialog.page("認証アプリ")
+    dialog.gone("処理しています…")
 
 
 def test_english(office):
