@@ -1,6 +1,6 @@
 /*
- * An address that is to take the place of the one in force (design: password and code, the new one
- * returns a code, the old one is told). It was set at the office PC, with the password; who is here
+ * A new mail address takes the place of the one in force when it has returned a code. The old one
+ * is told. It was set at the office PC, with the password; who is here
  * has passed the code and the password from home. A code goes to the new address; when it comes
  * back, and the whole login is passed, the addresses change places in one write.
  */

@@ -27,6 +27,12 @@ def test_attacks_are_current():
         "run: tools/attacks.py > docs/attacks.md"
 
 
+def test_steps_are_current():
+    text = output(sys.executable, "-B", ROOT / "tools/steps.py")
+    assert (ROOT / "docs/login-steps.md").read_text() == text, "run: tools/steps.py > docs/login-steps.md"
+    assert text.count("| step_") == 0 and len(re.findall(r"^\| \d+ \|.*EW-|what a later", text, re.M)) == len(re.findall(r"^\| \d+ \|", text, re.M))
+
+
 @pytest.mark.parametrize("page", sorted(MAN.glob("*.scd")), ids=lambda path: path.stem)
 def test_manual_is_well_formed(page, tmp_path):
     made = tmp_path / page.stem
