@@ -14,6 +14,7 @@
 #include "cli/args.h"
 #include "cli/command.h"
 #include "cli/gate_list.h"
+#include "cli/gate_status.h"
 #include "crypto/cert.h"
 #include "crypto/sign.h"
 
@@ -139,6 +140,8 @@ command_gate(int argc, char **argv)
 		return gate_add(argc - 1, argv + 1);
 	if (argc >= 2 && strcmp(argv[1], "list") == 0)
 		return gate_list(argc - 1, argv + 1);
-	fprintf(stderr, "engawa gate add | list\n");
+	if (argc >= 2 && strcmp(argv[1], "status") == 0)
+		return gate_status(argc - 1, argv + 1);
+	fprintf(stderr, "engawa gate add | list | status\n");
 	return 2;
 }

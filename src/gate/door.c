@@ -57,7 +57,7 @@ static int
 make_room(struct worker *w)
 {
 	struct leg *oldest = w->oldest;
-	if (w->limits.each[LIMIT_HALF_OPEN].now < w->limits.each[LIMIT_HALF_OPEN].max)
+	if (limit_total(&w->limits, LIMIT_HALF_OPEN) < w->limits.each[LIMIT_HALF_OPEN].max)
 		return 1;
 	limit_bite(&w->limits, LIMIT_HALF_OPEN, oldest ? &oldest->address : NULL);
 	if (!oldest || (w->now - oldest->opened) * WHEEL_TICK_MS < EVICT_AFTER_MS)

@@ -51,6 +51,7 @@ take_seat(struct worker *w, const uint8_t *payload, size_t len, int fd)
 		return -ERR_PROTOCOL;
 	memcpy(&w->seat, payload, sizeof w->seat);
 	int r = limits_share(&w->limits, fd, w->seat.seat, w->seat.seats);
+	w->fair.table = w->limits.fair;
 	close(fd);
 	return r;
 }

@@ -24,6 +24,8 @@ static const char *const names[LIMIT_COUNT] = {
 	[LIMIT_QUEUE] = "limit.queue",
 	[LIMIT_CLIENT_RATE] = "limit.client_rate",
 	[LIMIT_MEMORY] = "limit.memory",
+	[LIMIT_ORGANISATION] = "limit.organisation",
+	[LIMIT_PREFECTURE] = "limit.prefecture",
 };
 
 static const uint8_t v4_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
@@ -55,7 +57,9 @@ limits_init(struct limits *l, const struct settings *s)
 		[LIMIT_REQUESTS] = LIMIT_REQUESTS_MAX,
 		[LIMIT_QUEUE] = LIMIT_QUEUE_MAX_BYTES,
 		[LIMIT_CLIENT_RATE] = s->client_rate_bytes_s,
-		[LIMIT_MEMORY] = s->memory_max_mib << 20,
+		[LIMIT_MEMORY] = s->memory_max_mib,
+		[LIMIT_ORGANISATION] = s->organisation_rate_bytes_s,
+		[LIMIT_PREFECTURE] = s->prefecture_rate_bytes_s,
 	};
 	memset(l, 0, sizeof *l);
 	for (size_t i = 0; i < LIMIT_COUNT; i++) {
@@ -101,6 +105,7 @@ limit_segment_new(size_t workers, struct limit_segment **ret_segment)
 void
 limit_segment_clear(struct limit_segment *segment, size_t worker)
 {
+	tally_fold(&segment->gone, &segment->rows[worker].tally);
 	memset(&segment->rows[worker], 0, sizeof segment->rows[worker]);
 }
 
@@ -117,14 +122,20 @@ limits_share(struct limits *l, int fd, size_t row, size_t row_count)
 	/* a copy: another worker that went mad cannot move our counters under us */
 	memcpy(l->alone_seed, s->seed, sizeof l->alone_seed);
 	l->rows = s->rows;
+	l->fair = &s->fair;
 	l->mine = &s->rows[row];
 	l->row_count = row_count;
 	return 0;
 }
 
-/* Of all workers. */
-static int64_t
-total(const struct limits *l, enum limit which)
+const char *
+limit_name(enum limit which)
+{
+	return names[which] + sizeof "limit." - 1;
+}
+
+int64_t
+limit_total(const struct limits *l, enum limit which)
 {
 	int64_t sum = 0;
 	for (size_t i = 0; i < l->row_count; i++)
@@ -139,12 +150,20 @@ change(struct limits *l, enum limit which, int by)
 	atomic_store_explicit(&l->mine->now[which], l->each[which].now, memory_order_relaxed);
 }
 
+int64_t
+limit_state(struct limits *l, enum limit which, uint32_t mine)
+{
+	atomic_store_explicit(&l->mine->now[which], mine, memory_order_relaxed);
+	return limit_total(l, which) - mine;
+}
+
 void
 limit_bite(struct limits *l, enum limit which, const struct address *address)
 {
 	char text[ADDRESS_TEXT_SIZE] = "-";
 	uint32_t held;
 	l->each[which].bites++;
+	tally_add(&l->mine->tally.bites[which], 1);
 	if (!log_limit_pass(&l->each[which].log, &held))
 		return;
 	if (address)
@@ -157,7 +176,7 @@ int
 limit_take(struct limits *l, enum limit which, const struct address *address)
 {
 	int own = which == LIMIT_CONNECTIONS && l->own_max > 0 && l->each[which].now >= l->own_max;
-	if (own || total(l, which) >= l->each[which].max) {
+	if (own || limit_total(l, which) >= l->each[which].max) {
 		limit_bite(l, which, address);
 		return -ERR_TOO_MANY;
 	}
@@ -238,6 +257,7 @@ limit_open(struct limits *l, const struct address *address)
 	count(l->mine->connections, at, 1);
 	count(l->mine->half_open, at, 1);
 	change(l, LIMIT_HALF_OPEN, 1);
+	tally_add(&l->mine->tally.accepted, 1);
 	return 0;
 }
 

@@ -6,7 +6,9 @@
 #include <stdint.h>
 
 #include "base/log.h"
+#include "gate/fair.h"
 #include "gate/settings.h"
+#include "gate/tally.h"
 
 enum limit {
 	LIMIT_CONNECTIONS,
@@ -14,13 +16,16 @@ enum limit {
 	LIMIT_SOURCE,
 	LIMIT_SOURCE_HALF_OPEN,
 	LIMIT_SPLICE,
-	LIMIT_ASKS,        /* of one connection */
-	LIMIT_REQUESTS,    /* at the controller at a time */
-	LIMIT_QUEUE,       /* bytes for a waiting agent or client that does not read */
-	LIMIT_CLIENT_RATE, /* bytes a second of one session */
-	LIMIT_MEMORY,
+	LIMIT_ASKS,         /* of one connection */
+	LIMIT_REQUESTS,     /* at the controller at a time */
+	LIMIT_QUEUE,        /* bytes for a waiting agent or client that does not read */
+	LIMIT_CLIENT_RATE,  /* bytes a second of one session */
+	LIMIT_MEMORY,       /* in MiB, where it counts; buffers of all workers */
+	LIMIT_ORGANISATION, /* fair.h */
+	LIMIT_PREFECTURE,
 	LIMIT_COUNT,
 };
+_Static_assert((int)LIMIT_COUNT <= (int)TALLY_LIMITS, "each has its counter");
 
 enum {
 	LIMIT_REQUESTS_MAX = 4096, /* a power of two */
@@ -46,6 +51,7 @@ int address_is_v4(const struct address *address);
  */
 struct limit_row {
 	_Atomic uint32_t now[LIMIT_COUNT];
+	struct tally tally;
 	/* A count-min sketch: two hashed counters for each source, the smaller one counts. Fixed
 	 * size, whoever connects. */
 	_Atomic uint16_t connections[2][SOURCE_BUCKETS], half_open[2][SOURCE_BUCKETS];
@@ -53,6 +59,8 @@ struct limit_row {
 
 struct limit_segment {
 	uint64_t seed[2];
+	struct fair_table fair;
+	struct tally gone; /* of workers that died: counters never go back */
 	struct limit_row rows[];
 };
 
@@ -66,6 +74,7 @@ struct limits {
 	int64_t own_max; /* connections of this worker; 0 = as all */
 	const uint64_t *seed;
 	struct limit_row *rows, *mine;
+	struct fair_table *fair; /* NULL until it shares */
 	size_t row_count;
 	uint64_t alone_seed[2]; /* until it shares */
 	struct limit_row alone;
@@ -80,6 +89,13 @@ void limits_init(struct limits *limits, const struct settings *settings);
 /* Counts with the others from here on: after limits_init, before the first count. fd stays the
  * caller's. 0 or negative. */
 int limits_share(struct limits *limits, int fd, size_t row, size_t row_count);
+
+/* "source_half_open" */
+const char *limit_name(enum limit which);
+/* Of all workers. */
+int64_t limit_total(const struct limits *limits, enum limit which);
+/* Says how much of a limit this worker has; returns what the others have. */
+int64_t limit_state(struct limits *limits, enum limit which, uint32_t mine);
 
 /* Writes the log line of a limit that bit. address may be NULL. */
 void limit_bite(struct limits *limits, enum limit which, const struct address *address);

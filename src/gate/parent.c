@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -16,6 +17,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gate/listener.h"
+#include "gate/management.h"
+#include "gate/metrics.h"
 #include "gate/parent_state.h"
 
 enum {
@@ -419,6 +422,28 @@ start(struct parent *p, int is_upgrade)
 	return r == 0 && is_upgrade ? takeover_ready(p) : r;
 }
 
+static int
+write_metrics(void *user, char **ret_text, size_t *ret_len)
+{
+	const struct parent *p = user;
+	FILE *out = open_memstream(ret_text, ret_len);
+	if (!out)
+		return -ENOMEM;
+	metrics_write(out, p->common, p->worker_count, p->settings);
+	return fclose(out) == 0 ? 0 : -ENOMEM;
+}
+
+/* By the gate that is in charge: a new version opens it when the old one has left. */
+static void
+open_management(struct parent *p)
+{
+	if (p->management || p->management_tried || !p->settings->metrics_socket ||
+		p->takeover.waiting)
+		return;
+	p->management_tried = 1;
+	p->management = management_new(p->settings->metrics_socket, write_metrics, p);
+}
+
 /* 1 while there is something to wait for. */
 static int
 tick(struct parent *p)
@@ -445,7 +470,8 @@ serve(struct parent *p)
 		SIGNALS,
 		NEXT,
 		OLD,
-		WORKERS
+		MANAGEMENT,
+		WORKERS = MANAGEMENT + MANAGEMENT_FDS
 	};
 	struct pollfd fds[WORKERS + WORKERS_MAX];
 	while (tick(p)) {
@@ -455,9 +481,12 @@ serve(struct parent *p)
 		for (size_t i = 0; i < p->worker_count; i++)
 			fds[WORKERS + i] = (struct pollfd){
 				.fd = p->workers[i].child.channel, .events = POLLIN};
+		open_management(p);
+		management_poll(p->management, fds + MANAGEMENT);
 		int n = poll(fds, WORKERS + p->worker_count, 500);
-		if (n <= 0)
+		if (n < 0)
 			continue;
+		management_run(p->management, fds + MANAGEMENT);
 		for (size_t i = 0; i < p->worker_count; i++)
 			if (fds[WORKERS + i].revents && p->workers[i].child.channel >= 0)
 				on_worker(p, &p->workers[i]);
@@ -494,6 +523,7 @@ parent_main(const struct settings *settings, char *const *argv, int is_upgrade)
 	for (size_t i = 0; i < p->worker_count; i++)
 		if (p->workers[i].child.pid > 0)
 			kill(p->workers[i].child.pid, SIGKILL);
+	management_free(p->management, p->upgrade.step == UPGRADE_NONE);
 	certificates_fini(&p->certificates);
 	switchboard_fini(&p->switchboard);
 	free(p->settings_text);

@@ -49,6 +49,8 @@ struct parent {
 	struct switchboard switchboard;
 	struct limit_segment *common; /* numbers that all workers count in */
 	int common_fd;
+	struct management *management; /* NULL = none */
+	int management_tried;
 	int signals;
 	/* what the controller last said: for a worker that starts while it is down */
 	uint8_t *welcome;

@@ -137,10 +137,11 @@ may_read(struct worker *w, struct leg *l, struct leg *p, size_t *ret_allowed)
 			limit_bite(&w->limits, LIMIT_MEMORY, NULL);
 		return 0;
 	}
-	*ret_allowed = session_allowance(w, l, WORKER_TURN_BYTES);
+	enum limit which;
+	*ret_allowed = session_allowance(w, l, WORKER_TURN_BYTES, &which);
 	if (*ret_allowed > 0)
 		return 1;
-	limit_bite(&w->limits, LIMIT_CLIENT_RATE, &l->address);
+	limit_bite(&w->limits, which, &l->address);
 	l->throttled = 1;
 	wheel_set(&w->wheel, &l->timer, w->now + 1);
 	return 0;

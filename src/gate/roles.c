@@ -47,11 +47,13 @@ handshake(struct worker *w, struct leg *l)
 		return;
 	}
 	if (r < 0) {
+		tally_add(&w->limits.mine->tally.handshakes_failed, 1);
 		log_close(w, l, LEG_HANDSHAKE, r, text);
 		leg_close(w, l, r);
 		return;
 	}
 	int native = secure_is_native(l->secure);
+	tally_add(&w->limits.mine->tally.handshakes, 1);
 	l->kind = native ? LEG_NATIVE : LEG_BROWSER;
 	l->state = native ? LEG_HELLO : LEG_HEAD;
 	l->can_read = l->can_write = 1;
@@ -189,6 +191,7 @@ void
 roles_gone(struct worker *w, struct leg *l, enum leg_state was, int code)
 {
 	struct leg *peer = l->peer;
+	tally_code(w->limits.mine->tally.closes, code);
 	if (was == LEG_MOVING)
 		return; /* another worker has it */
 	if (was == LEG_DIALLING)

@@ -69,6 +69,8 @@ session_attach(struct worker *w, struct session *s)
 	s->next = *at;
 	*at = s;
 	w->sessions.count++;
+	if (w->fair.table)
+		s->share = fair_row(w->fair.table, s->organisation);
 }
 
 void
@@ -112,6 +114,9 @@ session_knock(struct worker *w, struct leg *client, const struct session_claim *
 	s->client = client;
 	s->browser = client->kind == LEG_BROWSER;
 	session_attach(w, s);
+	/* what an agent says of itself in a resume ticket moves no shares */
+	if (w->fair.table && !s->resumes)
+		fair_note(w->fair.table, s->share, claim->prefecture, claim->rate_class);
 	client->session = s;
 	client->state = LEG_KNOCKING;
 	leg_deadline(w, client, w->settings.answer_s);
@@ -154,6 +159,11 @@ session_answer(struct worker *w, struct leg *agent, const uint8_t agent_id[stati
 	s->tokens = w->settings.client_burst_bytes;
 	s->tokens_at = w->now;
 	pipe_join(w, client, agent);
+	tally_add(&w->limits.mine->tally.sessions_started, 1);
+	if (s->resumes)
+		tally_add(&w->limits.mine->tally.sessions_resumed, 1);
+	if (w->fair.table)
+		tally_add(&w->fair.table->organisations[s->share].sessions, 1);
 	address_text(&client->address, address);
 	LOG(INFO, "session.up", F_SESSION(s->id), F_AGENT(s->agent_id), F_STR("client", address),
 		F_STR("organisation", s->organisation), F_STR("browser", s->browser ? "yes" : "no"),
@@ -207,8 +217,10 @@ session_end(struct worker *w, struct session *s, int code)
 	LOG(INFO, s->agent ? "session.down" : "session.unanswered", F_SESSION(s->id),
 		F_AGENT(s->agent_id), F_ERR("code", code), F_INT("to_client", s->to_client),
 		F_INT("to_agent", s->to_agent), F_INT("ms", ms));
-	if (s->agent)
+	if (s->agent) {
 		link_session_down(w, s, code);
+		tally_code(w->limits.mine->tally.ends, code);
+	}
 	struct leg *client = s->client, *agent = s->agent;
 	if (agent)
 		agent->session = NULL, agent->peer = NULL;
@@ -243,9 +255,17 @@ sessions_end_all(struct worker *w, int code)
 }
 
 size_t
-session_allowance(struct worker *w, const struct leg *from, size_t want)
+session_allowance(struct worker *w, const struct leg *from, size_t want, enum limit *ret_which)
 {
 	struct session *s = from->session;
+	enum fair_limit why;
+	if (s)
+		want = fair_allowance(&w->fair, s->share, want, mono_now().ns, &why);
+	if (want == 0) {
+		*ret_which = why == FAIR_BY_PREFECTURE ? LIMIT_PREFECTURE : LIMIT_ORGANISATION;
+		return 0;
+	}
+	*ret_which = LIMIT_CLIENT_RATE;
 	int64_t rate = w->settings.client_rate_bytes_s, burst = w->settings.client_burst_bytes;
 	if (!s || from != s->client || rate == 0)
 		return want;
@@ -265,9 +285,12 @@ void
 session_count(struct worker *w, const struct leg *from, size_t len)
 {
 	struct session *s = from->session;
-	(void)w;
+	struct tally *tally = &w->limits.mine->tally;
 	if (!s)
 		return;
+	int to_client = from != s->client;
+	fair_charge(&w->fair, s->share, len, to_client, mono_now().ns);
+	tally_add(to_client ? &tally->to_client : &tally->to_agent, len);
 	if (from == s->client) {
 		s->to_agent += len;
 		s->tokens -= (int64_t)len;

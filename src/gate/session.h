@@ -17,6 +17,7 @@ struct session {
 	struct mono joined;
 	int64_t tokens; /* bytes that the client may send now */
 	wheel_tick tokens_at;
+	size_t share; /* row of its organisation */
 	uint8_t browser, announced, resumes;
 };
 
@@ -59,7 +60,9 @@ void session_arrive(struct worker *w, struct session *s);
 /* Ends both legs: what is queued still goes out. */
 void session_end(struct worker *w, struct session *s, int code);
 
-/* How many bytes may be read from this leg of a session now: the client's token bucket. */
-size_t session_allowance(struct worker *w, const struct leg *from, size_t want);
+/* How many bytes may be read from this leg of a session now: the client's token bucket, and
+ * the shares of its organisation and prefecture. 0: *ret_which is the limit. */
+size_t session_allowance(
+	struct worker *w, const struct leg *from, size_t want, enum limit *ret_which);
 /* Counts bytes that were read from it. */
 void session_count(struct worker *w, const struct leg *from, size_t len);

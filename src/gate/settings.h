@@ -14,6 +14,8 @@ struct settings {
 	/* limits */
 	int64_t connections_max, half_open_max, source_max, source_half_open_max, splice_max,
 		asks_max, memory_max_mib;
+	int64_t organisation_rate_bytes_s, prefecture_rate_bytes_s, rate_burst_ms;
+	char *metrics_socket;
 	int64_t pipe_high_bytes, client_rate_bytes_s, client_burst_bytes, signs_max_s;
 };
 

@@ -83,6 +83,9 @@ make_tables(struct worker *w)
 		return r;
 	limits_init(&w->limits, &w->settings);
 	w->limits.own_max = w->connections_most;
+	w->fair.rates = (struct fair_rates){(uint64_t)w->settings.organisation_rate_bytes_s,
+		(uint64_t)w->settings.prefecture_rate_bytes_s,
+		(uint64_t)w->settings.rate_burst_ms * 1000000};
 	pool_init(&w->pool, (size_t)w->settings.memory_max_mib << 20);
 	presence_init(&w->presence, (size_t)w->connections_most);
 	sessions_init(&w->sessions, (size_t)w->connections_most / 2);
@@ -213,11 +216,28 @@ drain_tick(struct worker *w)
 	}
 }
 
+/* What all workers share, a few times a second. */
+static void
+count_common(struct worker *w)
+{
+	struct tally *tally = &w->limits.mine->tally;
+	int64_t others = limit_state(&w->limits, LIMIT_MEMORY, (uint32_t)(w->pool.used >> 20));
+	int64_t mine = w->settings.memory_max_mib - others;
+	/* the others cannot take everything: each worker has its part in any case */
+	int64_t least = w->settings.memory_max_mib / (4 * w->settings.workers);
+	w->pool.max = (size_t)(mine > least ? mine : least) << 20;
+	tally_set(&tally->agents, w->presence.count);
+	tally_set(&tally->sessions, w->sessions.count);
+	if (w->fair.table)
+		fair_tick(&w->fair, mono_now().ns);
+}
+
 static void
 tick(struct worker *w, wheel_tick now)
 {
 	struct wheel_node *node;
 	w->now = now;
+	count_common(w);
 	while ((node = wheel_pop(&w->wheel, now)))
 		roles_due(w, (struct leg *)(void *)((char *)node - offsetof(struct leg, timer)));
 	requests_due(w);

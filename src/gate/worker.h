@@ -54,6 +54,7 @@ struct worker {
 	wheel_tick now;
 	struct pool pool;
 	struct limits limits;
+	struct fair fair;
 	struct presence presence;
 	struct sessions sessions;
 	struct requests requests;

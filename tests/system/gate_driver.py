@@ -218,11 +218,11 @@ class Controller:
         stream.close()
 
     def ticket(self, agent_id, session_id=None, gates=("east",), issued=0, life=60, key=None, purpose=b"engawa ticket v1",
-            organisation=ORGANISATION):
+            organisation=ORGANISATION, prefecture=0):
         session_id = session_id or os.urandom(16)
         now = int(time.time()) + issued
         body = self.signed.TicketBody(session_id=session_id, agent_id=agent_id, agent_key=os.urandom(32),
-            device_hash=os.urandom(32), client_address="192.0.2.1", organisation=organisation, gates=gates, issued_s=now,
+            device_hash=os.urandom(32), client_address="192.0.2.1", organisation=organisation, prefecture=prefecture, gates=gates, issued_s=now,
             not_after_s=now + life).SerializeToString()
         key = key or self.keys.ticket_key
         signature = key.sign(purpose + b"\0" + body, ec.ECDSA(hashes.SHA256()))
@@ -362,10 +362,10 @@ class Gate:
         frames.send(self.outer.OUTER_ANSWER, self.outer.Answer(session_id=session_id))
         return frames
 
-    def join(self, agent, client=None, **options):
+    def join(self, agent, client=None, ticket=None, **options):
         """A session: the streams of client and agent."""
         client = client or self.client(**options)
-        session_id, ticket = self.controller.ticket(agent.id)
+        session_id, ticket = self.controller.ticket(agent.id, **(ticket or {}))
         client.send(self.outer.OUTER_JOIN, self.outer.Join(ticket=ticket))
         knock = agent.expect(self.outer.OUTER_KNOCK, self.outer.Knock)
         assert knock.ticket == ticket

@@ -1,0 +1,167 @@
+#include "gate/fair.h"
+
+#include <string.h>
+
+enum {
+	SECOND_NS = 1000000000,
+	DEBT_MAX_NS = SECOND_NS, /* of a prefecture: it must not pay for a burst for ever */
+};
+
+static uint64_t
+get(const _Atomic uint64_t *v)
+{
+	return atomic_load_explicit(v, memory_order_relaxed);
+}
+
+static void
+add(_Atomic uint64_t *v, uint64_t n)
+{
+	atomic_fetch_add_explicit(v, n, memory_order_relaxed);
+}
+
+size_t
+fair_row(struct fair_table *t, const char *name)
+{
+	size_t last = FAIR_ORGANISATIONS - 1;
+	for (size_t i = 0; i < last; i++) {
+		struct fair_organisation *o = &t->organisations[i];
+		uint32_t free = 0;
+		if (atomic_compare_exchange_strong(&o->state, &free, 1)) {
+			strncpy(o->name, name, sizeof o->name - 1);
+			atomic_store(&o->weight, 1);
+			atomic_store(&o->state, 2);
+			return i;
+		}
+		/* another worker writes a name: a moment. One that died in it leaves a row without
+		 * a name */
+		for (int spin = 0; spin < 1000 && atomic_load(&o->state) == 1; spin++)
+			;
+		if (atomic_load(&o->state) == 2 && strncmp(o->name, name, sizeof o->name) == 0)
+			return i;
+	}
+	return last;
+}
+
+void
+fair_note(struct fair_table *t, size_t row, uint32_t prefecture, uint32_t weight)
+{
+	struct fair_organisation *o = &t->organisations[row];
+	if (prefecture > 0 && prefecture < FAIR_PREFECTURES)
+		atomic_store(&o->prefecture, prefecture);
+	atomic_store(&o->weight, weight ? weight : 1);
+}
+
+void
+fair_tick(struct fair *f, uint64_t now_ns)
+{
+	memset(f->weights, 0, sizeof f->weights);
+	for (size_t i = 0; i < FAIR_ORGANISATIONS; i++) {
+		const struct fair_organisation *o = &f->table->organisations[i];
+		if (!atomic_load_explicit(&o->state, memory_order_relaxed))
+			break;
+		if (now_ns - get(&o->active_ns) < SECOND_NS)
+			f->weights[atomic_load_explicit(&o->prefecture, memory_order_relaxed)] +=
+				atomic_load_explicit(&o->weight, memory_order_relaxed);
+	}
+}
+
+/* Bytes a second of this organisation while its prefecture has too much to send. */
+static uint64_t
+part(const struct fair *f, const struct fair_organisation *o)
+{
+	uint32_t prefecture = atomic_load_explicit(&o->prefecture, memory_order_relaxed);
+	uint64_t weight = atomic_load_explicit(&o->weight, memory_order_relaxed);
+	uint64_t all = f->weights[prefecture] > weight ? f->weights[prefecture] : weight;
+	uint64_t rate = f->rates.prefecture * weight / all;
+	return rate ? rate : 1;
+}
+
+/* What a bucket holds now. */
+static size_t
+left(const _Atomic uint64_t *until, uint64_t rate, uint64_t burst_ns, uint64_t now_ns)
+{
+	uint64_t at = get(until);
+	if (at >= now_ns)
+		return 0;
+	uint64_t span = now_ns - at < burst_ns ? now_ns - at : burst_ns;
+	uint64_t bytes = (uint64_t)((unsigned __int128)span * rate / SECOND_NS);
+	return bytes > FAIR_LEAST_BYTES ? (size_t)bytes : FAIR_LEAST_BYTES;
+}
+
+static void
+use(_Atomic uint64_t *until, uint64_t rate, uint64_t burst_ns, size_t bytes, uint64_t now_ns,
+	uint64_t most_ns)
+{
+	uint64_t at = get(until), next, start = now_ns > burst_ns ? now_ns - burst_ns : 0;
+	do {
+		next = (at > start ? at : start) + (uint64_t)bytes * SECOND_NS / rate;
+		if (most_ns && next > now_ns + most_ns)
+			next = now_ns + most_ns;
+	} while (!atomic_compare_exchange_weak(until, &at, next));
+}
+
+/*
+ * While less than half of the prefecture's burst is left, each organisation has its part. Beyond
+ * that the one that has taken least in advance goes first: the fuller the bucket, the more somebody
+ * may have taken already; what is left over when the bucket is full anybody may have.
+ */
+static size_t
+of_prefecture(const struct fair *f, const struct fair_organisation *o, uint32_t prefecture,
+	size_t most, uint64_t now_ns, enum fair_limit *ret_why)
+{
+	uint64_t until = get(&f->table->prefecture_ns[prefecture]), burst = f->rates.burst_ns;
+	uint64_t slack = until < now_ns ? now_ns - until : 0;
+	size_t weight = atomic_load_explicit(&o->weight, memory_order_relaxed), mine = most;
+	if (slack < burst / 2)
+		mine = left(&o->part_ns, part(f, o), burst, now_ns);
+	else if (slack < burst && get(&o->part_ns) > now_ns + 2 * (slack - burst / 2))
+		mine = 0;
+	else if (f->weights[prefecture] > weight)
+		mine = weight * FAIR_LEAST_BYTES;
+	if (mine == 0)
+		*ret_why = FAIR_BY_PREFECTURE;
+	return mine < most ? mine : most;
+}
+
+size_t
+fair_allowance(
+	const struct fair *f, size_t row, size_t want, uint64_t now_ns, enum fair_limit *ret_why)
+{
+	*ret_why = FAIR_FREE;
+	if (!f->table)
+		return want;
+	struct fair_organisation *o = &f->table->organisations[row];
+	uint32_t prefecture = atomic_load_explicit(&o->prefecture, memory_order_relaxed);
+	size_t most = want;
+	if (f->rates.organisation)
+		most = left(&o->own_ns, f->rates.organisation, f->rates.burst_ns, now_ns);
+	if (most == 0)
+		*ret_why = FAIR_BY_ORGANISATION;
+	else if (f->rates.prefecture && prefecture)
+		most = of_prefecture(f, o, prefecture, most, now_ns, ret_why);
+	if (most == 0) {
+		/* it wants: that makes it one of those who share */
+		atomic_store_explicit(&o->active_ns, now_ns, memory_order_relaxed);
+		add(&o->throttled, 1);
+	}
+	return most < want ? most : want;
+}
+
+void
+fair_charge(const struct fair *f, size_t row, size_t bytes, int to_client, uint64_t now_ns)
+{
+	if (!f->table)
+		return;
+	struct fair_organisation *o = &f->table->organisations[row];
+	uint32_t prefecture = atomic_load_explicit(&o->prefecture, memory_order_relaxed);
+	add(to_client ? &o->to_client : &o->to_agent, bytes);
+	atomic_store_explicit(&o->active_ns, now_ns, memory_order_relaxed);
+	if (f->rates.organisation)
+		use(&o->own_ns, f->rates.organisation, f->rates.burst_ns, bytes, now_ns, 0);
+	if (f->rates.prefecture && prefecture) {
+		use(&f->table->prefecture_ns[prefecture], f->rates.prefecture, f->rates.burst_ns,
+			bytes, now_ns, DEBT_MAX_NS);
+		use(&o->part_ns, part(f, o), f->rates.burst_ns, bytes, now_ns,
+			2 * f->rates.burst_ns);
+	}
+}

@@ -1,0 +1,65 @@
+/*
+ * Shares of the bandwidth: a session is within its organisation's rate, the organisation within its
+ * prefecture's. One table in the segment that the workers share, so the rates are those of the
+ * gate. While a prefecture has more to send than its rate, each of its organisations that sends
+ * gets a part by its weight; what one does not use the others have.
+ *
+ * A bucket is the moment until which its rate is used up (GCRA): one number, no timer, no refill.
+ * Nothing here knows persons or terminals. Organisations are those in signed tickets, so nobody can
+ * invent any; when the table is full the rest share the last row.
+ */
+#pragma once
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	FAIR_ORGANISATIONS = 2048, /* all of Japan's local governments */
+	FAIR_PREFECTURES = 48,     /* JIS X 0401, 0 = none */
+	FAIR_NAME_SIZE = 64,
+	FAIR_LEAST_BYTES = 16384, /* a record: what may be read at once from a bucket that is not empty */
+};
+
+struct fair_organisation {
+	_Atomic uint32_t state; /* 0 free, 1 being named, 2 in use */
+	_Atomic uint32_t prefecture, weight;
+	char name[FAIR_NAME_SIZE];
+	_Atomic uint64_t own_ns,
+		part_ns; /* used up until then: its rate; its part of the prefecture */
+	_Atomic uint64_t active_ns;
+	_Atomic uint64_t sessions, to_client, to_agent, throttled;
+};
+
+struct fair_table {
+	struct fair_organisation organisations[FAIR_ORGANISATIONS];
+	_Atomic uint64_t prefecture_ns[FAIR_PREFECTURES];
+};
+
+struct fair_rates {
+	uint64_t organisation, prefecture; /* bytes a second; 0 = no limit */
+	uint64_t burst_ns;
+};
+
+/* What one worker knows: the table, the rates, and who has been active lately. */
+struct fair {
+	struct fair_table *table; /* NULL: no shares */
+	struct fair_rates rates;
+	uint32_t weights[FAIR_PREFECTURES]; /* of the organisations that are active */
+};
+
+enum fair_limit {
+	FAIR_FREE,
+	FAIR_BY_ORGANISATION,
+	FAIR_BY_PREFECTURE
+};
+
+/* Row of an organisation, made when it is new. */
+size_t fair_row(struct fair_table *table, const char *name);
+/* What a ticket says: JIS X 0401, and the weight (0 counts as 1). */
+void fair_note(struct fair_table *table, size_t row, uint32_t prefecture, uint32_t weight);
+/* A few times a second: who is active. */
+void fair_tick(struct fair *fair, uint64_t now_ns);
+/* How much of want may be read now; 0 and why not. */
+size_t fair_allowance(const struct fair *fair, size_t row, size_t want, uint64_t now_ns,
+	enum fair_limit *ret_why);
+void fair_charge(const struct fair *fair, size_t row, size_t bytes, int to_client, uint64_t now_ns);
