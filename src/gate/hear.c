@@ -66,9 +66,10 @@ on_end(struct worker *w, const uint8_t *payload, size_t len)
 	struct session *s = session_find(w, end.session_id);
 	if (s && end.refused)
 		session_refuse(w, end.agent_id, end.session_id, -(int)end.code);
-	else if (s)
+	else if (s) {
+		presence_ended(w, s->agent_id, s->id, end.code);
 		session_end(w, s, -(int)end.code);
-	else if (!end.refused)
+	} else if (!end.refused)
 		leave_end(w, &end);
 	return 0;
 }

@@ -79,7 +79,9 @@ link_on_end_session(struct worker *w, struct leg *link, const uint8_t *payload, 
 	struct session *s = session_find(w, msg.session_id.bytes);
 	memcpy(end.session_id, msg.session_id.bytes, sizeof end.session_id);
 	/* the agent first: it must not take the broken path for one to be made anew */
-	if (msg.agent_id.size == 16)
+	if (s)
+		presence_ended(w, s->agent_id, end.session_id, end.code);
+	else if (msg.agent_id.size == 16)
 		presence_ended(w, msg.agent_id.bytes, end.session_id, end.code);
 	if (s)
 		session_end(w, s, -(int)end.code);
