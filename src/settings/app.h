@@ -22,8 +22,8 @@ struct page {
 	void (*refresh)(struct app *app, GtkWidget *page, const json_t *status);
 };
 
-extern const struct page page_state, page_mail, page_password, page_authenticator, page_users,
-	page_lock;
+extern const struct page page_state, page_mail, page_password, page_authenticator, page_keys,
+	page_users, page_lock;
 
 typedef void done_fn(struct app *app, int code, const char *answer, void *user);
 

@@ -2,38 +2,28 @@
 #include <string.h>
 
 #include "agent/message.h"
-#include "settings/form.h"
-
-enum {
-	NAME,
-	METHOD,
-	EXPIRES,
-	STATE,
-	IS_OFF,
-	COLUMNS
-};
+#include "settings/rows.h"
 
 struct users {
 	struct app *app;
-	GtkListStore *rows;
-	GtkWidget *view, *name, *method, *expires, *toggle, *remove;
+	struct rows *rows;
+	GtkWidget *name, *method, *expires;
 	struct new_password *fields;
 	long long known; /* rows that are shown, -1: to be asked for */
-	guint listing;   /* the newest time that they were asked for */
-	char *chosen;    /* before that */
 };
 
 static const struct {
 	const char *id;
 	enum word name;
 } methods[] = {
-	{"password", WORD_METHOD_PASSWORD},
-	{"pam", WORD_METHOD_PAM},
-	{"radius", WORD_METHOD_RADIUS},
-	{"ldap", WORD_METHOD_LDAP},
+	{"password", WORD_METHOD_PASSWORD}, {"pam", WORD_METHOD_PAM},
+	{"radius", WORD_METHOD_RADIUS}, {"ldap", WORD_METHOD_LDAP},
+	{"certificate", WORD_METHOD_CERTIFICATE},
+	{"pinned", WORD_METHOD_PINNED}, /* chosen on the terminal, where the certificate is */
 };
 enum {
-	METHODS = sizeof methods / sizeof methods[0]
+	METHODS = sizeof methods / sizeof methods[0],
+	METHODS_TO_ADD = METHODS - 1
 };
 
 /* ---- list ---- */
@@ -47,92 +37,24 @@ method_name(const char *id)
 	return id;
 }
 
-/* The chosen row's name, NULL when there is none; g_free. */
-static char *
-chosen(struct users *u, gboolean *ret_off)
+/* "NAME METHOD LAST-DAY on|off" */
+static int
+take_row(const char *line, char cells[ROWS_COLUMNS_MAX][ROWS_CELL_SIZE],
+	char id[static ROWS_CELL_SIZE], int *ret_off)
 {
-	GtkTreeModel *model;
-	GtkTreeIter iter;
-	char *name = NULL;
-	if (gtk_tree_selection_get_selected(
-		    gtk_tree_view_get_selection(GTK_TREE_VIEW(u->view)), &model, &iter))
-		gtk_tree_model_get(model, &iter, NAME, &name, IS_OFF, ret_off, -1);
-	return name;
-}
-
-/* One page of the list is asked for. */
-struct part {
-	struct users *u;
-	guint listing;
-	int from;
-};
-
-static void
-add_row(struct users *u, const char *line)
-{
-	GtkTreeIter iter;
 	char **field = g_strsplit(line, " ", 4);
-	if (g_strv_length(field) == 4) {
-		int off = strcmp(field[3], "off") == 0;
-		gtk_list_store_insert_with_values(u->rows, &iter, -1, NAME, field[0], METHOD,
-			method_name(field[1]), EXPIRES,
-			strcmp(field[2], "-") == 0 ? word(WORD_NONE) : field[2], STATE,
-			word(off ? WORD_USER_OFF : WORD_USER_ON), IS_OFF, off, -1);
-		if (u->chosen && strcmp(u->chosen, field[0]) == 0)
-			gtk_tree_selection_select_iter(
-				gtk_tree_view_get_selection(GTK_TREE_VIEW(u->view)), &iter);
+	int ok = g_strv_length(field) == 4;
+	if (ok) {
+		*ret_off = strcmp(field[3], "off") == 0;
+		g_strlcpy(id, field[0], ROWS_CELL_SIZE);
+		g_strlcpy(cells[0], field[0], ROWS_CELL_SIZE);
+		g_strlcpy(cells[1], method_name(field[1]), ROWS_CELL_SIZE);
+		g_strlcpy(cells[2], strcmp(field[2], "-") == 0 ? word(WORD_NONE) : field[2],
+			ROWS_CELL_SIZE);
+		g_strlcpy(cells[3], word(*ret_off ? WORD_USER_OFF : WORD_USER_ON), ROWS_CELL_SIZE);
 	}
 	g_strfreev(field);
-}
-
-static void ask_from(struct users *u, int from);
-
-static void
-on_list(struct app *app, int code, const char *answer, void *user)
-{
-	struct part part = *(struct part *)user;
-	struct users *u = part.u;
-	char **lines = g_strsplit(code == 0 ? answer : "", "\n", -1);
-	int count = 0;
-	(void)app;
-	g_free(user);
-	if (part.listing == u->listing && part.from == 1) {
-		gboolean off;
-		g_free(u->chosen);
-		u->chosen = chosen(u, &off);
-		gtk_list_store_clear(u->rows);
-	}
-	for (; part.listing == u->listing && lines[count] && *lines[count]; count++)
-		add_row(u, lines[count]);
-	g_strfreev(lines);
-	if (count)
-		ask_from(u, part.from + count);
-}
-
-static void
-ask_from(struct users *u, int from)
-{
-	struct part *part = g_new0(struct part, 1);
-	char *text = g_strdup_printf("list %d", from);
-	*part = (struct part){u, u->listing, from};
-	app_ask(u->app, MSG_USERS, text, on_list, part);
-	g_free(text);
-}
-
-static void
-show(struct users *u)
-{
-	u->listing++;
-	ask_from(u, 1);
-}
-
-static void
-on_chosen(GtkTreeSelection *selection, gpointer user)
-{
-	struct users *u = user;
-	gboolean some = gtk_tree_selection_count_selected_rows(selection) > 0;
-	gtk_widget_set_sensitive(u->toggle, some);
-	gtk_widget_set_sensitive(u->remove, some);
+	return ok;
 }
 
 static void
@@ -148,8 +70,8 @@ static void
 on_toggle(GtkWidget *widget, gpointer user)
 {
 	struct users *u = user;
-	gboolean off = FALSE;
-	char *name = chosen(u, &off);
+	int off = FALSE;
+	char *name = rows_chosen(u->rows, &off);
 	char *text = g_strdup_printf("%s %s", off ? "enable" : "disable", name ? name : "");
 	(void)widget;
 	if (name)
@@ -162,8 +84,8 @@ static void
 remove_chosen(void *user)
 {
 	struct users *u = user;
-	gboolean off;
-	char *name = chosen(u, &off);
+	int off;
+	char *name = rows_chosen(u->rows, &off);
 	char *text = g_strdup_printf("remove %s", name ? name : "");
 	if (name)
 		app_change(u->app, MSG_USERS, text, on_changed, u);
@@ -175,8 +97,8 @@ static void
 on_remove(GtkWidget *widget, gpointer user)
 {
 	struct users *u = user;
-	gboolean off;
-	char *name = chosen(u, &off);
+	int off;
+	char *name = rows_chosen(u->rows, &off);
 	char *question = word_name(WORD_USER_REMOVE_SURE_NAME, name ? name : "");
 	(void)widget;
 	if (name)
@@ -190,25 +112,10 @@ build_list(struct users *u, GtkWidget *form)
 {
 	static const enum word titles[] = {
 		WORD_USER_NAME, WORD_USER_METHOD, WORD_USER_EXPIRES, WORD_USER_STATE};
-	GtkWidget *scrolled = gtk_scrolled_window_new(NULL, NULL);
-	u->rows = gtk_list_store_new(COLUMNS, G_TYPE_STRING, G_TYPE_STRING, G_TYPE_STRING,
-		G_TYPE_STRING, G_TYPE_BOOLEAN);
-	u->view = gtk_tree_view_new_with_model(GTK_TREE_MODEL(u->rows));
-	g_object_unref(u->rows);
-	atk_object_set_name(gtk_widget_get_accessible(u->view), word(WORD_USERS_HEAD));
-	for (int i = NAME; i <= STATE; i++)
-		gtk_tree_view_insert_column_with_attributes(GTK_TREE_VIEW(u->view), -1,
-			word(titles[i]), gtk_cell_renderer_text_new(), "text", i, NULL);
-	gtk_widget_set_size_request(scrolled, -1, 140);
-	gtk_scrolled_window_set_shadow_type(GTK_SCROLLED_WINDOW(scrolled), GTK_SHADOW_IN);
-	gtk_container_add(GTK_CONTAINER(scrolled), u->view);
-	gtk_box_pack_start(GTK_BOX(form), scrolled, FALSE, FALSE, 0);
+	u->rows = rows_new(u->app, form, WORD_USERS_HEAD, MSG_USERS, titles, 4, take_row);
 	GtkWidget *row = form_row(form);
-	u->toggle = form_button(row, WORD_USER_TOGGLE, G_CALLBACK(on_toggle), u);
-	u->remove = form_button(row, WORD_USER_REMOVE, G_CALLBACK(on_remove), u);
-	GtkTreeSelection *selection = gtk_tree_view_get_selection(GTK_TREE_VIEW(u->view));
-	g_signal_connect(selection, "changed", G_CALLBACK(on_chosen), u);
-	on_chosen(selection, u);
+	rows_button(u->rows, form_button(row, WORD_USER_TOGGLE, G_CALLBACK(on_toggle), u));
+	rows_button(u->rows, form_button(row, WORD_USER_REMOVE, G_CALLBACK(on_remove), u));
 }
 
 /* ---- one more ---- */
@@ -287,7 +194,7 @@ build_new(struct users *u, GtkWidget *form)
 	form_heading(form, WORD_USER_ADD_HEAD);
 	u->name = form_entry(form, WORD_USER_ADD_NAME);
 	u->method = gtk_combo_box_text_new();
-	for (size_t i = 0; i < METHODS; i++)
+	for (size_t i = 0; i < METHODS_TO_ADD; i++)
 		gtk_combo_box_text_append_text(
 			GTK_COMBO_BOX_TEXT(u->method), word(methods[i].name));
 	form_labelled(form, WORD_USER_ADD_METHOD, u->method);
@@ -299,14 +206,6 @@ build_new(struct users *u, GtkWidget *form)
 	gtk_combo_box_set_active(GTK_COMBO_BOX(u->method), 0);
 }
 
-static void
-users_free(gpointer user)
-{
-	struct users *u = user;
-	g_free(u->chosen);
-	g_free(u);
-}
-
 static GtkWidget *
 build(struct app *app)
 {
@@ -316,7 +215,7 @@ build(struct app *app)
 	u->known = -1;
 	build_list(u, form);
 	build_new(u, form);
-	g_object_set_data_full(G_OBJECT(form), "users", u, users_free);
+	g_object_set_data_full(G_OBJECT(form), "users", u, g_free);
 	return form;
 }
 
@@ -330,7 +229,7 @@ refresh(struct app *app, GtkWidget *page, const json_t *status)
 	if (!status || count == u->known)
 		return;
 	u->known = count;
-	show(u);
+	rows_show(u->rows);
 }
 
 const struct page page_users = {"users", WORD_USERS, build, refresh};

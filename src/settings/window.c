@@ -12,8 +12,8 @@ enum {
 	STATUS_EVERY_S = 3
 };
 
-static const struct page *const pages[] = {
-	&page_state, &page_mail, &page_password, &page_authenticator, &page_users, &page_lock};
+static const struct page *const pages[] = {&page_state, &page_mail, &page_password,
+	&page_authenticator, &page_keys, &page_users, &page_lock};
 enum {
 	PAGES = sizeof pages / sizeof pages[0]
 };

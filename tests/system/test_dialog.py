@@ -58,7 +58,7 @@ def test_state(office, dialog):
 
 def test_every_control_has_a_name(dialog):
     """For a screen reader: whatever can be used says what it is."""
-    for page in "状態", "メール", "パスワード", "認証アプリ", "利用者", "設定の保護":
+    for page in "状態", "メール", "パスワード", "認証アプリ", "セキュリティキー", "利用者", "設定の保護":
         dialog.page(page)
         for role, name, text, usable in dialog.everything():
             if role in ("push button", "text", "password text", "check box", "combo box", "tree table", "image") and usable:
@@ -142,6 +142,15 @@ def test_authenticator(office, dialog):
     dialog.press("決定")
     is_so(office, totp=False)
     engawa(office, "recovery", "--remove")
+
+
+def test_security_key(office, dialog):
+    dialog.page("セキュリティキー")
+    dialog.type("新しいキーの名前", "青い キー")
+    dialog.press("登録を始める")
+    dialog.sees("登録コード")
+    dialog.press("登録をやめる")
+    dialog.gone("登録コード")
 
 
 def test_users(office, dialog):
