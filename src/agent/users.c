@@ -129,7 +129,7 @@ on_line(void *user, const char *key, const char *value)
 	if (strcmp(word[1], "-") != 0 &&
 		(!user_date_fit(word[1]) || str_copy(u->expires, sizeof u->expires, word[1]) < 0))
 		return -ERR_SETTING;
-	memcpy(u->name, name, sizeof name);
+	strcpy(u->name, name); /* of the same size */
 	users->count++;
 	return 0;
 }

@@ -12,9 +12,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *text = users_text(&users);
 	assert(users_parse(text, strlen(text), &again) == 0 && again.count == users.count);
 	for (size_t i = 0; i < users.count; i++) {
-		const struct user *u = &users.list[i];
+		const struct user *u = &users.list[i], *same = &again.list[i];
 		assert(user_fold(u->name, name) == 0 && strcmp(name, u->name) == 0);
-		assert(memcmp(u, &again.list[i], sizeof *u) == 0);
+		assert(strcmp(u->name, same->name) == 0 && u->disabled == same->disabled);
+		assert(strcmp(u->verifier, same->verifier) == 0);
+		assert(strcmp(u->expires, same->expires) == 0);
 		assert(!u->expires[0] || user_date_fit(u->expires));
 	}
 	free(text);
