@@ -307,11 +307,17 @@ class Mailbox:
 
     def __init__(self, **options):
         from aiosmtpd.controller import Controller as Server
-        self.mails, self.envelopes = [], []
+        self.mails, self.envelopes, self.refusal = [], [], None
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self.server = Server(self, hostname="localhost", port=self.port, **options)
         self.server.start()
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if self.refusal:
+            return self.refusal
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, server, session, envelope):
         self.envelopes.append(envelope)

@@ -495,6 +495,19 @@ def test_mail_limit_per_agent(shared, link, pc, mailbox, messages):
     assert [link.send_code(pc, session, sealed) for _ in range(7)] == [0] * 5 + [CODE["LIMIT"]] * 2
 
 
+@pytest.mark.parametrize("refusal, name", [("550 5.1.1 no such user", "MAIL_BOUNCED"), ("552 5.2.2 mailbox full", "MAIL_BOUNCED"), ("451 4.7.1 greylisted", "MAIL_FAILED")])
+def test_mail_server_refuses_the_address(shared, link, mailbox, messages, refusal, name):
+    """An address that takes no mail is told from a server that would rather be asked later."""
+    pc = OfficePC().enrol(shared, link, shared.org())
+    link.up(pc)
+    session = open_session(link, pc, messages)
+    mailbox.refusal = refusal
+    try:
+        assert link.send_code(pc, session, seal(mail_public(shared), session, mail_code(messages))) == CODE[name]
+    finally:
+        mailbox.refusal = None
+
+
 @pytest.fixture
 def mail_controller():
     made = []
