@@ -17,7 +17,7 @@
 #include "base/str.h"
 #include "controller/connect.h"
 #include "controller/peer.h"
-#include "controller/proxy.h"
+#include "net/proxy.h"
 #include "controller/server.h"
 #include "controller/site.h"
 #include "link.pb.h"

@@ -213,7 +213,12 @@ proxy_header(const struct leg *l, uint8_t out[static PROXY_MAX_BYTES])
 	}
 	wr_u8(&w, v4 ? 0x11 : 0x21); /* TCP over IPv4, IPv6 */
 	wr_u16(&w, v4 ? 12 : 36);
-	put_address(&w, &peer, v4);
+	wr_bytes(&w, l->address.bytes + (v4 ? 12 : 0), v4 ? 4 : 16);
+	if (l->proxied) { /* the families may differ, and nobody asks */
+		wr_bytes(&w, (const uint8_t[16]){0}, v4 ? 4 : 16);
+		wr_u32(&w, 0);
+		return w.len;
+	}
 	put_address(&w, &self, v4);
 	wr_u16(&w, port_of(&peer));
 	wr_u16(&w, port_of(&self));

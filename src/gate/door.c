@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "gate/proxied.h"
 #include "gate/secure.h"
 #include "gate/worker.h"
 
@@ -91,6 +92,7 @@ serve(struct worker *w, int fd, const struct address *address)
 		limit_closed(&w->limits, address);
 		return;
 	}
+	l->wants_proxy = proxied_source(w, address) != 0;
 	door_enter(w, l);
 	leg_deadline(w, l, w->settings.handshake_s);
 	leg_run_later(w, l);

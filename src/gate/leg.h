@@ -90,16 +90,18 @@ struct leg {
 	uint8_t asks;              /* tickets asked for, ever */
 	uint8_t waiting;           /* requests that are open at the controller */
 	uint8_t can_read : 1, can_write : 1, in_run : 1, is_half_open : 1, is_ws : 1;
-	uint8_t stays : 1;     /* no other process takes it */
-	uint8_t ended : 1;     /* the kernel said that the peer's end is there to be read */
-	uint8_t greeted : 1;   /* our Hello is out */
-	uint8_t moved : 1;     /* has been handed over, or tried: not again */
-	uint8_t announced : 1; /* the controller knows of this agent */
-	uint8_t throttled : 1; /* over its rate: not read until the next tick */
-	uint8_t eof : 1;       /* the peer ended its direction */
-	uint8_t finish : 1;    /* end our direction when the queue is empty */
-	uint8_t finished : 1;  /* done: close_notify, Close frame, or FIN of a plain leg, is out */
-	uint8_t ws_shut : 1;   /* our Close frame is queued: nothing may follow it */
+	uint8_t stays : 1;       /* no other process takes it */
+	uint8_t ended : 1;       /* the kernel said that the peer's end is there to be read */
+	uint8_t greeted : 1;     /* our Hello is out */
+	uint8_t moved : 1;       /* has been handed over, or tried: not again */
+	uint8_t announced : 1;   /* the controller knows of this agent */
+	uint8_t throttled : 1;   /* over its rate: not read until the next tick */
+	uint8_t wants_proxy : 1; /* proxied.h: has not said yet whom it speaks for */
+	uint8_t proxied : 1;     /* has: address is not the peer's */
+	uint8_t eof : 1;         /* the peer ended its direction */
+	uint8_t finish : 1;      /* end our direction when the queue is empty */
+	uint8_t finished : 1; /* done: close_notify, Close frame, or FIN of a plain leg, is out */
+	uint8_t ws_shut : 1;  /* our Close frame is queued: nothing may follow it */
 };
 
 /* All that an idle connection costs here, beside what TLS keeps. */

@@ -6,6 +6,7 @@
 #include "gate/browser.h"
 #include "gate/order.h"
 #include "gate/pipe.h"
+#include "gate/proxied.h"
 #include "gate/secure.h"
 #include "gate/worker.h"
 
@@ -41,7 +42,9 @@ static void
 handshake(struct worker *w, struct leg *l)
 {
 	char text[128] = "";
-	int r = secure_handshake(l->secure, text, sizeof text);
+	int r = l->wants_proxy ? proxied_take(w, l) : 0;
+	if (r == 0)
+		r = secure_handshake(l->secure, text, sizeof text);
 	if (r == -EAGAIN) {
 		l->can_read = 0;
 		return;

@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "gate/proxied.h"
 
 #define OPTION(key, type, field, fallback, min, max, help)                                   \
 	{                                                                                    \
@@ -41,6 +42,8 @@ const struct conf_option settings_table[] = {
 	OPTION("PAGE_KEY", STR, page_key, NULL, 0, 0,
 		"Its private key (ECDSA). Only the keeper process reads it."),
 	OPTION("SITE", LIST, sites, NULL, 0, 0, "host:port of a gate that agents are told of."),
+	OPTION("PROXY_FROM", LIST, proxy_from, NULL, 0, 0,
+		"Address or network of load balancers, as 192.0.2.0/24. What comes from there must begin with a PROXY protocol header, version 2; from nowhere else is one taken."),
 	OPTION("USER", STR, user, "engawa", 0, 0,
 		"User that workers and keeper become when the gate is started as root."),
 	OPTION("LOG_LEVEL", STR, log_level, "info", 0, 0, "debug, info, warn or error."),
@@ -120,6 +123,9 @@ settings_check(const struct settings *s, struct conf_error *error)
 		return wrong(error, "ISSUER must be set");
 	if (!s->page_certificate != !s->page_key)
 		return wrong(error, "PAGE_CERTIFICATE and PAGE_KEY go together");
+	for (size_t i = 0; i < s->proxy_from.count; i++)
+		if (proxied_match(s->proxy_from.items[i], &(struct address){{0}}) < 0)
+			return wrong(error, "PROXY_FROM must be an address or a network");
 	if (s->silence_s <= s->keepalive_s)
 		return wrong(error, "SILENCE_S must be longer than KEEPALIVE_S");
 	if (log_level_parse(s->log_level, &level) < 0)

@@ -3,7 +3,7 @@
 #include "base/conf.h"
 
 struct settings {
-	struct conf_list listen, issuers, sites;
+	struct conf_list listen, issuers, sites, proxy_from;
 	char *run_directory, *name, *certificate, *key, *page_certificate, *page_key, *user,
 		*log_level;
 	int64_t workers;

@@ -1,5 +1,5 @@
 /* The PROXY header in front of a browser's bytes. */
-#include "controller/proxy.h"
+#include "net/proxy.h"
 #include "fuzz.h"
 
 int

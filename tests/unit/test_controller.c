@@ -19,7 +19,7 @@
 #include "controller/limit.h"
 #include "controller/network.h"
 #include "controller/presence.h"
-#include "controller/proxy.h"
+#include "net/proxy.h"
 #include "controller/site.h"
 
 static const uint8_t tcp4[] =

@@ -1,4 +1,4 @@
-#include "controller/proxy.h"
+#include "net/proxy.h"
 
 #include <netinet/in.h>
 #include <string.h>
