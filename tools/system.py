@@ -450,6 +450,11 @@ class Engawa:
             "--code-command", code_command or self.code_command(), "--password-file", password_file or self.password_file,
             "--device-key", self.dir / device, *actions]
 
+    def client(self, *actions, **options):
+        """A scripted session that goes on by itself."""
+        return subprocess.Popen([str(a) for a in self.connect_argv(*actions, **options)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
+
     def connect(self, *actions, env=None, timeout_s=60, **options):
         """A scripted session to its end: what it printed as JSON, with its exit status and its words for people."""
         run = subprocess.run([str(a) for a in self.connect_argv(*actions, **options)], stdin=subprocess.DEVNULL, capture_output=True, text=True,

@@ -2,6 +2,7 @@
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import statistics
 import tempfile
@@ -80,6 +81,34 @@ def run_flow(relay, sessions, record, rate, size, seconds):
     cost = (relay.cpu_s() - before) / (int(received) / 1e9)
     print(f"  {relay.name}: {sessions} × {record}: {int(received) / 1e6 / float(took):.0f} MB/s, {cost:.3f} s/GB", flush=True)
     return cost
+
+
+def resume_gap(count):
+    """From the death of a gate under a session to the moment when the session goes on through the other one."""
+    gaps = []
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="engawa-bench-"))
+    directory.chmod(0o711)
+    try:
+        with system.Engawa(directory, gates=("east-1", "west-1")) as engawa:
+            engawa.start()
+            log = engawa.log_dir / "agent.log"
+            client = engawa.client("--for", "600s")
+            system.wait_for(lambda: "session.start" in log.read_text(), "no session", 30)
+            while len(gaps) < count:
+                system.wait_for(lambda: sum(gate["up"] for gate in engawa.agent_status()["gates"]) == 2, "the agent is not at both gates", 120)
+                text = log.read_text()
+                gate = re.findall(r"session\.(?:knock|resuming) .*?gate=\"?([\w-]+)", text)[-1]
+                engawa.gates[gate].kill()
+                begin = time.monotonic()
+                system.wait_for(lambda: log.read_text().count("session.resumed") > text.count("session.resumed"), "no way back", 30, 0.002)
+                gaps.append(1000 * (time.monotonic() - begin))
+                engawa.start_gate(gate)
+            client.terminate()
+            client.wait(20)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    yield result("gate.resume_gap_ms", statistics.median(gaps), "ms", len(gaps), "a gate is killed under a session; until the office PC sends it its picture "
+        f"through another gate, loopback; longest {max(gaps):.0f} ms. A route that becomes a black hole adds the 3 to 4 s in which nothing comes")
 
 
 def pings(relay, count):
@@ -228,6 +257,7 @@ def measure(arguments):
             yield from handshakes(ours, bare, home.engawa, sizes["handshakes"])
         idlers = {name: method for name, method in peers.items() if name == NEAREST["idle"] or not quick and name not in NOT_MANY}
         yield from idle(home, idlers, sizes)
+        yield from resume_gap(3 if quick else 10)
         for metric, value in ORIGINAL.items():
             yield result(metric, value, "as above", 0, "quoted", "original")
     finally:
