@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "inner.pb.h"
 
 enum {
 	IN_MAX_BYTES = RECORD_WIRE_MAX_BYTES,
@@ -162,6 +163,15 @@ inner_send_message(struct inner *inner, uint8_t type, const pb_msgdesc_t *fields
 			: -ERR_TOO_LONG;
 	mem_wipe(bytes, sizeof bytes);
 	return r;
+}
+
+int
+inner_send_notice(struct inner *inner, const struct notice *notice)
+{
+	engawa_Notice msg = {.code = notice->code, .seconds = notice->seconds};
+	for (size_t i = 0; i < notice->findings.count; i++)
+		msg.findings[msg.findings_count++] = notice->findings.codes[i];
+	return inner_send_message(inner, engawa_InnerType_INNER_NOTICE, engawa_Notice_fields, &msg);
 }
 
 void

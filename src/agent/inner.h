@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/message.h"
 #include "base/buf.h"
 #include "crypto/record.h"
 #include "net/loop.h"
@@ -37,6 +38,7 @@ int inner_open(struct inner *inner, struct loop *loop, int fd, enum record_paddi
 int inner_send(struct inner *inner, uint8_t type, const void *payload, size_t len);
 int inner_send_message(
 	struct inner *inner, uint8_t type, const pb_msgdesc_t *fields, const void *msg);
+int inner_send_notice(struct inner *inner, const struct notice *notice);
 void inner_read(struct inner *inner);
 size_t inner_queued(const struct inner *inner);
 /* At once and without a word; inner_open may follow. */

@@ -39,6 +39,7 @@ static const struct row {
 	{&step_lockout, ANY, always},
 	{&step_self, ANY, always},
 	{&step_client, ANY, always},
+	{&step_hours, ANY, always},
 	{&step_ready, ANY, always},
 	{&step_code, ANY, policy_wants_otp},
 	{&step_mac, APP, policy_wants_maccheck},
@@ -177,6 +178,21 @@ login_certified(struct login *login, int code, const char *name)
 	if (user_fold(name, login->person.certified) < 0)
 		login->person.certified[0] = '\0';
 	return login_checked(login, code);
+}
+
+int
+login_posture(struct login *login, const struct report *report)
+{
+	if (login->wait != LOGIN_WAIT_POSTURE)
+		return stop(login, -ERR_PROTOCOL);
+	login->wait = LOGIN_WAIT_NOTHING;
+	return proceed(login, rows[login->step].step->posture(login, report));
+}
+
+int
+login_report_fits(const struct login *login, const struct report *report)
+{
+	return memcmp(report->channel, login->hash, sizeof report->channel) == 0;
 }
 
 const char *

@@ -5,7 +5,8 @@
  * results come back as calls.
  *
  *     facts → step → step → …            each step: passed │ refused with a code │ waits
- *                                        waits for: a reply to its prompt │ its mail │ its check
+ *                                        waits for: a reply to its prompt │ its mail │ its check │
+ * its report
  */
 #pragma once
 #include <stddef.h>
@@ -78,6 +79,7 @@ enum login_wait {
 	LOGIN_WAIT_REPLY,
 	LOGIN_WAIT_MAIL,
 	LOGIN_WAIT_CHECK,
+	LOGIN_WAIT_POSTURE, /* the home PC's report */
 	LOGIN_WAIT_NOTHING
 };
 
@@ -116,6 +118,7 @@ struct login {
 		struct passkey fresh;
 		char person[USER_NAME_SIZE]; /* whose security key it was; "" = anybody's */
 	} code;
+	struct findings findings; /* of the quarantine check: why it refuses */
 	struct {
 		char digits[LOGIN_CODE_DIGITS + 1]; /* secret */
 		unsigned wrong;
@@ -135,8 +138,8 @@ struct login {
 };
 
 /* One step. All functions may be NULL: then the step passes at that point, or (reply, mailed,
- * checked) is never waited for. They return LOGIN_PASSED, LOGIN_WAITS after setting `wait`, or
- * negative. */
+ * checked, posture) is never waited for. They return LOGIN_PASSED, LOGIN_WAITS after setting
+ * `wait`, or negative. */
 struct login_step {
 	const char *name;
 	int again; /* asked again, by facts alone, when a session goes on over a new connection */
@@ -146,13 +149,14 @@ struct login_step {
 	int (*reply)(struct login *login, const struct reply *reply);
 	int (*mailed)(struct login *login, int code);
 	int (*checked)(struct login *login, int code);
+	int (*posture)(struct login *login, const struct report *report);
 	/* All steps have been passed: what only a complete login may do. 0 or negative. */
 	int (*passed)(struct login *login);
 };
 
 extern const struct login_step step_policy, step_address, step_lockout, step_self, step_client,
-	step_ready, step_code, step_mac, step_inspection, step_certificate, step_password,
-	step_firewall, step_new_address;
+	step_ready, step_hours, step_code, step_mac, step_inspection, step_certificate,
+	step_password, step_firewall, step_new_address;
 
 /* env must live as long. */
 void login_init(struct login *login, const struct login_env *env, const struct login_office *office,
@@ -168,9 +172,14 @@ int login_checked(struct login *login, int code);
 /* name: of who the certificate is for, "" when it does not say; -ERR_CERTIFICATE_X or
  * -ERR_PERSON_SERVICE when it is not accepted. */
 int login_certified(struct login *login, int code, const char *name);
+/* NULL: the client sent what is no report. */
+int login_posture(struct login *login, const struct report *report);
 
 /* For logs: where it stands. */
 const char *login_step_name(const struct login *login);
+
+/* Whether a report is of this channel. Also for those that come later in the session. */
+int login_report_fits(const struct login *login, const struct report *report);
 
 /* What the steps share. */
 /* Runs `ready` of every later step that this client will meet. 0 or negative. */

@@ -125,6 +125,21 @@ on_reply(const uint8_t *payload, size_t len)
 	return r;
 }
 
+/* What cannot be read is told to the monitor as what it is: the person shall learn why. */
+static int
+on_posture(const uint8_t *payload, size_t len)
+{
+	uint8_t out[MESSAGE_MAX_BYTES];
+	engawa_Posture msg;
+	struct report report = {0};
+	if (frame_decode(engawa_Posture_fields, &msg, payload, len) < 0 ||
+		report_take(&msg, &report) < 0)
+		role_send(MSG_POSTURE, NULL, 0, -1);
+	else
+		role_send(MSG_POSTURE, out, report_put(&report, out), -1);
+	return 0;
+}
+
 static int
 on_record(void *user, uint8_t type, const uint8_t *payload, size_t len)
 {
@@ -133,6 +148,8 @@ on_record(void *user, uint8_t type, const uint8_t *payload, size_t len)
 		return on_facts(p, payload, len);
 	if (type == engawa_InnerType_INNER_REPLY && p->has_facts)
 		return on_reply(payload, len);
+	if (type == engawa_InnerType_INNER_POSTURE && p->has_facts)
+		return on_posture(payload, len);
 	return -ERR_PROTOCOL;
 }
 
@@ -202,9 +219,12 @@ take_message(struct login_process *p, uint16_t type, const uint8_t *payload, siz
 {
 	struct prompt prompt;
 	struct refusal refusal;
+	struct notice notice;
 	struct start start;
 	if (type == MSG_PROMPT && prompt_get(payload, len, &prompt) == 0)
 		return send_prompt(p, &prompt);
+	if (type == MSG_NOTICE && notice_get(payload, len, &notice) == 0)
+		return inner_send_notice(&p->inner, &notice);
 	if (type == MSG_REFUSED && refusal_get(payload, len, &refusal) == 0) {
 		int r = send_refused(p, &refusal);
 		inner_finish(&p->inner);

@@ -358,6 +358,98 @@ refusal_get(const uint8_t *p, size_t len, struct refusal *ret_refusal)
 }
 
 size_t
+report_put(const struct report *report, uint8_t *out)
+{
+	struct wr w = wr_init(out, MESSAGE_MAX_BYTES);
+	wr_u8(&w, report->system);
+	wr_bytes(&w, report->channel, sizeof report->channel);
+	put_text(&w, report->os, sizeof report->os);
+	put_text(&w, report->os_version, sizeof report->os_version);
+	wr_u8(&w, (uint8_t)report->antivirus_count);
+	for (size_t i = 0; i < report->antivirus_count; i++) {
+		put_text(&w, report->antivirus[i].name, sizeof report->antivirus[i].name);
+		wr_u8(&w, report->antivirus[i].running);
+		wr_u64(&w, report->antivirus[i].patterns_s);
+	}
+	wr_u8(&w, (uint8_t)report->network_count);
+	wr_bytes(&w, report->networks, report->network_count);
+	wr_u64(&w, report->updates_looked_s);
+	wr_u64(&w, report->updates_done_s);
+	wr_u8(&w, report->reboot_pending);
+	wr_u64(&w, report->reboot_since_s);
+	wr_u8(&w, report->login_password);
+	wr_u8(&w, report->screen_lock);
+	wr_u32(&w, report->lock_after_s);
+	wr_u8(&w, report->disk_encrypted);
+	return w.len;
+}
+
+/* A count of a list: more than there is room for is a broken message. */
+static size_t
+get_count(struct rd *r, size_t max)
+{
+	size_t count = rd_u8(r);
+	if (count <= max)
+		return count;
+	r->failed = 1;
+	return 0;
+}
+
+int
+report_get(const uint8_t *p, size_t len, struct report *ret_report)
+{
+	struct rd r = rd_init(p, len);
+	struct report *report = ret_report;
+	memset(report, 0, sizeof *report);
+	report->system = rd_u8(&r);
+	rd_copy(&r, report->channel, sizeof report->channel);
+	get_text(&r, report->os, sizeof report->os);
+	get_text(&r, report->os_version, sizeof report->os_version);
+	report->antivirus_count = get_count(&r, REPORT_ANTIVIRUS_MAX);
+	for (size_t i = 0; i < report->antivirus_count; i++) {
+		get_text(&r, report->antivirus[i].name, sizeof report->antivirus[i].name);
+		report->antivirus[i].running = rd_u8(&r);
+		report->antivirus[i].patterns_s = rd_u64(&r);
+	}
+	report->network_count = get_count(&r, REPORT_NETWORKS_MAX);
+	rd_copy(&r, report->networks, report->network_count);
+	report->updates_looked_s = rd_u64(&r);
+	report->updates_done_s = rd_u64(&r);
+	report->reboot_pending = rd_u8(&r);
+	report->reboot_since_s = rd_u64(&r);
+	report->login_password = rd_u8(&r);
+	report->screen_lock = rd_u8(&r);
+	report->lock_after_s = rd_u32(&r);
+	report->disk_encrypted = rd_u8(&r);
+	return finish(&r) < 0 || report_check(report) < 0 ? -ERR_PROTOCOL : 0;
+}
+
+size_t
+notice_put(const struct notice *notice, uint8_t *out)
+{
+	struct wr w = wr_init(out, MESSAGE_MAX_BYTES);
+	wr_u32(&w, notice->code);
+	wr_u32(&w, notice->seconds);
+	wr_u8(&w, (uint8_t)notice->findings.count);
+	for (size_t i = 0; i < notice->findings.count; i++)
+		wr_u32(&w, notice->findings.codes[i]);
+	return w.len;
+}
+
+int
+notice_get(const uint8_t *p, size_t len, struct notice *ret_notice)
+{
+	struct rd r = rd_init(p, len);
+	memset(ret_notice, 0, sizeof *ret_notice);
+	ret_notice->code = rd_u32(&r);
+	ret_notice->seconds = rd_u32(&r);
+	ret_notice->findings.count = get_count(&r, FINDINGS_MAX);
+	for (size_t i = 0; i < ret_notice->findings.count; i++)
+		ret_notice->findings.codes[i] = rd_u32(&r);
+	return finish(&r);
+}
+
+size_t
 start_put(const struct start *start, uint8_t *out)
 {
 	struct wr w = wr_init(out, MESSAGE_MAX_BYTES);

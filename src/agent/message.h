@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "crypto/holder.h"
+#include "inspect/judge.h"
 
 enum message {
 	MSG_NONE,
@@ -51,17 +52,20 @@ enum message {
 	/* login -> monitor */
 	MSG_FACTS, /* struct facts */
 	MSG_REPLY, /* struct reply */
+	/* login and work -> monitor */
+	MSG_POSTURE, /* struct report */
+	/* monitor -> login and work */
+	MSG_NOTICE, /* struct notice: for the client */
 	/* work -> monitor */
 	MSG_READY, /* struct ready: the desktop has a picture */
 	MSG_LOST,  /* struct lost: the path to the client is gone, the desktop goes on */
 	MSG_HEARD, /* struct lost, code 0: the client speaks over this path, so it has Start */
 	MSG_ENDED, /* code u32: the session is over, or never got a picture; this process closes */
 	/* monitor -> work */
-	MSG_BEGIN,  /* empty: the client has Start, frames may go out */
-	MSG_NOTICE, /* code u32: tell the client */
-	MSG_END,    /* code u32: send End and close */
-	MSG_LOSE,   /* empty: the path broke before it was begun */
-	MSG_MOVE,   /* seconds u32: the client should look for another gate */
+	MSG_BEGIN, /* empty: the client has Start, frames may go out */
+	MSG_END,   /* code u32: send End and close */
+	MSG_LOSE,  /* empty: the path broke before it was begun */
+	MSG_MOVE,  /* seconds u32: the client should look for another gate */
 	/* desktop launcher -> monitor */
 	MSG_DISPLAY, /* struct display_auth */
 	/* control, pump <-> monitor on their second socket */
@@ -167,6 +171,11 @@ struct refusal {
 	char support[512];
 };
 
+struct notice {
+	uint32_t code, seconds;
+	struct findings findings;
+};
+
 struct start {
 	struct layout layout;
 	uint32_t idle_s, window_mib, resume_s;
@@ -206,6 +215,8 @@ size_t facts_put(const struct facts *facts, uint8_t *out);
 size_t prompt_put(const struct prompt *prompt, uint8_t *out);
 size_t reply_put(const struct reply *reply, uint8_t *out);
 size_t refusal_put(const struct refusal *refusal, uint8_t *out);
+size_t report_put(const struct report *report, uint8_t *out);
+size_t notice_put(const struct notice *notice, uint8_t *out);
 size_t start_put(const struct start *start, uint8_t *out);
 size_t work_run_put(const struct work_run *run, uint8_t *out);
 size_t display_auth_put(const struct display_auth *auth, uint8_t *out);
@@ -224,6 +235,8 @@ int facts_get(const uint8_t *p, size_t len, struct facts *ret_facts);
 int prompt_get(const uint8_t *p, size_t len, struct prompt *ret_prompt);
 int reply_get(const uint8_t *p, size_t len, struct reply *ret_reply);
 int refusal_get(const uint8_t *p, size_t len, struct refusal *ret_refusal);
+int report_get(const uint8_t *p, size_t len, struct report *ret_report);
+int notice_get(const uint8_t *p, size_t len, struct notice *ret_notice);
 int start_get(const uint8_t *p, size_t len, struct start *ret_start);
 int work_run_get(const uint8_t *p, size_t len, struct work_run *ret_run);
 int display_auth_get(const uint8_t *p, size_t len, struct display_auth *ret_auth);

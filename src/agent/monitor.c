@@ -126,9 +126,14 @@ agent_session_passed(struct agent *agent, struct session *session)
 	/* the full login of the later one wins, also over one that waits for the same turn */
 	for (size_t i = 0; i < SESSIONS_MAX; i++) {
 		struct session *other = agent->sessions[i];
-		if (other && other != session && other->state != SESSION_ENDING &&
-			(other == agent->working || other->state == SESSION_TURN))
-			session_end(other, ERR_TAKEN_OVER);
+		if (!other || other == session || other->state == SESSION_ENDING ||
+			(other != agent->working && other->state != SESSION_TURN))
+			continue;
+		int same = memcmp(other->ticket.device_hash.bytes, ticket->device_hash.bytes,
+				   sizeof ticket->device_hash.bytes) == 0;
+		LOG(INFO, "session.taken_over", F_STR("session", other->code),
+			F_STR("by", session->code), F_INT("same_device", same));
+		session_end(other, same ? ERR_CONNECTED_AGAIN : ERR_TAKEN_OVER);
 	}
 }
 

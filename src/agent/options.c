@@ -43,6 +43,8 @@ const struct conf_option option_table[] = {
 		"Below this much free space on the disk of the state directory people are warned; 0 = never."},
 	{"MEMORY_WARN_MIB", CONF_INT, offsetof(struct options, memory_warn_mib), "500", 0,
 		1000000000, "Below this much available memory people are warned; 0 = never."},
+	STR(SHUTDOWN_COMMAND, shutdown_command, NULL,
+		"Shell command that is run when working hours have ended a session, for example systemctl poweroff; default nothing."),
 	{"SELF_CONNECT", CONF_BOOL, offsetof(struct options, self_connect), "no", 0, 0,
 		"Clients on this very machine are let in: for trying out, with a display of its own."},
 	{"RESUME_S", CONF_INT, offsetof(struct options, resume_s), "600", 0, 600,

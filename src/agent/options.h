@@ -14,6 +14,7 @@ struct options {
 		*ldap_deny_group;
 	int64_t ldap_nested;
 	char *certificate_ca_file, *certificate_name, *certificate_crl, *ocsp_url;
+	char *shutdown_command;
 	int64_t logins_max, self_connect, display_virtual, resume_s;
 	int64_t disk_warn_mib, memory_warn_mib;
 	char *org, *org_fingerprint, *code;  /* enrol */

@@ -4,11 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/hours.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "crypto/orgfile.h"
 
 #define AT(field) offsetof(struct policy, field)
+#define LIMIT_INT(key, field, fallback, min, max, help) \
+	{key, CONF_INT, AT(limits.field), fallback, min, max, help},
+#define LIMIT_STR(key, field, fallback, help) \
+	{key, CONF_STR, AT(limits.field), fallback, 0, 0, help},
+#define LIMIT_LIST(key, field, help) {key, CONF_LIST, AT(limits.field), NULL, 0, 0, help},
 #define SWITCH(key, field, fallback, help)                     \
 	{                                                      \
 		key, CONF_INT, AT(field), fallback, 0, 1, help \
@@ -83,6 +90,17 @@ const struct conf_option policy_options[] = {
 		"Seconds of the first such while; it doubles each time."},
 	{"IDLE_TIMEOUT", CONF_INT, AT(idle_timeout_s), "3600", 0, 86400,
 		"Seconds without input after which a session ends; 0 = never."},
+	{"MAX_SESSION", CONF_INT, AT(max_session_s), "43200", 0, 604800,
+		"Seconds after which a session ends, whatever is done; 0 = never."},
+	{"WORKING_HOURS", CONF_LIST, AT(working_hours), NULL, 0, 0,
+		"When sessions are allowed, by the clock and the time zone of the office PC: mon-fri 08:30-17:15. Several lines add up; none = always."},
+	{"WORKING_HOURS_HOLIDAY", CONF_LIST, AT(holidays), NULL, 0, 0,
+		"A day without working hours, YYYY-MM-DD; several."},
+#include "inspect/limits.def"
+	{"INSPECTION_REPEAT_MINUTES", CONF_INT, AT(inspection_repeat_minutes), "10", 0, 1440,
+		"Quarantine: minutes after which a session's home PC reports anew; 0 = at the login only."},
+	{"INSPECTION_GRACE_MINUTES", CONF_INT, AT(inspection_grace_minutes), "10", 0, 1440,
+		"Quarantine: minutes that the person has to put right what became bad in the session."},
 	{"SERVER_MESSAGE", CONF_STR, AT(server_message), NULL, 0, 0,
 		"Notice for the person at the office PC."},
 	{"SERVER_ALLOWED_MAC_LIST_URL", CONF_STR, AT(server_mac_list), NULL, 0, 0,
@@ -125,7 +143,7 @@ policy_fini(struct policy *policy)
 }
 
 enum {
-	KEYS_MAX = 64
+	KEYS_MAX = 96
 };
 _Static_assert(sizeof policy_options / sizeof policy_options[0] < KEYS_MAX, "seen[] has room");
 
@@ -207,6 +225,46 @@ struct pass {
 };
 
 static int
+mail_fits(const char *value)
+{
+	return by_name(mail_names, value);
+}
+
+static int
+ocsp_fits(const char *value)
+{
+	return by_name(ocsp_names, value);
+}
+
+static int
+os_until_fits(const char *value)
+{
+	uint64_t s;
+	return limits_os_until(value, "", "", &s);
+}
+
+static int
+day_fits(const char *value)
+{
+	uint64_t s;
+	return wall_date_end(value, &s);
+}
+
+/* Values that are more than a number or a text. */
+static const struct {
+	const char *key;
+	int (*fits)(const char *value); /* negative = no */
+	const char *form;
+} checks[] = {
+	{"OTP_MAIL", mail_fits, "legacy, recovery or off"},
+	{"OCSP_FAILURE", ocsp_fits, "closed, grace or open"},
+	{"INSPECTION_WIFI", limits_wifi, "wpa3, wpa2, wpa or any"},
+	{"INSPECTION_OS_UNTIL", os_until_fits, "system version YYYY-MM-DD"},
+	{"WORKING_HOURS", hours_fits, "mon-fri 08:30-17:15"},
+	{"WORKING_HOURS_HOLIDAY", day_fits, "YYYY-MM-DD"},
+};
+
+static int
 on_line(void *user, const char *key, const char *value)
 {
 	struct pass *pass = user;
@@ -224,16 +282,12 @@ on_line(void *user, const char *key, const char *value)
 		if (o->type == CONF_INT && o->max == 1 && strcmp(value, "no") == 0)
 			value = "0";
 	}
-	if (strcmp(key, "OTP_MAIL") == 0 && by_name(mail_names, value) < 0) {
-		snprintf(pass->error->text, sizeof pass->error->text,
-			"OTP_MAIL: legacy, recovery or off");
-		return -ERR_SETTING;
-	}
-	if (strcmp(key, "OCSP_FAILURE") == 0 && by_name(ocsp_names, value) < 0) {
-		snprintf(pass->error->text, sizeof pass->error->text,
-			"OCSP_FAILURE: closed, grace or open");
-		return -ERR_SETTING;
-	}
+	for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
+		if (strcmp(key, checks[i].key) == 0 && checks[i].fits(value) < 0) {
+			snprintf(pass->error->text, sizeof pass->error->text, "%s: %s", key,
+				checks[i].form);
+			return -ERR_SETTING;
+		}
 	const char *wrong = webauthn_wrong(key, value);
 	if (wrong) {
 		snprintf(pass->error->text, sizeof pass->error->text, "%s", wrong);

@@ -11,6 +11,7 @@
 
 #include "base/conf.h"
 #include "crypto/sign.h"
+#include "inspect/limits.h"
 
 struct policy {
 	int64_t revision; /* 0 = no file */
@@ -25,10 +26,13 @@ struct policy {
 	int64_t require_certificate, enable_ocsp, ocsp_nonce, ocsp_grace_hours;
 	char *ocsp_failure;
 	struct conf_list password_waiver;
-	int64_t minimum_build, lockout_count, lockout_timeout_s, idle_timeout_s;
+	int64_t minimum_build, lockout_count, lockout_timeout_s, idle_timeout_s, max_session_s;
 	char *otp_webauthn, *webauthn_rp_id;
 	struct conf_list webauthn_origin;
 	int64_t webauthn_without_pin;
+	struct limits limits; /* of the quarantine check */
+	int64_t inspection_repeat_minutes, inspection_grace_minutes;
+	struct conf_list working_hours, holidays;
 	char *otp_mail, *otp_endwith, *watermark_message, *server_message, *server_mac_list;
 	char *noted; /* where the keys go that are known and have no effect in this version */
 	char *not_after;

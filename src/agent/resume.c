@@ -196,6 +196,7 @@ take_over(struct session *s, struct session *base)
 	s->base = NULL;
 	s->epoch = base->epoch + 1;
 	s->started_s = base->started_s;
+	session_term_move(s, base);
 	s->lost_at = base->state == SESSION_LOST ? base->lost_at : mono_now();
 	s->flow.facts.window_mib = base->flow.facts.window_mib; /* the desktop has its encoder */
 }
@@ -232,8 +233,13 @@ resume_adopt(struct session *s)
 static int
 tells(int code)
 {
-	return code == -ERR_IDLE || code == -ERR_ENDED_BY_ADMIN || code == -ERR_TAKEN_OVER ||
-	       code == -ERR_SUSPENDED || code == -ERR_DESKTOP_FAILED;
+	static const int told[] = {ERR_IDLE, ERR_ENDED_BY_ADMIN, ERR_TAKEN_OVER,
+		ERR_CONNECTED_AGAIN, ERR_SUSPENDED, ERR_DESKTOP_FAILED, ERR_HOURS, ERR_SESSION_LONG,
+		ERR_INPUT_BURST, ERR_INSPECTION, ERR_POSTURE_MISSING};
+	for (size_t i = 0; i < sizeof told / sizeof told[0]; i++)
+		if (code == -told[i])
+			return 1;
+	return 0;
 }
 
 void

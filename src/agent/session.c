@@ -86,6 +86,8 @@ void
 session_retire(struct session *s)
 {
 	enter(s, SESSION_GONE, 0);
+	session_term_stop(s);
+	session_term_shutdown(s);
 	kill_all(s);
 	session_login_close(s);
 	agent_session_gone(s->agent, s);
@@ -97,6 +99,7 @@ ending(struct session *s, int code)
 {
 	s->end_code = code;
 	enter(s, SESSION_ENDING, ENDING_MS);
+	session_term_stop(s);
 	process_finish(s->desktop, RELEASE_MS);
 	s->desktop = NULL;
 }
@@ -105,9 +108,10 @@ ending(struct session *s, int code)
 void
 session_notice(struct session *s, uint32_t code)
 {
-	uint8_t out[4];
+	uint8_t out[MESSAGE_MAX_BYTES];
+	const struct notice notice = {.code = code};
 	if (s->state == SESSION_WORK && s->work)
-		process_send(s->work, MSG_NOTICE, out, code_put(code, out), -1);
+		process_send(s->work, MSG_NOTICE, out, notice_put(&notice, out), -1);
 }
 
 void
@@ -133,6 +137,20 @@ session_end(struct session *s, uint32_t code)
 		finish(s, -(int)code);
 }
 
+/* Several things may be wrong with a home PC: all of them are named before the refusal. */
+static void
+tell_findings(struct session *s)
+{
+	uint8_t out[MESSAGE_MAX_BYTES];
+	char codes[FINDINGS_TEXT_SIZE];
+	const struct notice notice = {.code = ERR_INSPECTION, .findings = s->flow.findings};
+	if (!notice.findings.count || !s->login)
+		return;
+	findings_text(&notice.findings, codes);
+	LOG(INFO, "login.inspection", F_STR("session", s->code), F_STR("findings", codes));
+	process_send(s->login, MSG_NOTICE, out, notice_put(&notice, out), -1);
+}
+
 void
 session_login_result(struct session *s, int r)
 {
@@ -151,6 +169,7 @@ session_login_result(struct session *s, int r)
 		agent_session_passed(s->agent, s);
 		return;
 	}
+	tell_findings(s);
 	LOG(INFO, "login.refused", F_STR("session", s->code),
 		F_STR("step", login_step_name(&s->flow)), F_ERR("code", r),
 		F_STR("address", s->ticket.client_address),
@@ -195,6 +214,25 @@ on_reply(struct session *s, const uint8_t *payload, size_t len)
 	int r = reply_get(payload, len, &reply);
 	session_login_result(s, r < 0 ? r : login_reply(&s->flow, &reply));
 	mem_wipe(&reply, sizeof reply);
+}
+
+/* An empty payload: the client's report could not be read. */
+static void
+on_posture(struct session *s, const uint8_t *payload, size_t len)
+{
+	struct report report;
+	int r = len ? report_get(payload, len, &report) : 0;
+	if (r < 0) {
+		finish(s, r); /* no process of ours makes such a message */
+		return;
+	}
+	if (s->state == SESSION_WORK)
+		session_term_report(s, len ? &report : NULL);
+	if (s->state != SESSION_LOGIN)
+		return; /* of a path that is gone */
+	r = login_posture(&s->flow, len ? &report : NULL);
+	s->inspected = r >= 0;
+	session_login_result(s, r);
 }
 
 void
@@ -285,6 +323,7 @@ on_switched(struct session *s, const uint8_t *payload, size_t len)
 	}
 	enter(s, SESSION_WORK, 0);
 	health_tell(s->agent->health, s);
+	session_term_start(s);
 	if (s->resumed) {
 		LOG(INFO, "session.resumed", F_STR("session", s->code),
 			F_STR("gate", s->agent->keys.org.gates[s->gate].name),
@@ -420,6 +459,9 @@ static const struct rule {
 	{ROLE_PUMP, MSG_PUMP_ENDED, whenever, 0, 64, on_pump_ended},
 	{ROLE_LOGIN, MSG_FACTS, IN(LOGIN), 0, MESSAGE_MAX_BYTES, on_facts},
 	{ROLE_LOGIN, MSG_REPLY, IN(LOGIN), 0, MESSAGE_MAX_BYTES, on_reply},
+	{ROLE_LOGIN, MSG_POSTURE, IN(LOGIN), 0, MESSAGE_MAX_BYTES, on_posture},
+	{ROLE_WORK, MSG_POSTURE, IN(DESKTOP) | IN(START) | IN(WORK) | IN(LOST), 0,
+		MESSAGE_MAX_BYTES, on_posture},
 	{ROLE_DESKTOP, MSG_DISPLAY, IN(DESKTOP), 0, MESSAGE_MAX_BYTES, on_display},
 	{ROLE_WORK, MSG_READY, IN(DESKTOP), 0, MESSAGE_MAX_BYTES, on_ready},
 	{ROLE_WORK, MSG_ENDED, IN(DESKTOP) | IN(START) | IN(WORK) | IN(LOST), 4, 4, on_ended},
@@ -576,6 +618,7 @@ session_free(struct session *session)
 		return;
 	kill_all(session);
 	session_login_close(session);
+	session_term_stop(session);
 	policy_fini(&session->policy);
 	mem_wipe(session->keys, sizeof session->keys);
 	timer_free(session->deadline);

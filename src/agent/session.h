@@ -19,6 +19,7 @@
 #include "agent/agent.h"
 #include "agent/login.h"
 #include "agent/process.h"
+#include "agent/term.h"
 #include "crypto/noise.h"
 #include "crypto/ticket.h"
 
@@ -67,6 +68,9 @@ struct session {
 	struct login flow;
 	struct check *check; /* a password check that runs; NULL */
 	struct layout layout;
+	struct term term;    /* while it works */
+	struct timer *watch; /* of it; NULL */
+	int inspected;       /* it came in with a report, and goes on reporting */
 	struct timer *deadline;
 	struct mono login_until;
 	uint64_t started_s;
@@ -131,5 +135,13 @@ int session_desktop_start(struct session *session);
 /* The work process, new or with a desktop already, gets this path and its keys. 0 or negative. */
 int session_work_start(struct session *session);
 int session_desktop_display(struct session *session, const struct display_auth *auth);
+/* session_term.c: from Start to the end; a report that came meanwhile (NULL: not readable); and
+ * when working hours have ended it, what the settings want then. */
+void session_term_start(struct session *session);
+/* The same session over another path: its time goes on. */
+void session_term_move(struct session *session, const struct session *base);
+void session_term_stop(struct session *session);
+void session_term_report(struct session *session, const struct report *report);
+void session_term_shutdown(struct session *session);
 void session_code_make(
 	const uint8_t session_id[static SESSION_ID_BYTES], char ret_code[static SESSION_CODE_SIZE]);

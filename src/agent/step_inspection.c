@@ -1,12 +1,36 @@
-/* Quarantine (検疫). No client can report its state yet, so none passes. */
+/*
+ * Quarantine (検疫): the home PC reports its state, the policy's limits are put to it here. A
+ * report of another session, or one that contradicts itself, is no report.
+ */
+#include <string.h>
+
 #include "agent/login.h"
 #include "base/err.h"
+#include "inner.pb.h"
 
+/* The program answers, not the person: the time until the next report is due comes along. */
 static int
-refuse(struct login *login)
+enter(struct login *login)
 {
-	(void)login;
-	return -ERR_INSPECTION;
+	int64_t minutes = login->office.policy->inspection_repeat_minutes;
+	struct prompt prompt = {
+		.kind = engawa_PromptKind_PROMPT_POSTURE, .expires_s = (uint32_t)minutes * 60};
+	login->wait = LOGIN_WAIT_POSTURE;
+	login->env->prompt(login->env->user, &prompt);
+	return LOGIN_WAITS;
 }
 
-const struct login_step step_inspection = {.name = "inspection", .ready = refuse, .enter = refuse};
+static int
+posture(struct login *login, const struct report *report)
+{
+	login->findings = (struct findings){0};
+	if (!report || !login_report_fits(login, report))
+		findings_add(&login->findings, ERR_POSTURE_BAD);
+	else
+		judge_report(report, &login->office.policy->limits,
+			login->env->wall_s(login->env->user), &login->findings);
+	return login->findings.count ? -(int)findings_code(&login->findings) : LOGIN_PASSED;
+}
+
+const struct login_step step_inspection = {
+	.name = "inspection", .enter = enter, .posture = posture};

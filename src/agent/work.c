@@ -27,8 +27,6 @@ enum {
 	STREAM = 4,
 	DESKTOP = 5,
 	TICK_MS = 500,
-	PATH_DEAD_MS = 3000, /* the client pings every second (docs/protocol.md 8.3) */
-	IDLE_WARN_S = 60,
 };
 
 void
@@ -46,7 +44,7 @@ work_end(struct work *work, uint32_t code)
 	work->state = WORK_ENDED;
 	work_desktop_close(work);
 	timer_stop(work->tick);
-	role_send(MSG_ENDED, out, code_put(code, out), -1);
+	work->tell(MSG_ENDED, out, code_put(code, out));
 	if (alone)
 		_exit(0);
 	inner_finish(&work->inner);
@@ -57,7 +55,7 @@ tell_monitor(const struct work *work, uint16_t type, int code)
 {
 	uint8_t out[8];
 	const struct lost lost = {work->epoch, (uint32_t)(code <= -200 ? -code : ERR_CLOSED)};
-	role_send(type, out, lost_put(&lost, out), -1);
+	work->tell(type, out, lost_put(&lost, out));
 }
 
 static void
@@ -65,6 +63,7 @@ leave_path(struct work *work)
 {
 	inner_close(&work->inner);
 	work->state = WORK_LOST;
+	work->warned = 0; /* who comes back is warned again */
 	/* when it does not take even this, it does not read its input at all: then it ends */
 	if (work_desktop_send(work, engawa_DesktopType_DESKTOP_RELEASE, engawa_Continue_fields,
 		    &(engawa_Continue){0}) < 0)
@@ -86,13 +85,13 @@ on_record(void *user, uint8_t type, const uint8_t *payload, size_t len)
 	struct work *work = user;
 	if (work->state != WORK_RUNNING)
 		return -ERR_PROTOCOL;
-	work->last_byte = mono_now();
+	work->now = work->last_byte = mono_now();
 	if (!work->heard)
 		tell_monitor(work, MSG_HEARD, 0);
 	work->heard = 1;
 	int r = work_input(work, type, payload, len);
-	if (r == -ERR_PROTOCOL)
-		work_end(work, ERR_PROTOCOL);
+	if (r == -ERR_PROTOCOL || r == -ERR_INPUT_BURST)
+		work_end(work, (uint32_t)-r);
 	return 0;
 }
 
@@ -121,52 +120,22 @@ on_drained(void *user)
 }
 
 static void
-notice(struct work *work, uint32_t code, uint32_t seconds)
-{
-	engawa_Notice message = {.code = code, .seconds = seconds};
-	inner_send_message(
-		&work->inner, engawa_InnerType_INNER_NOTICE, engawa_Notice_fields, &message);
-}
-
-static void
-idle_tick(struct work *work, struct mono now)
-{
-	uint64_t idle_s = mono_diff_ms(work->last_input, now) / 1000;
-	if (!work->idle_s)
-		return;
-	if (idle_s >= work->idle_s) {
-		work_end(work, ERR_IDLE);
-		return;
-	}
-	uint32_t left_s = (uint32_t)(work->idle_s - idle_s);
-	if (left_s > IDLE_WARN_S || work->warned || work->state != WORK_RUNNING)
-		return;
-	work->warned = 1;
-	notice(work, ERR_IDLE, left_s);
-}
-
-static void
 on_tick(void *user)
 {
 	struct work *work = user;
-	struct mono now = mono_now();
-	int silent =
-		work->state == WORK_RUNNING && mono_diff_ms(work->last_byte, now) >= PATH_DEAD_MS;
-	if (silent && !work->keep)
-		work_end(work, ERR_TIMEOUT);
-	else if (silent)
-		work_lose(work, -ERR_TIMEOUT);
-	if (work->state != WORK_ENDED)
-		idle_tick(work, now);
+	work->now = mono_now();
+	work_tick(work);
 }
 
 static void
 begin(struct work *work)
 {
 	work->state = WORK_RUNNING;
-	work->last_byte = mono_now();
-	if (!work->begun)
-		work->last_input = work->last_byte;
+	work->now = work->last_byte = mono_now();
+	if (!work->begun) {
+		work->last_input = work->now;
+		rates_init(&work->rates, work->now); /* a new path is no new hand */
+	}
 	work->begun = 1;
 	timer_start(work->tick, TICK_MS, TICK_MS);
 	inner_read(&work->inner);
@@ -209,10 +178,10 @@ run_again(struct work *work, const uint8_t *payload, size_t len, int fd)
 }
 
 static void
-on_notice(struct work *work, uint32_t code, uint32_t seconds)
+on_notice(struct work *work, const struct notice *notice)
 {
 	if (work->state == WORK_RUNNING)
-		notice(work, code, seconds);
+		inner_send_notice(&work->inner, notice);
 }
 
 static void
@@ -222,6 +191,7 @@ on_monitor(void *user, int ready)
 	uint8_t payload[MESSAGE_MAX_BYTES];
 	uint16_t type;
 	uint32_t code;
+	struct notice notice;
 	int fd = -1, r = 0;
 	(void)ready;
 	int n = ipc_recv(ROLE_CHANNEL, &type, payload, sizeof payload, &fd);
@@ -233,14 +203,14 @@ on_monitor(void *user, int ready)
 		return; /* the path broke before its beginning */
 	else if (type == MSG_END && code_get(payload, (size_t)n, &code) == 0)
 		work_end(work, code);
-	else if (type == MSG_NOTICE && code_get(payload, (size_t)n, &code) == 0)
-		on_notice(work, code, 0);
+	else if (type == MSG_NOTICE && notice_get(payload, (size_t)n, &notice) == 0)
+		on_notice(work, &notice);
 	else if (type == MSG_RUN && work->state != WORK_ENDED)
 		r = run_again(work, payload, (size_t)n, fd);
 	else if (type == MSG_LOSE)
 		work_lose(work, -ERR_CLOSED);
 	else if (type == MSG_MOVE && code_get(payload, (size_t)n, &code) == 0)
-		on_notice(work, ERR_DRAIN, code);
+		on_notice(work, &(struct notice){.code = ERR_DRAIN, .seconds = code});
 	else if (work->state != WORK_ENDED)
 		r = -ERR_PROTOCOL;
 	mem_wipe(payload, sizeof payload);
@@ -248,10 +218,16 @@ on_monitor(void *user, int ready)
 		_exit(2);
 }
 
+static void
+tell(uint16_t type, const void *payload, size_t len)
+{
+	role_send(type, payload, len, -1);
+}
+
 int
 work_main(const struct options *options)
 {
-	struct work work = {.loop = loop_new()};
+	struct work work = {.loop = loop_new(), .tell = tell};
 	struct work_run run;
 	uint8_t payload[sizeof run];
 	EVP_CIPHER_free(EVP_CIPHER_fetch(

@@ -3,10 +3,12 @@
 #pragma once
 #include "agent/inner.h"
 #include "agent/message.h"
+#include "agent/work_rate.h"
 #include "base/clock.h"
 
 struct work {
 	struct loop *loop;
+	void (*tell)(uint16_t type, const void *payload, size_t len); /* the monitor */
 	struct inner inner;
 	struct layout layout;
 	int desktop_fd;
@@ -20,10 +22,14 @@ struct work {
 		WORK_ENDED
 	} state;
 	uint32_t idle_s, epoch;
-	int keep, warned;
-	int begun; /* a client has worked here: the idle clock runs */
-	int heard; /* over this path */
+	int keep;
+	int warned;      /* that the session will end for idleness */
+	int begun;       /* a client has worked here: the idle clock runs */
+	int heard;       /* over this path */
+	struct mono now; /* of the event that is handled */
 	struct mono last_byte, last_input;
+	struct rates rates;
+	uint32_t x_px, y_px, buttons; /* of the last Pointer */
 	struct timer *tick;
 };
 
@@ -34,9 +40,15 @@ void work_end(struct work *work, uint32_t code);
 /* The path is gone: the desktop lets go of all keys and stays. code: negative. */
 void work_lose(struct work *work, int code);
 
-/* A record of the client (work_input.c): checked and passed to the desktop in our own encoding. 0
- * or negative. */
+/* A record of the client at work->now (work_input.c): checked and passed to the desktop in our own
+ * encoding. 0, -ERR_PROTOCOL or -ERR_INPUT_BURST, which end the session; other failures do not. */
 int work_input(struct work *work, uint8_t type, const uint8_t *payload, size_t len);
+
+/* Twice a second, at work->now (work_idle.c): warns, and ends a session that nobody uses or whose
+ * path is dead. */
+void work_tick(struct work *work);
+/* A person did something. */
+void work_active(struct work *work);
 
 /* The desktop's socket (work_desktop.c). */
 void work_desktop_open(struct work *work, int fd);

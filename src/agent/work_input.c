@@ -1,12 +1,13 @@
 /*
  * The client's input, by a table. Every message is decoded, checked, and encoded again: the desktop
- * never sees a byte as the client chose it. Posture and FirewallAlive belong to steps that no
- * client has been asked for: they are errors.
+ * never sees a byte as the client chose it. Each kind has a limit that no person reaches
+ * (work_rate.h). FirewallAlive belongs to a step that no client has been asked for: it is an error.
  */
 #include <string.h>
 
 #include "agent/work.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "inner.pb.h"
 #include "net/frame.h"
@@ -29,6 +30,7 @@ union input {
 	engawa_Continue resume;
 	engawa_InnerPing ping;
 	engawa_End end;
+	engawa_Posture posture;
 };
 
 static int
@@ -91,22 +93,72 @@ on_end(struct work *work, union input *m)
 	return 0;
 }
 
+/* Only who was warned can answer: Continue does not keep a session alive by itself. */
+static int
+on_continue(struct work *work, union input *m)
+{
+	(void)m;
+	if (work->warned)
+		work_active(work);
+	return 0;
+}
+
+/* A report that contradicts itself goes on as one that cannot be read. */
+static int
+on_posture(struct work *work, union input *m)
+{
+	uint8_t out[MESSAGE_MAX_BYTES];
+	struct report report;
+	size_t len = report_take(&m->posture, &report) == 0 ? report_put(&report, out) : 0;
+	work->tell(MSG_POSTURE, out, len);
+	return 0;
+}
+
+/* Did a person do something? A pointer that stays where it was is sent by nobody's hand. */
+static int
+is_active(struct work *work, uint8_t type, const union input *m)
+{
+	const engawa_Pointer *p = &m->pointer;
+	if (type != engawa_InnerType_INNER_POINTER)
+		return 1;
+	int moved = p->x_px != work->x_px || p->y_px != work->y_px || p->buttons != work->buttons;
+	work->x_px = p->x_px;
+	work->y_px = p->y_px;
+	work->buttons = p->buttons;
+	return moved;
+}
+
 static const struct rule {
 	uint8_t type;
 	uint8_t is_input; /* a person did something: the idle clock starts again */
 	uint8_t to_desktop;
+	enum rate_kind rate;
 	const pb_msgdesc_t *fields;
 	int (*fn)(struct work *work, union input *m);
 } rules[] = {
-	{engawa_InnerType_INNER_ACK, 0, 1, engawa_Ack_fields, NULL},
-	{engawa_InnerType_INNER_POINTER, 1, 1, engawa_Pointer_fields, check_pointer},
-	{engawa_InnerType_INNER_KEY, 1, 1, engawa_Key_fields, check_key},
-	{engawa_InnerType_INNER_TEXT, 1, 1, engawa_Text_fields, check_text},
-	{engawa_InnerType_INNER_WANT_LAYOUT, 0, 1, engawa_WantLayout_fields, check_want_layout},
-	{engawa_InnerType_INNER_CONTINUE, 1, 0, engawa_Continue_fields, NULL},
-	{engawa_InnerType_INNER_PING, 0, 0, engawa_InnerPing_fields, on_ping},
-	{engawa_InnerType_INNER_END, 0, 0, engawa_End_fields, on_end},
+	{engawa_InnerType_INNER_ACK, 0, 1, RATE_LIFE, engawa_Ack_fields, NULL},
+	{engawa_InnerType_INNER_POINTER, 1, 1, RATE_POINTER, engawa_Pointer_fields, check_pointer},
+	{engawa_InnerType_INNER_KEY, 1, 1, RATE_KEY, engawa_Key_fields, check_key},
+	{engawa_InnerType_INNER_TEXT, 1, 1, RATE_TEXT, engawa_Text_fields, check_text},
+	{engawa_InnerType_INNER_WANT_LAYOUT, 0, 1, RATE_LAYOUT, engawa_WantLayout_fields,
+		check_want_layout},
+	{engawa_InnerType_INNER_CONTINUE, 0, 0, RATE_CONTINUE, engawa_Continue_fields, on_continue},
+	{engawa_InnerType_INNER_POSTURE, 0, 0, RATE_POSTURE, engawa_Posture_fields, on_posture},
+	{engawa_InnerType_INNER_PING, 0, 0, RATE_LIFE, engawa_InnerPing_fields, on_ping},
+	{engawa_InnerType_INNER_END, 0, 0, RATE_FREE, engawa_End_fields, on_end},
 };
+
+/* Of a text each character counts. */
+static uint32_t
+events_of(uint8_t type, const union input *m)
+{
+	uint32_t count = 0;
+	if (type != engawa_InnerType_INNER_TEXT)
+		return 1;
+	for (const char *p = m->text.text; *p; p++)
+		count += ((unsigned char)*p & 0xc0) != 0x80;
+	return count;
+}
 
 int
 work_input(struct work *work, uint8_t type, const uint8_t *payload, size_t len)
@@ -116,14 +168,21 @@ work_input(struct work *work, uint8_t type, const uint8_t *payload, size_t len)
 	for (size_t i = 0; !rule && i < sizeof rules / sizeof rules[0]; i++)
 		if (rules[i].type == type)
 			rule = &rules[i];
-	if (!rule || frame_decode(rule->fields, &m, payload, len) < 0)
+	if (!rule)
 		return -ERR_PROTOCOL;
-	int r = rule->fn ? rule->fn(work, &m) : 0;
-	if (r == 0 && rule->is_input) {
-		work->last_input = mono_now();
-		work->warned = 0;
+	if (frame_decode(rule->fields, &m, payload, len) < 0) {
+		if (type != engawa_InnerType_INNER_POSTURE)
+			return -ERR_PROTOCOL;
+		memset(&m, 0, sizeof m); /* no report, then */
 	}
-	if (r == 0 && rule->to_desktop)
-		r = work_desktop_send(work, type, rule->fields, &m);
-	return r;
+	if (!rates_take(&work->rates, rule->rate, events_of(type, &m), work->now)) {
+		LOG(WARN, "input.burst", F_STR("kind", rate_name(rule->rate)));
+		return -ERR_INPUT_BURST;
+	}
+	int r = rule->fn ? rule->fn(work, &m) : 0;
+	if (r < 0)
+		return r;
+	if (rule->is_input && is_active(work, type, &m))
+		work_active(work);
+	return rule->to_desktop ? work_desktop_send(work, type, rule->fields, &m) : 0;
 }

@@ -3,7 +3,6 @@
 #include <getopt.h>
 #include <jansson.h>
 #include <limits.h>
-#include <locale.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +18,9 @@
 #include "cli/connect_certificate.h"
 #include "cli/connect_png.h"
 #include "cli/connect_script.h"
+#include "cli/findings.h"
 #include "client/facts.h"
+#include "client/posture.h"
 #include "client/session.h"
 #include "crypto/orgtrust.h"
 
@@ -50,6 +51,7 @@ struct connect {
 	engawa_Prompt prompt; /* the last one, and its words */
 	const char *words[2];
 	char session_code[32];
+	engawa_Notice findings; /* of the quarantine check, the last ones */
 	struct mono first_picture, last_picture, script_end;
 	int acted;       /* the script is through */
 	int stopped;     /* by a signal */
@@ -205,21 +207,31 @@ on_picture(void *user)
 static void
 on_notice(void *user, const engawa_Notice *notice)
 {
-	(void)user;
-	const struct err_entry *entry = err_find((int)notice->code);
-	fprintf(stderr, "engawa: %s", err_text((int)notice->code, language()));
+	enum err_lang lang = command_language();
+	struct connect *c = user;
+	int idle = notice->code == ERR_IDLE, ja = lang == ERR_LANG_JA;
+	if (notice->code == ERR_INSPECTION)
+		c->findings = *notice;
+	/* it is well again */
+	if (!notice->seconds && !notice->findings_count && (idle || notice->code == ERR_INSPECTION))
+		return;
+	if (idle)
+		fprintf(stderr, ja ? "操作がありません。\n" : "Nothing was done for a while.\n");
+	else
+		fprintf(stderr, "engawa: %s (EW-%u)\n", err_text((int)notice->code, lang),
+			notice->code);
+	findings_print(stderr, notice->findings, notice->findings_count, lang);
 	if (notice->seconds)
-		fprintf(stderr, " (%u s)", notice->seconds);
-	fprintf(stderr, "\n");
-	if (entry && !notice->seconds)
-		fprintf(stderr, "        %s (EW-%d)\n", entry->next[language()], entry->number);
+		fprintf(stderr,
+			ja ? "あと %u 秒で接続を終了します。\n" : "The session ends in %u s.\n",
+			notice->seconds);
 }
 
 static void
 on_lost(void *user, int code)
 {
 	(void)user, (void)code;
-	fprintf(stderr, "engawa: %s\n", err_text(ERR_RESUMING, language()));
+	fprintf(stderr, "engawa: %s\n", err_text(ERR_RESUMING, command_language()));
 }
 
 static void
@@ -294,12 +306,14 @@ print_json(struct connect *c, int code)
 	struct session_numbers n;
 	session_numbers(c->session, &n);
 	json_t *root = json_pack(
-		"{s:i, s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:o, s:I, s:o, s:I, s:I}", "code",
+		"{s:i, s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:o, s:I, s:o, s:I, s:I, s:o}", "code",
 		abs(code), "name", code ? err_name(code) : "OK", "session", c->session_code, "gate",
 		session_gate(c->session), "times_ms", times(&n), "bytes_in", (json_int_t)n.bytes_in,
 		"bytes_out", (json_int_t)n.bytes_out, "pictures", (json_int_t)n.pictures, "screen",
 		picture(c), "round_trip_ms", (json_int_t)n.round_trip_ms, "latency_ms", latency(c),
-		"resumes", (json_int_t)n.resumes, "gap_ms", (json_int_t)n.gap_max_ms);
+		"resumes", (json_int_t)n.resumes, "gap_ms", (json_int_t)n.gap_max_ms, "findings",
+		findings_json(
+			c->findings.findings, c->findings.findings_count, command_language()));
 	json_dumpf(root, stdout, JSON_INDENT(1));
 	printf("\n");
 	json_decref(root);
@@ -310,7 +324,7 @@ print_text(struct connect *c)
 {
 	struct session_numbers n;
 	struct script_latency l;
-	int ja = language() == ERR_LANG_JA;
+	int ja = command_language() == ERR_LANG_JA;
 	session_numbers(c->session, &n);
 	script_latency(c->script, &l);
 	printf(ja ? "セッション %s: 画面 %llu 枚、受信 %llu バイト、送信 %llu バイト\n"
@@ -328,7 +342,7 @@ static int
 print_failure(struct connect *c, int code, const char *detail)
 {
 	int status = command_fail(code, detail);
-	int ja = language() == ERR_LANG_JA;
+	int ja = command_language() == ERR_LANG_JA;
 	if (session_retry_s(c->session))
 		fprintf(stderr,
 			ja ? "        %u 秒後にもう一度お試しください。\n"
@@ -492,7 +506,7 @@ trust(const struct connect *c, const char *device_path)
 	int dir_len = slash ? (int)(slash + 1 - device_path) : 0;
 	int r = str_print(path, sizeof path, "%.*s%s.known", dir_len, device_path, c->org.id);
 	if (r == 0)
-		r = org_trust(path, &c->org, c->org_fingerprint, language());
+		r = org_trust(path, &c->org, c->org_fingerprint, command_language());
 	return r < 0 ? command_fail(r, r == -ERR_ORG_FINGERPRINT || r == -ERR_ORG_UNCONFIRMED
 					       ? c->org_path
 					       : path)
@@ -517,6 +531,7 @@ load(struct connect *c)
 		return 1;
 	c->settings.org = &c->org;
 	c->settings.proxy = c->proxy;
+	c->settings.posture = posture_collect;
 	facts_collect(SCREEN_WIDTH_PX, SCREEN_HEIGHT_PX, &c->settings.facts);
 	const char *bad;
 	r = certificate_load(&c->certificate_from, &c->certificate, &bad);

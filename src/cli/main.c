@@ -18,8 +18,8 @@ static const struct {
 #undef COMMAND
 };
 
-static enum err_lang
-language(void)
+enum err_lang
+command_language(void)
 {
 	/* the environment and not setlocale: our texts need no locale data of the system */
 	static const char *const names[] = { "LC_ALL", "LC_MESSAGES", "LANG" };
@@ -35,9 +35,9 @@ int
 command_fail(int code, const char *detail)
 {
 	const struct err_entry *entry = err_find(code);
-	fprintf(stderr, "engawa: %s%s%s", detail ? detail : "", detail ? ": " : "", err_text(code, language()));
+	fprintf(stderr, "engawa: %s%s%s", detail ? detail : "", detail ? ": " : "", err_text(code, command_language()));
 	if (entry)
-		fprintf(stderr, "\n        %s (EW-%d)", entry->next[language()], entry->number);
+		fprintf(stderr, "\n        %s (EW-%d)", entry->next[command_language()], entry->number);
 	fprintf(stderr, "\n");
 	return 1;
 }
@@ -61,7 +61,7 @@ usage(FILE *out)
 {
 	fprintf(out, "engawa %s\n\n", ENGAWA_VERSION);
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-		fprintf(out, "  engawa %-12s %s\n", commands[i].name, commands[i].summary[language()]);
+		fprintf(out, "  engawa %-12s %s\n", commands[i].name, commands[i].summary[command_language()]);
 	return out == stdout ? 0 : 2;
 }
 

@@ -55,6 +55,7 @@ struct input {
 
 struct verify;
 struct key_use;
+struct gather;
 
 /* What it takes to go on over another connection (docs/protocol.md 9, resume.c). */
 struct resume {
@@ -119,6 +120,12 @@ struct session {
 	uint8_t hash[32];                          /* of the handshake */
 	struct key_use *key_use;                   /* a security key that is being used; NULL */
 
+	posture_fn *collect;
+	struct gather *gather;    /* a report that is being made; NULL */
+	struct timer *report;     /* until the next one */
+	uint64_t report_every_ms; /* 0 = never again */
+	int findings;             /* something is wrong with this computer */
+
 	struct decoder *decoder;
 	struct film_decoder *film; /* NULL: none has come */
 	struct timer *ping, *grid;
@@ -169,6 +176,13 @@ int resume_move(struct session *s, uint32_t seconds);
 
 /* One record to the agent. 0 or negative. */
 int record_send(struct session *s, uint8_t type, const pb_msgdesc_t *fields, const void *msg);
+
+/* report.c: the agent asks for a report, and for one every so many seconds while the session works
+ * (0 = none); the session works, for the first time or again; a notice may be about it. */
+void report_asked(struct session *s, uint32_t every_s);
+void report_work(struct session *s, int again);
+void report_notice(struct session *s, const engawa_Notice *notice);
+void report_fini(struct session *s);
 
 int work_start(struct session *s, const engawa_Start *start); /* also once more, when it goes on */
 void work_fini(struct session *s);

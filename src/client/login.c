@@ -210,9 +210,14 @@ on_prompt(struct session *s, const uint8_t *payload, size_t len)
 	int r = frame_decode(engawa_Prompt_fields, &prompt, payload, len);
 	if (r < 0)
 		return r;
+	if (s->resume.active || s->prompt || s->gather)
+		return -ERR_PROTOCOL; /* who comes back has answered everything */
+	if (prompt.kind == engawa_PromptKind_PROMPT_POSTURE) {
+		report_asked(s, prompt.expires_s);
+		return 0;
+	}
 	int is_certificate = prompt.kind == engawa_PromptKind_PROMPT_CERTIFICATE;
-	/* who comes back has answered everything */
-	if (s->resume.active || s->prompt || (is_key(prompt.kind) && !prompt.has_webauthn) ||
+	if ((is_key(prompt.kind) && !prompt.has_webauthn) ||
 		(!is_certificate && (prompt.kind < engawa_PromptKind_PROMPT_MAIL_CODE ||
 					    prompt.kind > engawa_PromptKind_PROMPT_WEBAUTHN_NEW)))
 		return -ERR_PROTOCOL;
@@ -248,7 +253,7 @@ on_start(struct session *s, const uint8_t *payload, size_t len)
 	int r = frame_decode(engawa_Start_fields, &start, payload, len);
 	if (r < 0)
 		return r;
-	if (s->prompt)
+	if (s->prompt || s->gather)
 		return -ERR_PROTOCOL;
 	noise_cipher_fini(&s->to_agent);
 	noise_cipher_fini(&s->from_agent);
@@ -381,6 +386,7 @@ static const struct {
 	int (*handle)(struct session *s, const uint8_t *payload, size_t len);
 } order[] = {
 	{LOGIN, engawa_InnerType_INNER_PROMPT, on_prompt},
+	{LOGIN, engawa_InnerType_INNER_NOTICE, work_notice},
 	{LOGIN, engawa_InnerType_INNER_REFUSED, on_refused},
 	{LOGIN, engawa_InnerType_INNER_START, on_start},
 	{WORK, engawa_InnerType_INNER_FRAME, work_frame},

@@ -229,6 +229,7 @@ session_new(struct loop *loop, const struct session_settings *settings,
 	s->user = user;
 	s->device = settings->device;
 	s->facts = settings->facts;
+	s->collect = settings->posture;
 	s->code = -ERR_NO_GATE;
 	memcpy(s->terminal, settings->terminal, sizeof s->terminal);
 	SHA256(s->device.public, sizeof s->device.public, s->device_hash);

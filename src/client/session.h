@@ -27,12 +27,16 @@ enum {
 	SESSION_TEXT_MAX_BYTES = 48
 };
 
+/* posture_collect, or what a test says about a computer. */
+typedef void posture_fn(engawa_Posture *ret_posture);
+
 struct session_settings {
 	const struct orgfile *org;       /* stays the caller's, until session_free */
 	char terminal[TERMINAL_ID_SIZE]; /* by terminal_id_parse */
 	struct noise_keypair device;
-	const char *proxy;  /* as dial_start takes it; copied */
-	engawa_Facts facts; /* by facts_collect, or what a test claims to be */
+	const char *proxy;   /* as dial_start takes it; copied */
+	engawa_Facts facts;  /* by facts_collect, or what a test claims to be */
+	posture_fn *posture; /* for the quarantine check; on another thread */
 };
 
 struct session_events {
@@ -48,6 +52,7 @@ struct session_events {
 	 * the next two. */
 	void (*layout)(void *user, const engawa_Layout *layout);
 	void (*cursor)(void *user, const engawa_Cursor *cursor);
+	/* In the login only before a refusal: what the quarantine check has found. */
 	void (*notice)(void *user, const engawa_Notice *notice);
 	/* The path is lost: the framebuffer is black, no input is taken, and the session is looking
 	 * for another way; resumed or ended follows. Both may be NULL. */

@@ -46,6 +46,7 @@ work_start(struct session *s, const engawa_Start *start)
 	timer_start(s->ping, PING_MS, PING_MS);
 	session_reached(s, SESSION_STARTED);
 	s->state = WORK;
+	report_work(s, back);
 	s->resume.active = s->resume.planned = 0;
 	s->last_byte = mono_now();
 	s->last_ping = (struct mono){0};
@@ -69,6 +70,7 @@ work_fini(struct session *s)
 	timer_free(s->grid);
 	s->ping = NULL;
 	s->grid = NULL;
+	report_fini(s);
 	s->input_count = 0;
 }
 
@@ -151,6 +153,7 @@ work_notice(struct session *s, const uint8_t *payload, size_t len)
 		return r;
 	if (notice.code == ERR_DRAIN && resume_move(s, notice.seconds))
 		return 0; /* nothing that a person has to know */
+	report_notice(s, &notice);
 	if (s->events->notice)
 		s->events->notice(s->user, &notice);
 	return 0;

@@ -552,7 +552,16 @@ class TestDesktop:
         assert office.next("continue") is True
         assert chromium.page.isVisible(".notice") is False
 
-    @pytest.mark.parametrize("code, text", [(1019, "操作がなかったため"), (1017, "管理者が接続を終了しました"), (1018, "別の端末から接続されたため")])
+    @pytest.mark.parametrize("code, text", [(1171, "利用時間が終わるため、あと10分00秒で接続を終了します。"), (1172, "1回の接続で利用できる時間が終わるため、あと")])
+    def test_notice_of_an_end(self, chromium, office, code, text):
+        office.behave(notice={"code": code, "seconds": 600})
+        log_in(chromium, office)
+        chromium.see(text)
+        chromium.page.click("text=閉じる")
+        assert chromium.page.isVisible(".notice") is False
+
+    @pytest.mark.parametrize("code, text", [(1019, "操作がなかったため"), (1017, "管理者が接続を終了しました"), (1018, "別の端末から接続されたため"),
+        (1171, "利用時間の外"), (1172, "時間の上限に達したため"), (1173, "人の操作とは考えられない速さ"), (1174, "同じ端末から新しく接続されたため")])
     def test_ended_by_the_other_side(self, chromium, office, code, text):
         office.behave(end=code)
         open_page(chromium, office)

@@ -202,6 +202,28 @@ def test_two_sessions_one_after_another_without_a_reload(engawa, home_pc):
     submit_all(home_pc, engawa)
 
 
+def test_idle_warning_and_end(engawa, home_pc):
+    """Warned a minute before; the button, or any input, takes the warning away; who does neither is out."""
+    engawa.sign_policy(IDLE_TIMEOUT=62)
+    try:
+        log_in(home_pc, engawa)
+        home_pc.see("操作がないため、あと")
+        home_pc.page.click("text=接続を続ける")
+        assert home_pc.page.isVisible(".notice") is False
+        home_pc.see("操作がないため、あと")
+        home_pc.keyboard.press("Shift")
+        system.wait_for(lambda: not home_pc.page.isVisible(".notice"), "the warning stays")
+        home_pc.page.click(".button-end")
+        home_pc.wait(".banner")
+        engawa.sign_policy(IDLE_TIMEOUT=3)
+        home_pc.page.click(".button-main")
+        submit_all(home_pc, engawa)
+        home_pc.wait(".banner")
+        assert "EW-1019" in home_pc.text("main") and "接続を終了しました" in home_pc.text("h1")
+    finally:
+        engawa.sign_policy()
+
+
 def wait_until_present(engawa):
     def present():
         [agent] = json.loads(engawa.tool("engawa", "agent", "list", "--json"))

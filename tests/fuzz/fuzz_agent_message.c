@@ -3,8 +3,10 @@
 #include "agent/message.h"
 #include "fuzz.h"
 
-#define EACH(X) \
-	X(facts) X(reply) X(ready) X(display_auth) X(prompt) X(refusal) X(start) X(work_run) X(lost)
+#define EACH(X)                                                                             \
+	X(facts)                                                                            \
+	X(reply) X(ready) X(display_auth) X(prompt) X(refusal) X(start) X(work_run) X(lost) \
+		X(report) X(notice)
 #define TRY(name)                                               \
 	struct name name;                                       \
 	if (which-- == 0 && name##_get(data, size, &name) == 0) \
@@ -14,7 +16,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static uint8_t out[MESSAGE_MAX_BYTES];
-	int which = size ? *data % 9 : 0;
+	int which = size ? *data % 11 : 0;
 	if (size == 0 || --size > sizeof out)
 		return 0;
 	data++;

@@ -7,6 +7,7 @@ import ssl
 import struct
 import subprocess
 import sys
+import time
 
 from cryptography.hazmat.primitives.asymmetric import x25519
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -125,6 +126,14 @@ class HostileClient:
     def close(self):
         self.stream.close()
 
+    def leave(self):
+        """Says so at work, where the office PC would wait for it to come back."""
+        try:
+            self.input(self.inner.INNER_END, self.inner.End())
+        except (AttributeError, OSError):
+            pass
+        self.close()
+
     def ask(self, device_hash=None):
         terminal_id = self.engawa.terminal_id.replace("-", "")
         self.frames.send(self.outer.OUTER_ASK, self.outer.Ask(terminal_id=terminal_id,
@@ -218,14 +227,32 @@ class HostileClient:
     def reply(self, kind, text):
         self.say(self.inner.INNER_REPLY, self.inner.Reply(kind=kind, text=text))
 
-    def log_in(self):
-        """To the work keys."""
+    def report(self, **options):
+        """Of a home PC that is in order, but for what options say."""
+        now = int(time.time())
+        return self.inner.Posture(**({"version": 1, "channel": self.noise.h[:16], "system": self.inner.SYSTEM_LINUX, "os": "debian", "os_version": "12",
+            "antivirus": [self.inner.Antivirus(name="ClamAV", running=self.inner.KNOWN_YES, patterns_s=now - 86400)],
+            "updates_looked_s": now - 86400, "updates_done_s": now - 86400, "networks": [self.inner.NETWORK_WPA2]} | options))
+
+    def prove(self):
+        """To the prompt after the code."""
         seen = self.engawa.mail.count()
         kind, payload = self.facts()
         assert kind == self.inner.INNER_PROMPT, (kind, payload)
         self.reply(self.inner.PROMPT_MAIL_CODE, self.engawa.mail.next_pin(seen))
         kind, payload = self.hear()
-        assert kind == self.inner.INNER_PROMPT and self.inner.Prompt.FromString(payload).kind == self.inner.PROMPT_PASSWORD
+        assert kind == self.inner.INNER_PROMPT, (kind, payload)
+        return self.inner.Prompt.FromString(payload)
+
+    def log_in(self):
+        """To the work keys."""
+        prompt = self.prove()
+        if prompt.kind == self.inner.PROMPT_POSTURE:
+            self.say(self.inner.INNER_POSTURE, self.report())
+            kind, payload = self.hear()
+            assert kind == self.inner.INNER_PROMPT, (kind, payload)
+            prompt = self.inner.Prompt.FromString(payload)
+        assert prompt.kind == self.inner.PROMPT_PASSWORD
         self.reply(self.inner.PROMPT_PASSWORD, self.engawa.password)
         kind, payload = self.hear()
         assert kind == self.inner.INNER_START, (kind, payload)

@@ -246,7 +246,7 @@ def test_unset(office):
 
 
 def test_policy_closes(office):
-    for change, code in [({"DISABLE_MACCHECK": None}, 328), ({"DISABLE_INSPECTION": "no"}, 326), ({"DISABLE_LIMITED_FIREWALL": None}, 1050),
+    for change, code in [({"DISABLE_MACCHECK": None}, 328), ({"DISABLE_LIMITED_FIREWALL": None}, 1050),
             ({"DENY_CLIENTS_APP": "yes"}, 335), ({"REQUIRE_MINIMUM_CLIENT_BUILD": 4000000}, 309),
             ({"SERVER_ALLOWED_MAC_LIST_URL": "https://10.0.0.1/"}, 329)]:
         office.sign_policy(**change)

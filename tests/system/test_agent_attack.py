@@ -190,7 +190,7 @@ def test_attack_guesses(office, client, inner):
 
 
 BAD_INPUT = {
-    "posture nobody asked for": lambda i: (i.INNER_POSTURE, i.Posture(facts=b"x")),
+    "posture nobody asked for": lambda i: (i.INNER_POSTURE, i.Posture(version=1)),
     "firewall nobody asked for": lambda i: (i.INNER_FIREWALL_ALIVE, i.FirewallAlive(id=1)),
     "login again": lambda i: (i.INNER_REPLY, i.Reply(kind=2, text="x")),
     "a picture": lambda i: (i.INNER_FRAME, i.Frame(seq=1, data=b"x")),

@@ -728,13 +728,9 @@ test_closed(void **state)
 	assert_int_equal(facts_under(HTML5, &p, 0), -ERR_HTML5_DENIED);
 	assert_int_equal(facts_under(APP, &p, 0), -ERR_MAC_DENIED);
 	p.disable_maccheck = 1;
-	assert_int_equal(facts_under(APP, &p, 0), -ERR_INSPECTION);
-	p.disable_inspection = 1;
 	assert_int_equal(facts_under(APP, &p, 0), -ERR_FIREWALL_REQUIRED);
 	p.disable_limited_firewall = 1;
 	assert_int_equal(facts_under(APP, &p, 0), LOGIN_WAITS);
-	p.enforce_inspection = 1;
-	assert_int_equal(facts_under(APP, &p, 0), -ERR_INSPECTION);
 	p.deny_clients_app = 1;
 	assert_int_equal(facts_under(APP, &p, 0), -ERR_APP_DENIED);
 	assert_int_equal(facts_under(APP, &p, -ERR_POLICY), -ERR_POLICY);
@@ -831,6 +827,104 @@ test_otp_disabled(void **state)
 	assert_int_equal(w.mails, 1);
 }
 
+/* ---- quarantine ---- */
+
+static struct report
+good_report(void)
+{
+	struct report r = {.system = engawa_PostureSystem_SYSTEM_LINUX,
+		.os = "debian",
+		.os_version = "12",
+		.antivirus_count = 1,
+		.antivirus = {{"ClamAV", engawa_Known_KNOWN_YES, w.wall_s - 86400}},
+		.network_count = 1,
+		.networks = {engawa_NetworkSecurity_NETWORK_WPA2},
+		.updates_looked_s = w.wall_s - 86400,
+		.updates_done_s = w.wall_s - 5 * 86400};
+	memcpy(r.channel, w.login.hash, sizeof r.channel);
+	return r;
+}
+
+static void
+to_posture(void)
+{
+	w.policy.disable_inspection = 0;
+	begin(stranger);
+	assert_int_equal(facts(APP), LOGIN_WAITS);
+	assert_int_equal(login_mailed(&w.login, 0), LOGIN_WAITS);
+	assert_int_equal(reply(CODE, w.code), LOGIN_WAITS);
+	assert_int_equal(w.prompt.kind, engawa_PromptKind_PROMPT_POSTURE);
+	assert_int_equal(w.prompt.expires_s, 600);
+}
+
+static void
+test_inspection_passed(void **state)
+{
+	(void)state;
+	to_posture();
+	struct report r = good_report();
+	assert_int_equal(login_posture(&w.login, &r), LOGIN_WAITS);
+	assert_int_equal(w.prompt.kind, PASSWORD);
+	assert_int_equal(w.login.findings.count, 0);
+	assert_int_equal(login_posture(&w.login, &r), -ERR_PROTOCOL); /* once, and then not */
+}
+
+static void
+test_inspection_refused(void **state)
+{
+	(void)state;
+	to_posture();
+	struct report r = good_report();
+	r.antivirus[0].patterns_s = w.wall_s - 30 * 86400;
+	assert_int_equal(login_posture(&w.login, &r), -ERR_PATTERNS_OLD);
+	to_posture();
+	r = good_report();
+	r.networks[0] = engawa_NetworkSecurity_NETWORK_OPEN;
+	r.os_version[1] = '0'; /* Debian 10 */
+	assert_int_equal(login_posture(&w.login, &r), -ERR_INSPECTION);
+	assert_int_equal(w.login.findings.count, 2);
+	assert_int_equal(w.checks, 0); /* no password was asked for */
+}
+
+/* A report that was good in another session, or none at all: the password is never asked for. */
+static void
+test_attack_posture_of_another_session(void **state)
+{
+	(void)state;
+	to_posture();
+	struct report r = good_report();
+	r.channel[15] ^= 1;
+	assert_int_equal(login_posture(&w.login, &r), -ERR_POSTURE_BAD);
+	to_posture();
+	assert_int_equal(login_posture(&w.login, NULL), -ERR_POSTURE_BAD);
+	to_posture();
+	assert_int_equal(reply(engawa_PromptKind_PROMPT_POSTURE, "fine"), -ERR_PROTOCOL);
+	to_posture();
+	assert_int_equal(reply(PASSWORD, "secret"), -ERR_PROTOCOL); /* skipped */
+	begin(stranger);
+	r = good_report();
+	assert_int_equal(login_posture(&w.login, &r), -ERR_PROTOCOL); /* before its turn */
+	assert_int_equal(w.checks, 0);
+}
+
+static void
+test_working_hours(void **state)
+{
+	(void)state;
+	char *line = (char[]){"mon-fri 08:30-17:15"};
+	setenv("TZ", "JST-9", 1);
+	tzset();
+	w.policy.working_hours = (struct conf_list){&line, 1};
+	w.wall_s = 1795480200; /* Tuesday 2026-11-24 09:30 JST */
+	begin(stranger);
+	assert_int_equal(facts(HTML5), LOGIN_WAITS);
+	w.wall_s += 8 * 3600;
+	begin(stranger);
+	assert_int_equal(facts(HTML5), -ERR_HOURS);
+	assert_int_equal(w.mails, 1); /* and no mail went out the second time */
+	w.policy.working_hours = (struct conf_list){0};
+}
+
 int
 main(void)
 {
@@ -866,6 +960,10 @@ main(void)
 		T(test_self),
 		T(test_self_signs),
 		T(test_otp_disabled),
+		T(test_inspection_passed),
+		T(test_inspection_refused),
+		T(test_attack_posture_of_another_session),
+		T(test_working_hours),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

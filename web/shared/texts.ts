@@ -107,6 +107,10 @@ const ja = {
 	slow: "通信が遅れています。",
 	lost: "再接続しています。",
 	idle: (seconds: number) => `操作がないため、あと${seconds}秒で接続を終了します。`,
+	hours: (minutes: number, seconds: number) =>
+		`利用時間が終わるため、あと${minutes}分${String(seconds).padStart(2, "0")}秒で接続を終了します。作業中のファイルを保存してください。`,
+	sessionLong: (minutes: number, seconds: number) =>
+		`1回の接続で利用できる時間が終わるため、あと${minutes}分${String(seconds).padStart(2, "0")}秒で接続を終了します。続ける場合は、もう一度接続してください。`,
 	keepOn: "接続を続ける",
 	close: "閉じる",
 	noScript: "この画面にはJavaScriptが必要です。",
@@ -224,6 +228,10 @@ const en: Texts = {
 	slow: "The connection is slow.",
 	lost: "Connecting again.",
 	idle: (seconds) => `Nothing was done for a while: the session ends in ${seconds} s.`,
+	hours: (minutes, seconds) =>
+		`Working hours end: the session ends in ${minutes} min ${String(seconds).padStart(2, "0")} s. Save your work.`,
+	sessionLong: (minutes, seconds) =>
+		`The session has reached its longest time: it ends in ${minutes} min ${String(seconds).padStart(2, "0")} s. Connect again to go on.`,
 	keepOn: "Stay connected",
 	close: "Close",
 	noScript: "This page needs JavaScript.",

@@ -74,6 +74,17 @@ export function App() {
 	const change = (changed: Partial<DesktopState>) =>
 		setPage((now) => (now.is === "desktop" ? { is: "desktop", desktop: { ...now.desktop, ...changed } } : now));
 
+	/** 0 seconds: what was announced with this code is over. */
+	const notice = (code: number, seconds: number) =>
+		setPage((now) => {
+			if (now.is !== "desktop") {
+				return now;
+			}
+			const shown = now.desktop.notice;
+			const next = seconds > 0 ? { code, endsAt: Date.now() + 1000 * seconds } : shown?.code === code ? null : shown;
+			return { is: "desktop", desktop: { ...now.desktop, notice: next } };
+		});
+
 	function connect(id: string): void {
 		setTerminalId(id);
 		setPage({ is: "progress", stage: "ticket" });
@@ -93,7 +104,7 @@ export function App() {
 				cursor = next;
 				change({ cursor });
 			},
-			onNotice: (code, seconds) => change({ notice: { code, endsAt: Date.now() + 1000 * seconds } }),
+			onNotice: (code, seconds) => notice(code, seconds),
 			onPath: (slow) => change({ slow }),
 			onLost: () => change({ lost: true, notice: null }),
 			onEnd: (failure, reached) => {

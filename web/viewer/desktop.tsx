@@ -53,9 +53,16 @@ function Notice({ notice, onStay, onClose }: {
 	const left = useCountdown(notice.endsAt);
 	const idle = notice.code === codeOf("IDLE");
 	const { what, next } = explain(notice.code, language);
+	const text = idle
+		? t.idle(left)
+		: notice.code === codeOf("HOURS")
+			? t.hours(Math.floor(left / 60), left % 60)
+			: notice.code === codeOf("SESSION_LONG")
+				? t.sessionLong(Math.floor(left / 60), left % 60)
+				: `${what}${language === "en" ? " " : ""}${next} (EW-${notice.code})`;
 	return (
 		<div class="notice" role="alert">
-			<p>{idle ? t.idle(left) : `${what}${language === "en" ? " " : ""}${next} (EW-${notice.code})`}</p>
+			<p>{text}</p>
 			<button type="button" class="button button-small" onClick={idle ? onStay : onClose}>
 				{idle ? t.keepOn : t.close}
 			</button>

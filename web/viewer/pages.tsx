@@ -309,7 +309,7 @@ export function PasswordPage({ prompt, terminalId, user, onUser, onReply, onCanc
 }
 
 const LOST = ["CLOSED", "TIMEOUT", "SLOW", "DRAIN", "CRYPTO", "PROTOCOL"];
-const ENDED = ["ENDED", "ENDED_BY_ADMIN", "TAKEN_OVER", "IDLE"];
+const ENDED = ["ENDED", "ENDED_BY_ADMIN", "TAKEN_OVER", "CONNECTED_AGAIN", "IDLE", "SESSION_LONG", "INPUT_BURST"];
 
 export function EndPage({ failure, reached, onAgain }: { failure: Failure; reached: boolean; onAgain(): void }) {
 	const t = useTexts();
@@ -317,7 +317,8 @@ export function EndPage({ failure, reached, onAgain }: { failure: Failure; reach
 	const [copied, setCopied] = useState(false);
 	const isOne = (names: string[]) => names.some((name) => codeOf(name) === failure.code);
 	const wanted = failure.code === codeOf("ENDED");
-	const heading = isOne(ENDED) ? t.endedHeading : reached && isOne(LOST) ? t.lostHeading : t.refusedHeading;
+	const ended = isOne(ENDED) || (reached && isOne(["HOURS"]));
+	const heading = ended ? t.endedHeading : reached && isOne(LOST) ? t.lostHeading : t.refusedHeading;
 	const todo = [next, failure.retrySeconds > 0 ? t.retry(failure.retrySeconds) : ""].filter(Boolean);
 
 	async function copy(): Promise<void> {
