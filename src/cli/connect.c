@@ -128,20 +128,15 @@ on_script(void *user, int code)
 	timer_start(c->timer, 20, 0);
 }
 
-static enum err_lang
-language(void)
-{
-	return err_lang(setlocale(LC_MESSAGES, NULL));
-}
-
 static void
 on_answer(void *user, const char *text, int code)
 {
 	struct connect *c = user;
 	int r = code;
 	if (text && *text && answer_is_key(&c->prompt)) {
-		fprintf(stderr, language() == ERR_LANG_JA ? "セキュリティキーに触れてください。\n"
-							  : "Touch the security key.\n");
+		fprintf(stderr, command_language() == ERR_LANG_JA
+					? "セキュリティキーに触れてください。\n"
+					: "Touch the security key.\n");
 		r = session_use_key(
 			c->session, strcmp(text, "-") == 0 ? "" : text, security_key_open, NULL);
 	} else if (text) {

@@ -3,10 +3,11 @@
 #include "agent/message.h"
 #include "fuzz.h"
 
-#define EACH(X)                                                                             \
-	X(facts)                                                                            \
-	X(reply) X(ready) X(display_auth) X(prompt) X(refusal) X(start) X(work_run) X(lost) \
-		X(report) X(notice)
+#define EACH(X)                                                                              \
+	X(facts)                                                                             \
+	X(reply)                                                                             \
+	X(ready) X(display_auth) X(prompt) X(refusal) X(start) X(work_run) X(lost) X(report) \
+		X(notice)
 #define TRY(name)                                               \
 	struct name name;                                       \
 	if (which-- == 0 && name##_get(data, size, &name) == 0) \
