@@ -23,13 +23,17 @@ enter(struct login *login)
 static int
 posture(struct login *login, const struct report *report)
 {
-	login->findings = (struct findings){0};
-	if (!report || !login_report_fits(login, report))
-		findings_add(&login->findings, ERR_POSTURE_BAD);
-	else
-		judge_report(report, &login->office.policy->limits,
-			login->env->wall_s(login->env->user), &login->findings);
-	return login->findings.count ? -(int)findings_code(&login->findings) : LOGIN_PASSED;
+	struct findings *findings = &login->findings;
+	*findings = (struct findings){0};
+	if (!report || !login_report_fits(login, report)) {
+		findings_add(findings, ERR_POSTURE_BAD);
+		return -ERR_POSTURE_BAD;
+	}
+	judge_report(report, &login->office.policy->limits, login->env->wall_s(login->env->user),
+		findings);
+	if (findings->count > 1)
+		return -ERR_INSPECTION;
+	return findings->count ? -(int)findings->codes[0] : LOGIN_PASSED;
 }
 
 const struct login_step step_inspection = {
