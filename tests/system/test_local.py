@@ -314,10 +314,10 @@ def test_settings_password(office, tmp_path):
     assert owner.ask("MSG_ADDRESSES", "list 1")[0] == 0
     assert owner.ask("MSG_FIT", " kawara to engawa 7")[0] == 0
     assert owner.ask("MSG_LOCK_OPEN", LOCK + "x")[0] == 1192
-    assert owner.ask("MSG_MAIL", system.ADDRESS)[0] == 1191
+    assert owner.ask("MSG_TOTP", "begin")[0] == 1191
     assert owner.ask("MSG_LOCK_OPEN", LOCK)[0] == 0
-    assert owner.ask("MSG_MAIL", system.ADDRESS)[0] == 0
-    assert Question(office, office.file_user).ask("MSG_MAIL", "")[0] == 1191  # every connection for itself
+    assert owner.ask("MSG_TOTP", "begin")[0] == 0
+    assert Question(office, office.file_user).ask("MSG_TOTP", "begin")[0] == 1191  # every connection for itself
     # the command, with a file
     secret = tmp_path / "lock"
     secret.write_text(LOCK + "\n")
@@ -328,12 +328,12 @@ def test_settings_password(office, tmp_path):
     tmp_path.chmod(0o711)
     entry = pwd.getpwnam(office.file_user)
     become = dict(user=entry.pw_uid, group=entry.pw_gid, extra_groups=[], start_new_session=True)
-    engawa(office, "mail", system.ADDRESS, "--settings-password-file", secret, **become)
+    engawa(office, "totp", "--remove", "--settings-password-file", secret, **become)
     with pytest.raises(system.Failed, match="EW-1191"):
-        engawa(office, "mail", system.ADDRESS, **become)
+        engawa(office, "totp", "--remove", **become)
     # root is not asked, and that is written down
     start = log_size(office)
-    engawa(office, "mail", system.ADDRESS)
+    engawa(office, "totp", "--remove")
     assert "settings.root" in log(office, start)
     text = (office.agent_dir / "settings").read_text()
     assert LOCK not in text and "LOCK $pepper$argon2id$" in text
