@@ -137,6 +137,39 @@ class Part:
                 self.kill()
 
 
+class Successor:
+    """A program that took over from the one we started, with what is used of Popen."""
+    returncode = 0
+
+    def __init__(self, pid):
+        self.pid = pid
+        self.line = self.command()
+
+    def command(self):
+        try:
+            return pathlib.Path(f"/proc/{self.pid}/cmdline").read_bytes()
+        except OSError:
+            return b""
+
+    def poll(self):
+        return None if self.line and self.command() == self.line else 0
+
+    def send_signal(self, number):
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self):
+        self.send_signal(signal.SIGTERM)
+
+    def wait(self, timeout):
+        end = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > end:
+                raise subprocess.TimeoutExpired(self.line, timeout)
+            time.sleep(0.02)
+        return 0
+
+
 class Mail:
     """What the mail server took in."""
 
@@ -359,6 +392,17 @@ class Engawa:
         self.gates[name] = self.part(part, [BUILD / "src/gate/engawa-gate", "--config", conf], lambda: self.gate_up(port, address)).start()
         if name == first:
             self.gate = self.gates[name]
+
+    def renew_gate(self, timeout_s=60):
+        """The program at the gate's path takes everything over; the old one may still be finishing. False when it could not."""
+        log, part = self.log_dir / "gate.log", self.gate
+        before = len(log.read_text())
+        part.process.send_signal(signal.SIGUSR2)
+        found = wait_for(lambda: re.search(r"gate.up .*pid=(\d+) by=upgrade|step=.given up", log.read_text()[before:]), "the gate is not renewed", timeout_s)
+        if found[1]:
+            self.former_gates = [*getattr(self, "former_gates", []), part.process]
+            part.process = Successor(int(found[1]))
+        return bool(found[1])
 
     def start_desktop(self):
         """An X server of our own, with a window manager, a terminal and a Japanese editor."""

@@ -1,6 +1,6 @@
 /*
  * engawa gate add: key and certificate of a gate, DIR/gates/NAME.{key,pem}, issued by
- * DIR/issuer.{key,pem}. engawa gate list: gate_list.c.
+ * DIR/issuer.{key,pem}. engawa gate list: gate_list.c; upgrade: gate_upgrade.c.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,6 +15,7 @@
 #include "cli/command.h"
 #include "cli/gate_list.h"
 #include "cli/gate_status.h"
+#include "cli/gate_upgrade.h"
 #include "crypto/cert.h"
 #include "crypto/sign.h"
 
@@ -142,6 +143,8 @@ command_gate(int argc, char **argv)
 		return gate_list(argc - 1, argv + 1);
 	if (argc >= 2 && strcmp(argv[1], "status") == 0)
 		return gate_status(argc - 1, argv + 1);
-	fprintf(stderr, "engawa gate add | list | status\n");
+	if (argc >= 2 && strcmp(argv[1], "upgrade") == 0)
+		return gate_upgrade(argc - 1, argv + 1);
+	fprintf(stderr, "engawa gate add | list | status | upgrade\n");
 	return 2;
 }

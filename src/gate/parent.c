@@ -19,6 +19,7 @@
 #include "gate/listener.h"
 #include "gate/management.h"
 #include "gate/metrics.h"
+#include "gate/notice.h"
 #include "gate/parent_state.h"
 
 enum {
@@ -513,6 +514,8 @@ parent_main(const struct settings *settings, char *const *argv, int is_upgrade)
 		p->workers[i].child.channel = p->workers[i].keeper_end = -1;
 	int r = start(p, is_upgrade);
 	if (r == 0) {
+		if (!is_upgrade)
+			notice_write(p, "up");
 		if (!is_upgrade)
 			LOG(INFO, "gate.up", F_STR("name", settings->name),
 				F_INT("workers", settings->workers), F_INT("pid", getpid()));

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "gate/handover.h"
 #include "gate/listener.h"
+#include "gate/notice.h"
 #include "gate/parent_state.h"
 
 enum {
@@ -103,6 +104,7 @@ go_when_complete(struct parent *p)
 	for (size_t i = 0; i < p->worker_count; i++)
 		if (p->workers[i].child.pid > 0)
 			process_tell(&p->workers[i].child, TELL_GO, NULL, 0, -1);
+	notice_write(p, "up");
 	LOG(INFO, "gate.up", F_STR("name", p->settings->name), F_INT("workers", p->worker_count),
 		F_INT("pid", getpid()), F_STR("by", "upgrade"));
 }

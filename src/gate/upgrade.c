@@ -10,6 +10,7 @@
 #include "base/ipc.h"
 #include "base/log.h"
 #include "gate/handover.h"
+#include "gate/notice.h"
 #include "gate/parent_state.h"
 
 enum {
@@ -25,6 +26,10 @@ step(struct parent *p, enum upgrade_step to, const char *text)
 	memset(u->done, 0, sizeof u->done);
 	LOG(INFO, "gate.upgrade", F_STR("step", text), F_INT("pid", u->next.pid),
 		F_INT("ms", mono_diff_ms(u->begun, mono_now())));
+	notice_write(p, to == UPGRADE_STARTING  ? "started"
+			: to == UPGRADE_FILLING ? "filling"
+			: to == UPGRADE_AGENTS  ? "agents"
+						: "sessions");
 }
 
 static void
@@ -52,6 +57,7 @@ upgrade_abort(struct parent *p, int code)
 	if (u->step >= UPGRADE_AGENTS)
 		tell_workers(p, TELL_STAY);
 	u->step = UPGRADE_NONE;
+	notice_write(p, "given-up");
 	LOG(ERROR, "gate.upgrade", F_STR("step", "given up"), F_ERR("code", code),
 		F_INT("ms", mono_diff_ms(u->begun, mono_now())),
 		F_STR("result", "everybody stays with the old version"));
@@ -72,10 +78,12 @@ upgrade_start(struct parent *p)
 		return;
 	}
 	u->begun = mono_now();
+	u->count++;
 	u->agents = u->sessions = u->others = 0;
 	int r = process_start_other(&u->next, p->program, p->argv);
 	if (r < 0) {
 		LOG(ERROR, "gate.upgrade", F_STR("program", p->program), F_ERR("code", r));
+		notice_write(p, "given-up");
 		return;
 	}
 	step(p, UPGRADE_STARTING, "started");

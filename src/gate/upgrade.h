@@ -26,6 +26,7 @@ enum upgrade_step {
 struct upgrade {
 	struct process next;
 	enum upgrade_step step;
+	uint32_t count; /* that have begun */
 	uint8_t wanted; /* while the one before it is still finishing */
 	struct mono begun, paused, deadline;
 	uint8_t done[64]; /* workers that have, in this step */

@@ -24,9 +24,9 @@ NOT_MANY = "OpenSSH -R", "hitch, two chained"  # a second for each session, or o
 # How much of each: bytes at full speed, seconds of desktops, round trips, the same beside load, handshakes, waiting agents and sessions of
 # others (from, to), seconds and number of windows of idle CPU
 WHOLE = {"bytes": 3_200_000_000, "seconds": 8, "trips": 10000, "busy": 1000, "handshakes": 2000, "agents": (1000, 15000), "sessions": (500, 4000),
-    "window": 60, "windows": 3}
+    "window": 60, "windows": 3, "upgrade": (15000, 50, 20)}
 QUICK = {"bytes": 400_000_000, "seconds": 2, "trips": 2000, "busy": 200, "handshakes": 500, "agents": (200, 2000), "sessions": (100, 500), "window": 30,
-    "windows": 1}
+    "windows": 1, "upgrade": (2000, 50, 8)}
 PATTERNS = {  # sessions, bytes of a record, bytes a second of each session (0 = as fast as it goes)
     "16k": (1, 16384, 0, "one session, records of 16 KiB, as fast as it goes"),
     "1k": (1, 1024, 0, "one session, records of 1 KiB, as fast as it goes"),
@@ -47,8 +47,7 @@ being on this machine, without buffers in use and page tables. Round trips are 6
 *busy* = the whole round trip beside 8 sessions at full speed, the pinging process before all others on its processor. OpenSSH: its sessions
 share one SSH connection on each side; it makes packets of its own and has no records of 1 KiB. hitch as a client takes its time for each session: it is left out where there are many. *original*:
 published figures of the original gate on such a machine, quoted: memory as RSS, and kernel stack with slabs; round trips on one core, which
-leaves out the waking of another. Not measured yet: `gate.reconnect_s.67485` (needs several workers) and `gate.upgrade.*` (needs the
-upgrade). Instructions are not counted: this kind of virtual machine has no counters, and the gate's sandbox lets no callgrind write."""
+leaves out the waking of another. Half a million agents: `./bench crowd`. Instructions are not counted: this kind of virtual machine has no counters, and the gate's sandbox lets no callgrind write."""
 
 
 class Sample:
@@ -182,6 +181,43 @@ def handshakes(ours, bare, engawa, count):
     yield from sample.results()
 
 
+def upgrade(home, agents, sessions, seconds):
+    """The program takes over from itself in the middle of seconds of desktops and beside one session that asks without a pause. TLS sees every byte that
+    is lost or comes twice, and ends the load."""
+    dropped, pause = Sample("gate.upgrade.dropped", "connections", ""), Sample("gate.upgrade.pause_ms", "ms", "")
+    dropped.conditions = f"{agents} waiting agents and {sessions} sessions of 0.5 MB/s"
+    pause.conditions = f"the longest round trip of a session beside them; {dropped.conditions}"
+    with home.gate() as relay:
+        idlers = load(program("idle_agents"), home.engawa.org_file, home.engawa.ca)
+        flow = load(program("flow"), sessions, 16384, 500_000, 500_000 * sessions * seconds, 4 * seconds, *relay.words)
+        ping = load(program("ping"), 2000 * seconds, *relay.words)
+        try:
+            idlers.stdin.write(f"{agents}\n")
+            assert idlers.stdout.readline() == f"up {agents}\n"
+            assert flow.stdout.readline() == "ready\n"
+            flow.stdin.write("\n")
+            time.sleep(seconds / 4)
+            started = time.monotonic()
+            if not home.engawa.renew_gate():
+                raise system.Failed("the upgrade was given up")
+            took = time.monotonic() - started
+            longest = max(map(float, finish(ping).split())) / 1000
+            finish(flow)
+            idlers.stdin.write("?\n")
+            held, ended = map(int, idlers.stdout.readline().split()[1::2])
+            if held + ended != agents and not ended:
+                raise system.Failed(f"{held} of {agents} agents")
+            dropped.add(OURS, ended)
+            pause.add(OURS, longest)
+            print(f"  upgrade: {took:.2f} s in all, longest round trip {longest:.1f} ms, {ended} agents dropped", flush=True)
+        finally:
+            for process in idlers, flow, ping:
+                process.kill()
+                process.communicate()
+    yield from dropped.results()
+    yield from pause.results()
+
+
 def slab_bytes():
     """Of sockets; None where we may not look."""
     try:
@@ -255,6 +291,7 @@ def measure(arguments):
             yield from moving.latency()
             yield from moving.latency_busy()
             yield from handshakes(ours, bare, home.engawa, sizes["handshakes"])
+        yield from upgrade(home, *sizes["upgrade"])
         idlers = {name: method for name, method in peers.items() if name == NEAREST["idle"] or not quick and name not in NOT_MANY}
         yield from idle(home, idlers, sizes)
         yield from resume_gap(3 if quick else 10)

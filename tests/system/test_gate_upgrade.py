@@ -4,6 +4,7 @@ import pathlib
 import re
 import shutil
 import signal
+import subprocess
 import threading
 import time
 
@@ -337,3 +338,28 @@ def test_old_program_is_killed(start_gate, program, role, point):  # noqa: F811
         gate.join(gate.agent())
     except Exception:
         raise AssertionError(gate.log()[-5000:])
+
+
+def test_command(start_gate, program):  # noqa: F811
+    """engawa gate upgrade says how far it is, and what became of it."""
+    gate = start_gate(program=program.path, CLIENT_RATE_BYTES_S=0)
+    agent = gate.agent()
+
+    def run(*argv, language="C.UTF-8"):
+        return subprocess.run([BUILD / "src/cli/engawa", "gate", "upgrade", "--run-directory", gate.run, *argv], capture_output=True, text=True,
+            timeout=120, env=os.environ | {"LC_ALL": language})
+    assert run().returncode == 2
+    assert run("--name", "west").returncode == 1
+    done = run("--name", "east")
+    assert done.returncode == 0, done.stderr + gate.log()
+    before, gate.pid = gate.pid, int(re.search(r"pid (\d+)\n$", done.stdout)[1])
+    assert gate.pid != before and "Everything has crossed." in done.stdout
+    gate.join(agent)
+    program.install("/bin/false")
+    failed = run("--name", "east")
+    assert failed.returncode == 1 and "EW-1215" in failed.stderr, failed.stderr
+    gate.join(agent)
+    state = gate.run / "gate-east.state"
+    os.chown(state, 65534, 65534)  # somebody else's: nobody gets a signal
+    assert run("--name", "east").returncode == 1
+    gate.join(agent)
