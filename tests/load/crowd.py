@@ -27,7 +27,7 @@ CLONE_NEWNET = 0x40000000
 DESCRIPTION = f"""One gate, its workers and all agents on this machine, in a network namespace of their own (no connection tracking, all ports), one source
 address for each load generator of {EACH:,} agents. Every agent has a certificate of its own and is pinged every 30 s. *user* = what the gate's processes
 have written to; *kernel* = growth of the socket, file and epoll slabs, half of it, both ends being here; *machine* = what the machine had less, with both
-ends and the load generators. *back*: the gate is killed with so many agents, started anew, and all of them try again once a second; *join* = a new client's
+ends and the load generators. *back*: all workers are killed with so many agents, and each agent tries again once a second; *join* = a new client's
 whole way to a session with a waiting agent meanwhile, or a failure when there is none within ten seconds."""
 
 
@@ -94,7 +94,8 @@ def gate_for(home, total):
         (e.log_dir / "gate.log").unlink(missing_ok=True)
         e.start_gate(**settings)
         time.sleep(2)  # every worker has the ticket keys: it says so only at a lower level of the log
-        yield settings
+        e.controller.stop()  # it knows none of these agents
+        yield
     finally:
         e.stop()
 
@@ -160,21 +161,17 @@ class Joins(threading.Thread):
 
 
 def back(home, total):
-    with gate_for(home, total) as settings:
+    with gate_for(home, total):
         e = home.engawa
         crowd = Crowd(e, total)
         joins = Joins(["engawa", e.org_file, e.ca])
         try:
             crowd.start()
             crowd.wait()
-            e.start_controller()
-            for process, share in zip(crowd.processes, crowd.shares):
-                process.stdin.write(f"{share}\n")  # to hear when all are back
-            for process in crowd.processes:
-                process.stdout.readline()
-            e.gate.kill()
+            for pid in system.family(e.gate.pid):
+                if "worker" in pathlib.Path(f"/proc/{pid}/cmdline").read_text():
+                    os.kill(pid, signal.SIGKILL)
             start, peak = time.monotonic(), 0
-            e.start_gate(**settings)
             joins.start()
             while (held := crowd.ask()[0]) < total:
                 peak = max(peak, usage(system.family(e.gate.pid))[0])
