@@ -319,6 +319,7 @@ on_worker(struct parent *p, struct worker_child *worker)
 		break;
 	case TELL_WELCOME:
 		parent_keep_welcome(p, payload, (size_t)n);
+		takeover_on_linked(p, (size_t)(worker - p->workers));
 		break;
 	case TELL_DENY:
 	case TELL_ALLOW:
@@ -420,7 +421,8 @@ start(struct parent *p, int is_upgrade)
 		r = start_keeper(p, &p->keeper);
 	for (size_t i = 0; r == 0 && i < p->worker_count; i++)
 		r = start_worker(p, &p->workers[i]);
-	return r == 0 && is_upgrade ? takeover_ready(p) : r;
+	p->takeover.begun = mono_now();
+	return r;
 }
 
 static int
@@ -454,6 +456,7 @@ tick(struct parent *p)
 	if (p->keeper.pid == 0 && !mono_before(now, p->keeper_at))
 		keeper_again(p);
 	upgrade_tick(p);
+	takeover_tick(p);
 	for (size_t i = 0; i < p->worker_count; i++) {
 		struct worker_child *worker = &p->workers[i];
 		if (worker->child.pid == 0 && !p->draining && p->upgrade.step == UPGRADE_NONE &&

@@ -18,7 +18,8 @@
 
 enum {
 	INHERITED_MAX = WORKERS_MAX * LISTENERS_MAX,
-	BEGIN_MS = 10000
+	BEGIN_MS = 10000,
+	LINK_MS = 3000, /* the controller is on the same machine; without it we go on too */
 };
 
 static int
@@ -84,10 +85,27 @@ takeover_begin(struct parent *p)
 	return r < 0 ? r : 0;
 }
 
-int
-takeover_ready(struct parent *p)
+/* Whoever crosses may have a question at once. */
+void
+takeover_tick(struct parent *p)
 {
-	return process_tell(&p->takeover.channel, TELL_READY, NULL, 0, -1);
+	struct takeover *t = &p->takeover;
+	size_t linked = 0;
+	if (!t->waiting || t->ready)
+		return;
+	for (size_t i = 0; i < p->worker_count; i++)
+		linked += t->linked[i];
+	if (linked < p->worker_count && mono_diff_ms(t->begun, mono_now()) < LINK_MS)
+		return;
+	t->ready = 1;
+	process_tell(&t->channel, TELL_READY, NULL, 0, -1);
+}
+
+void
+takeover_on_linked(struct parent *p, size_t seat)
+{
+	p->takeover.linked[seat] = 1;
+	takeover_tick(p);
 }
 
 /* We are the gate when the old one has let go and everything that it sent is here. */

@@ -18,14 +18,18 @@ struct takeover {
 	size_t inherited_count;
 	size_t expected[64]; /* channels that a worker was given, and has not said the end of */
 	size_t asked;        /* workers that have not answered HERE */
-	int waiting;         /* we are not the gate yet */
-	int committed;       /* the old one has let go */
+	uint8_t linked[64];  /* workers whose link to the controller is up */
+	struct mono begun;
+	int ready;     /* the old one knows that our workers are up */
+	int waiting;   /* we are not the gate yet */
+	int committed; /* the old one has let go */
 };
 
 /* Says who we are and takes what the old parent gives. 0 or negative. */
 int takeover_begin(struct parent *p);
-/* Our workers are up. 0 or negative. */
-int takeover_ready(struct parent *p);
+/* This worker has reached the controller. */
+void takeover_on_linked(struct parent *p, size_t seat);
+void takeover_tick(struct parent *p);
 /* Something came from the old parent. */
 void takeover_hear(struct parent *p);
 /* A worker is there with all that has come to it. */
