@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -15,6 +16,7 @@
 
 enum {
 	ACCEPTS_MAX = 64,      /* in one turn */
+	SPARE_BYTES = 1 << 20, /* for the bytes of sessions and their rests of records */
 	EVICT_AFTER_MS = 2000, /* nobody on a working network needs longer for a handshake when
 				  others wait */
 };
@@ -67,6 +69,19 @@ make_room(struct worker *w)
 	return 1;
 }
 
+int
+door_is_poor(struct worker *w)
+{
+	void *volatile spare = malloc(SPARE_BYTES); /* untouched: no page of
+						      it is used. volatile: it is
+						      asked for all the same */
+	int poor = spare == NULL;
+	free(spare);
+	if (poor)
+		limit_bite(&w->limits, LIMIT_MEMORY, NULL);
+	return poor;
+}
+
 static struct address
 address_of(const struct sockaddr_storage *ss)
 {
@@ -104,7 +119,7 @@ door_accept(struct worker *w, int listener)
 	for (int i = 0; i < ACCEPTS_MAX; i++) {
 		struct sockaddr_storage ss;
 		socklen_t len = sizeof ss;
-		if (!make_room(w)) {
+		if (!make_room(w) || door_is_poor(w)) {
 			door_listen(w, 0);
 			return;
 		}

@@ -10,6 +10,8 @@ void door_listen(struct worker *w, int on);
 /* Those that wait at this listening socket. */
 void door_accept(struct worker *w, int listener);
 void door_close(struct worker *w);
+/* 1 when those who are here could soon be without memory: newcomers are turned away first. */
+int door_is_poor(struct worker *w);
 /* One that has not said who it is. */
 void door_enter(struct worker *w, struct leg *l);
 /* The leg said who it is. */

@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "gate/browser.h"
+#include "gate/door.h"
 #include "gate/order.h"
 #include "gate/pipe.h"
 #include "gate/proxied.h"
@@ -42,6 +43,10 @@ static void
 handshake(struct worker *w, struct leg *l)
 {
 	char text[128] = "";
+	if (door_is_poor(w)) {
+		leg_close(w, l, -ERR_TOO_MANY);
+		return;
+	}
 	int r = l->wants_proxy ? proxied_take(w, l) : 0;
 	if (r == 0)
 		r = secure_handshake(l->secure, text, sizeof text);

@@ -133,7 +133,7 @@ def test_attack_no_memory_left(start_gate):  # noqa: F811
     exchange(*(side.stream for side in pair), 500_000, 100_000)
     worker = gate.child("worker")
     data = int(re.search(r"VmData:\s+(\d+)", pathlib.Path(f"/proc/{worker}/status").read_text())[1]) * 1024
-    resource.prlimit(worker, resource.RLIMIT_DATA, (data + (1 << 20), resource.RLIM_INFINITY))
+    resource.prlimit(worker, resource.RLIMIT_DATA, (data + (6 << 20), resource.RLIM_INFINITY))
     streams, refused = [], 0
     try:
         for _ in range(300):
@@ -154,7 +154,7 @@ def test_attack_no_memory_left(start_gate):  # noqa: F811
         resource.prlimit(worker, resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         for stream in streams:
             stream.close()
-    assert gate.child("worker") == worker
+    assert gate.child("worker") == worker and "limit.memory" in gate.log()
     end = time.monotonic() + 30
     while True:
         try:
