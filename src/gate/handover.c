@@ -23,6 +23,12 @@ enum {
 	FLAGS = 63
 };
 
+/* of a session */
+enum {
+	BROWSER = 1,
+	RESUMES = 2
+};
+
 enum {
 	QUEUED_MAX_BYTES = 1 << 27 /* beyond what PIPE_HIGH_BYTES can be set to */
 };
@@ -281,7 +287,7 @@ handover_session(const struct session *s, wheel_tick now, uint8_t *out)
 	struct wr wr = wr_init(out, HANDOVER_SESSION_MAX_BYTES);
 	size_t name = strlen(s->organisation);
 	wr_u8(&wr, HANDOVER_VERSION);
-	wr_u8(&wr, s->browser);
+	wr_u8(&wr, (uint8_t)((s->browser ? BROWSER : 0) | (s->resumes ? RESUMES : 0)));
 	wr_bytes(&wr, s->id, sizeof s->id);
 	wr_bytes(&wr, s->agent_id, sizeof s->agent_id);
 	wr_u8(&wr, (uint8_t)name);
@@ -304,7 +310,9 @@ handover_session_decode(const uint8_t *data, size_t len, wheel_tick now, struct 
 	if (!s)
 		return -ENOMEM;
 	uint8_t version = rd_u8(&in);
-	s->browser = rd_u8(&in);
+	uint8_t flags = rd_u8(&in);
+	s->browser = (flags & BROWSER) != 0;
+	s->resumes = (flags & RESUMES) != 0;
 	rd_copy(&in, s->id, sizeof s->id);
 	rd_copy(&in, s->agent_id, sizeof s->agent_id);
 	size_t name = rd_u8(&in);
@@ -316,8 +324,9 @@ handover_session_decode(const uint8_t *data, size_t len, wheel_tick now, struct 
 	s->to_agent = rd_u64(&in);
 	s->tokens = (int64_t)rd_u64(&in);
 	s->tokens_at = now - rd_u32(&in);
-	if (version != HANDOVER_VERSION || s->browser > 1 || name >= sizeof s->organisation ||
-		strlen(s->organisation) != name || !rd_done(&in)) {
+	if (version != HANDOVER_VERSION || flags > (BROWSER | RESUMES) ||
+		name >= sizeof s->organisation || strlen(s->organisation) != name ||
+		!rd_done(&in)) {
 		free(s);
 		return -ERR_PROTOCOL;
 	}

@@ -285,6 +285,7 @@ test_session(void **state)
 			       .tokens_at = NOW - 3,
 			       .joined = mono_now(),
 			       .browser = 1,
+			       .resumes = 1,
 			       .organisation = "city"},
 		       *to;
 	memset(from.id, 7, sizeof from.id);
@@ -298,6 +299,7 @@ test_session(void **state)
 	assert_int_equal(to->to_agent, UINT64_MAX);
 	assert_int_equal(to->started_s, from.started_s);
 	assert_int_equal(to->browser, 1);
+	assert_int_equal(to->resumes, 1);
 	free(to);
 	for (size_t cut = 0; cut < n; cut++)
 		assert_int_equal(handover_session_decode(out, cut, NOW, &to), -ERR_PROTOCOL);
