@@ -69,7 +69,7 @@ similar(const struct image *a, const struct image *b, struct rect at)
 				n++;
 			}
 		}
-	return n ? sum / n : 1;
+	return n > 0 ? sum / n : 1;
 }
 
 static struct player *
