@@ -28,6 +28,7 @@ MEMO = "業務メモ\n\n"
 POLICY = {
     "DISABLE_INSPECTION": "yes",
     "DISABLE_MACCHECK": "yes",
+    "DISABLE_DEVICECHECK": "yes",
     "DISABLE_LIMITED_FIREWALL": "yes",
     "DENY_CLIENTS_HTML5": "no",
     "ENFORCE_OTP": "yes",
@@ -176,14 +177,27 @@ class Mail:
     def __init__(self, directory):
         self.path = directory
         self.box = mailbox.Maildir(directory, create=True, factory=None)
+        self.read = {}
 
-    def messages(self):
+    def all(self):
         """Newest last: a name begins with SECONDS.M then microseconds, which have no leading zeros."""
         arrived = lambda key: tuple(map(int, re.match(r"(\d+)\.M(\d+)", key).groups()))
-        return [email.message_from_bytes(self.box.get_bytes(key), policy=email.policy.default) for key in sorted(self.box.keys(), key=arrived)]
+        keys = sorted(self.box.keys(), key=arrived)
+        for key in keys:
+            if key not in self.read:
+                self.read[key] = email.message_from_bytes(self.box.get_bytes(key), policy=email.policy.default)
+        return [self.read[key] for key in keys]
+
+    def messages(self):
+        """All but those about new devices, which come at their own time."""
+        return [m for m in self.all() if not re.search("端末が登録|新しい端末|computer was registered|new computer", m["Subject"])]
+
+    def notices(self, subject):
+        """Of any kind, by their subject."""
+        return [m for m in self.all() if subject in m["Subject"]]
 
     def count(self):
-        return len(self.box.keys())
+        return len(self.messages())
 
     def newest_pin(self):
         messages = self.messages()

@@ -7,11 +7,14 @@
 #include "agent/factors.h"
 #include "agent/iplist.h"
 #include "agent/keys.h"
+#include "agent/maclist.h"
 #include "agent/message.h"
 #include "agent/options.h"
 #include "agent/passkeys.h"
+#include "agent/pairing.h"
 #include "agent/policy.h"
 #include "agent/process.h"
+#include "agent/registry.h"
 #include "agent/settings.h"
 #include "agent/users.h"
 #include "net/loop.h"
@@ -51,6 +54,10 @@ struct agent {
 	struct devices *local_tries; /* failures at the settings password, by user of this computer */
 	struct factors *factors;
 	struct passkeys *passkeys;
+	struct registry *registry;
+	struct pairing pairing;
+	struct maclist macs; /* the office PC's own list */
+	char *macs_text;     /* its file, with comments */
 	struct ticket_memory *tickets;
 	uint64_t policy_revision; /* the highest one seen, persisted */
 	struct gate_state gates[ORGFILE_GATES_MAX];

@@ -1,5 +1,6 @@
 #include "agent/devices.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ struct device {
 	uint64_t first_s, last_s;
 	char name[128];
 	struct tries tries;
+	int kept; /* not in the file: the registry has it */
 };
 
 struct devices {
@@ -200,15 +202,23 @@ devices_known(const struct devices *devices, const uint8_t hash[static DEVICE_HA
 	return find(devices, hash) != NULL;
 }
 
+int
+devices_seen(const struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES])
+{
+	const struct device *device = find(devices, hash);
+	return device && device->last_s > 0;
+}
+
 static struct device *
 make_room(struct devices *d)
 {
 	if (d->count < DEVICES_MAX)
 		return &d->list[d->count++];
-	struct device *oldest = &d->list[0];
-	for (size_t i = 1; i < d->count; i++)
-		if (d->list[i].last_s < oldest->last_s)
+	struct device *oldest = NULL;
+	for (size_t i = 0; i < d->count; i++)
+		if (!d->list[i].kept && (!oldest || d->list[i].last_s < oldest->last_s))
 			oldest = &d->list[i];
+	assert(oldest); /* there are fewer registered devices than places */
 	memset(oldest, 0, sizeof *oldest);
 	return oldest;
 }
@@ -231,6 +241,32 @@ devices_login(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYT
 	device->tries.failures = 0;
 	device->tries.until_s = 0;
 	device->tries.row = 0;
+	return save(devices);
+}
+
+void
+devices_mark_kept(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES])
+{
+	struct device *device = find(devices, hash);
+	if (device)
+		device->kept = 1;
+}
+
+int
+devices_keep(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES], int keep,
+	uint64_t now_s)
+{
+	struct device *device = find(devices, hash);
+	if (!keep && device)
+		*device = devices->list[--devices->count];
+	if (!keep)
+		return save(devices);
+	if (!device) {
+		device = make_room(devices);
+		memcpy(device->hash, hash, DEVICE_HASH_BYTES);
+		device->first_s = now_s;
+	}
+	device->kept = 1;
 	return save(devices);
 }
 
@@ -343,7 +379,7 @@ devices_last(const struct devices *devices, const char **ret_name, uint64_t *ret
 	for (size_t i = 0; i < devices->count; i++)
 		if (!last || devices->list[i].last_s > last->last_s)
 			last = &devices->list[i];
-	if (!last)
+	if (!last || last->last_s == 0)
 		return 0;
 	*ret_name = last->name;
 	*ret_s = last->last_s;

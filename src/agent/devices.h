@@ -44,10 +44,19 @@ int devices_parse(const char *text, size_t len, struct devices **ret_devices);
 char *devices_text(const struct devices *devices);
 
 /* 1 when the device has logged in completely before. */
+int devices_seen(const struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES]);
+/* 1 when it has its own counters: for that reason, or because it is registered. */
 int devices_known(const struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES]);
 /* A complete login: the device is known from now on and its failures are forgotten. 0 or -errno. */
 int devices_login(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES],
 	const char *name, uint64_t now_s);
+
+/* A registered device has its own counters from the start, and never makes room for another; 0: no
+ * longer, it is a stranger again. 0 or -errno. */
+int devices_keep(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES], int keep,
+	uint64_t now_s);
+/* For those that are registered, after devices_open. */
+void devices_mark_kept(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES]);
 
 /* 0, -ERR_LOCKED_OUT and how long still, or -ERR_SHUT_OUT: LOCKOUT_ROW_MAX is reached. */
 int devices_check(const struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES],

@@ -13,10 +13,12 @@
 #include <unistd.h>
 
 #include "agent/health.h"
+#include "agent/local_devices.h"
 #include "agent/local_lock.h"
 #include "agent/local_login.h"
 #include "agent/local_mail.h"
 #include "agent/local_passkeys.h"
+#include "agent/local_macs.h"
 #include "agent/local_peer.h"
 #include "agent/local_users.h"
 #include "agent/message.h"
@@ -243,6 +245,14 @@ status(struct peer *peer)
 	json_object_set_new(root, "last", last_json(agent));
 	json_object_set_new(root, "warnings", warnings_json(agent));
 	json_object_set_new(root, "locked", json_boolean(agent->settings.lock[0]));
+	const struct registry *registry = agent->registry;
+	json_object_set_new(root, "registered",
+		json_integer((json_int_t)registry_count(registry, ENTRY_REGISTERED)));
+	json_object_set_new(root, "applications",
+		json_integer((json_int_t)registry_count(registry, ENTRY_APPLIED)));
+	json_object_set_new(root, "macs", json_integer((json_int_t)agent->macs.count));
+	json_object_set_new(root, "pairing_s",
+		json_integer((json_int_t)pairing_left_s(&agent->pairing, mono_now())));
 	char waiver[WAIVER_NAME_SIZE];
 	persons_waiver_name(agent, waiver);
 	json_object_set_new(root, "waiver_name", json_string(waiver));
@@ -290,6 +300,16 @@ local_open_for_a_while(struct peer *peer)
 {
 	peer->open = 1;
 	peer->open_until = mono_add_ms(mono_now(), OPEN_MS);
+}
+
+static void
+ask_devices(struct peer *peer, uint16_t type, const char *text)
+{
+	char reply[LOCAL_ANSWER_MAX_BYTES] = "";
+	int r = type == MSG_MACS ? local_macs(peer->agent, text, reply, sizeof reply - 4)
+				 : local_devices(peer->agent, text, reply, sizeof reply - 4);
+	local_answer(peer, r, reply);
+	mem_wipe(reply, sizeof reply);
 }
 
 /* 0 or -ERR_X: before anything of the question is looked at. */
@@ -340,6 +360,8 @@ take_question(struct peer *peer, uint16_t type, const char *text)
 		set_lock(peer, text);
 	else if (type == MSG_LOCK_OPEN)
 		local_hash_open(peer, text);
+	else if (type == MSG_DEVICES || type == MSG_MACS)
+		ask_devices(peer, type, text);
 	else if (local_login_is(type))
 		ask_login(peer, type, text);
 	else if (type == MSG_UNLOCK)

@@ -19,7 +19,7 @@ local_lock_open(struct agent *agent, char *ret_path, size_t size, struct conf_er
 int
 local_lock_reading(uint16_t type, const char *text)
 {
-	static const uint16_t lists[] = {MSG_ADDRESSES, MSG_USERS, MSG_KEY};
+	static const uint16_t lists[] = {MSG_ADDRESSES, MSG_USERS, MSG_DEVICES, MSG_MACS, MSG_KEY};
 	if (type == MSG_STATUS || type == MSG_FIT)
 		return 1;
 	for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)

@@ -35,13 +35,17 @@ static const struct row {
 	int (*wanted)(const struct policy *policy);
 } rows[] = {
 	{&step_policy, ANY, always},
+	{&step_device, ANY, always},
 	{&step_address, ANY, always},
 	{&step_lockout, ANY, always},
 	{&step_self, ANY, always},
 	{&step_client, ANY, always},
 	{&step_hours, ANY, always},
+	{&step_server, ANY, always},
+	{&step_apply, ANY, always},
 	{&step_ready, ANY, always},
 	{&step_code, ANY, policy_wants_otp},
+	{&step_pair, ANY, always},
 	{&step_mac, APP, policy_wants_maccheck},
 	{&step_inspection, APP, policy_wants_inspection},
 	{&step_certificate, ANY, always},

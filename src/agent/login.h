@@ -15,9 +15,12 @@
 #include "agent/devices.h"
 #include "agent/factors.h"
 #include "agent/iplist.h"
+#include "agent/maclist.h"
 #include "agent/message.h"
+#include "agent/pairing.h"
 #include "agent/passkeys.h"
 #include "agent/policy.h"
+#include "agent/registry.h"
 #include "agent/settings.h"
 #include "agent/users.h"
 #include "base/clock.h"
@@ -53,6 +56,11 @@ struct login_certificate {
 	int pinned;                          /* it is this very one that is expected */
 };
 
+enum mac_list {
+	MAC_LIST_CLIENT,
+	MAC_LIST_SERVER
+};
+
 struct login_env {
 	void *user;
 	void (*prompt)(void *user, const struct prompt *prompt);
@@ -65,6 +73,9 @@ struct login_env {
 	/* The same for a certificate; its result comes to login_certified. What is pointed to is
 	 * copied. */
 	void (*check_certificate)(void *user, const struct login_certificate *certificate);
+	/* Asks the organisation's list for the client's or our own addresses; its result comes to
+	 * login_checked: 0, -ERR_MAC_DENIED, -ERR_MAC_LIST. */
+	void (*maclist)(void *user, enum mac_list which);
 	/* 1 when the client is this machine itself. */
 	int (*is_self)(void *user, const struct facts *facts);
 	struct mono (*now)(void *user);
@@ -94,6 +105,9 @@ struct login_office {
 	struct devices *persons;   /* counters of persons, with users */
 	struct factors *factors;
 	struct passkeys *passkeys;
+	struct registry *registry;
+	struct pairing *pairing;
+	const struct maclist *macs; /* NULL = empty */
 };
 
 struct login {
@@ -109,6 +123,12 @@ struct login {
 	enum login_wait wait;
 	uint8_t prompt;   /* kind that is open, PROMPT_NONE */
 	uint32_t retry_s; /* hint for a refusal */
+	struct {
+		int registered; /* and proved */
+		int required;
+		int paired; /* by its code, in this login */
+		unsigned wrong;
+	} admission; /* of the device */
 	struct {
 		char digits[LOGIN_CODE_DIGITS + 1]; /* "" = none is valid; secret */
 		struct mono born;
@@ -154,9 +174,9 @@ struct login_step {
 	int (*passed)(struct login *login);
 };
 
-extern const struct login_step step_policy, step_address, step_lockout, step_self, step_client,
-	step_ready, step_hours, step_code, step_mac, step_inspection, step_certificate,
-	step_password, step_firewall, step_new_address;
+extern const struct login_step step_policy, step_device, step_apply, step_pair, step_server,
+	step_address, step_lockout, step_self, step_client, step_ready, step_hours, step_code,
+	step_mac, step_inspection, step_certificate, step_password, step_firewall, step_new_address;
 
 /* env must live as long. */
 void login_init(struct login *login, const struct login_env *env, const struct login_office *office,

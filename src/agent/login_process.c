@@ -37,6 +37,22 @@ take_screens(struct screen *out, const engawa_Monitor *in, size_t count)
 	return count;
 }
 
+/* Both or neither, and of the one size they have. */
+static int
+take_proof(const engawa_Facts *msg, struct facts *facts)
+{
+	if (str_copy(facts->apply, sizeof facts->apply, msg->apply) < 0)
+		return -ERR_PROTOCOL;
+	if (msg->device_key.size == 0 && msg->device_proof.size == 0)
+		return 0;
+	if (msg->device_key.size != FACTS_KEY_BYTES || msg->device_key.bytes[0] != 4 ||
+		msg->device_proof.size != FACTS_PROOF_BYTES)
+		return -ERR_PROTOCOL;
+	memcpy(facts->device_key, msg->device_key.bytes, FACTS_KEY_BYTES);
+	memcpy(facts->device_proof, msg->device_proof.bytes, FACTS_PROOF_BYTES);
+	return 0;
+}
+
 static int
 take_facts(const uint8_t *payload, size_t len, struct facts *facts)
 {
@@ -60,7 +76,7 @@ take_facts(const uint8_t *payload, size_t len, struct facts *facts)
 			sizeof facts->macs[0]);
 	}
 	facts->screen_count = take_screens(facts->screens, msg.monitors, msg.monitors_count);
-	return 0;
+	return take_proof(&msg, facts);
 }
 
 static int
@@ -166,7 +182,8 @@ send_prompt(struct login_process *p, const struct prompt *prompt)
 	engawa_Prompt msg = {.kind = (engawa_PromptKind)prompt->kind,
 		.wrong = prompt->wrong,
 		.digits = prompt->digits,
-		.expires_s = prompt->expires_s};
+		.expires_s = prompt->expires_s,
+		.optional = prompt->optional != 0};
 	for (int i = 0; i < 2 && prompt->words[i][0]; i++)
 		str_copy(msg.words[msg.words_count++], sizeof msg.words[0], prompt->words[i]);
 	str_copy(msg.masked_address, sizeof msg.masked_address, prompt->masked_address);

@@ -8,11 +8,11 @@
 #include <stdint.h>
 
 #include "base/conf.h"
+#include "net/mac.h"
 
 enum {
 	MACLIST_MAX = 100000,
 	MACLIST_TEXT_MAX_BYTES = 4 << 20,
-	MAC_BYTES = 6,
 	MAC_TEXT_SIZE = sizeof "00-11-22-33-44-55"
 };
 

@@ -23,6 +23,7 @@ static const struct command {
 	{"check-radius", check_radius_main},
 	{"check-ldap", check_ldap_main},
 	{"check-certificate", check_certificate_main},
+	{"check-maclist", check_maclist_main},
 };
 
 static int

@@ -197,6 +197,9 @@ facts_put(const struct facts *facts, uint8_t *out)
 	for (size_t i = 0; i < facts->mac_count; i++)
 		wr_bytes(&w, facts->macs[i], sizeof facts->macs[i]);
 	put_screens(&w, facts->screens, facts->screen_count);
+	wr_bytes(&w, facts->device_key, sizeof facts->device_key);
+	wr_bytes(&w, facts->device_proof, sizeof facts->device_proof);
+	put_text(&w, facts->apply, sizeof facts->apply);
 	return w.len;
 }
 
@@ -221,6 +224,9 @@ facts_get(const uint8_t *p, size_t len, struct facts *ret_facts)
 	for (size_t i = 0; i < ret_facts->mac_count; i++)
 		rd_copy(&r, ret_facts->macs[i], sizeof ret_facts->macs[i]);
 	ret_facts->screen_count = get_screens(&r, ret_facts->screens);
+	rd_copy(&r, ret_facts->device_key, sizeof ret_facts->device_key);
+	rd_copy(&r, ret_facts->device_proof, sizeof ret_facts->device_proof);
+	get_text(&r, ret_facts->apply, sizeof ret_facts->apply);
 	return finish(&r);
 }
 
@@ -232,6 +238,7 @@ prompt_put(const struct prompt *prompt, uint8_t *out)
 	wr_u32(&w, prompt->wrong);
 	wr_u32(&w, prompt->digits);
 	wr_u32(&w, prompt->expires_s);
+	wr_u8(&w, prompt->optional);
 	for (size_t i = 0; i < 2; i++)
 		put_text(&w, prompt->words[i], sizeof prompt->words[i]);
 	put_text(&w, prompt->masked_address, sizeof prompt->masked_address);
@@ -253,6 +260,7 @@ prompt_get(const uint8_t *p, size_t len, struct prompt *ret_prompt)
 	ret_prompt->wrong = rd_u32(&r);
 	ret_prompt->digits = rd_u32(&r);
 	ret_prompt->expires_s = rd_u32(&r);
+	ret_prompt->optional = rd_u8(&r);
 	for (size_t i = 0; i < 2; i++)
 		get_text(&r, ret_prompt->words[i], sizeof ret_prompt->words[i]);
 	get_text(&r, ret_prompt->masked_address, sizeof ret_prompt->masked_address);

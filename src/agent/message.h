@@ -76,6 +76,8 @@ enum message {
 	MSG_CHECKED,             /* code u32 */
 	MSG_CHECK_CERTIFICATE,   /* struct certificate_question */
 	MSG_CERTIFICATE_CHECKED, /* struct certificate_answer */
+	MSG_CHECK_MACLIST,       /* struct maclist_question, with the last good copy */
+	MSG_MACLIST_CHECKED,     /* code u32, with a newer copy */
 	/* engawa command <-> agent.sock */
 	MSG_STATUS,    /* empty */
 	MSG_PASSWORD,  /* text; empty removes it */
@@ -90,6 +92,8 @@ enum message {
 	MSG_LOCK,      /* text: the settings password from now on; empty removes it */
 	MSG_LOCK_OPEN, /* text: the settings password, for what follows on this connection */
 	MSG_KEY,       /* text, see local_passkeys.h */
+	MSG_DEVICES,   /* text, see local_devices.h */
+	MSG_MACS,      /* text, see local_macs.h */
 	MSG_RESULT,    /* code u32, then JSON of a status */
 };
 
@@ -98,6 +102,9 @@ enum {
 	FIRST_BYTES = 1 + 4 + 2 + 96, /* suite, generation, length, Noise message 1 */
 	DIGEST_BYTES = 32,
 	FACTS_MACS_MAX = 16,
+	FACTS_APPLY_SIZE = 64,
+	FACTS_KEY_BYTES = 65,
+	FACTS_PROOF_BYTES = 64,
 	SCREENS_MAX = 4,
 	REPLY_TEXT_SIZE = 512,
 	RESUME_MAX_BYTES = 2048,
@@ -133,11 +140,15 @@ struct facts {
 	size_t mac_count, screen_count;
 	uint8_t macs[FACTS_MACS_MAX][6];
 	struct screen screens[SCREENS_MAX];
+	uint8_t device_key[FACTS_KEY_BYTES]; /* first byte 0 = none was sent */
+	uint8_t device_proof[FACTS_PROOF_BYTES];
+	char apply[FACTS_APPLY_SIZE];
 };
 
 struct prompt {
 	uint8_t kind; /* engawa_PromptKind */
 	uint32_t wrong, digits, expires_s;
+	uint8_t optional;
 	char words[2][32], masked_address[255];
 	uint8_t challenge[HOLDER_CHALLENGE_BYTES]; /* of PROMPT_CERTIFICATE */
 	char rp_id[128], key_person[129];

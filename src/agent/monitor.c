@@ -15,10 +15,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/admit.h"
 #include "agent/agent.h"
 #include "agent/health.h"
 #include "agent/local.h"
 #include "agent/local_lock.h"
+#include "agent/local_macs.h"
 #include "agent/persons.h"
 #include "agent/renew.h"
 #include "agent/resume.h"
@@ -113,11 +115,11 @@ find_session(struct agent *agent, const uint8_t id[static SESSION_ID_BYTES])
 void
 agent_session_passed(struct agent *agent, struct session *session)
 {
-	const engawa_TicketBody *ticket = &session->ticket;
-	int r = devices_login(agent->devices, ticket->device_hash.bytes,
-		session->flow.facts.computer_name, wall_s());
-	if (r < 0)
-		LOG(ERROR, "login.record", F_ERR("code", r)); /* it stays a stranger's */
+	int r = admit_passed(agent, session);
+	if (r < 0) {
+		session_end(session, err_find(r) ? (uint32_t)-r : ERR_INTERNAL);
+		return;
+	}
 	if (!agent->working) {
 		agent->working = session;
 		session_turn(session);
@@ -382,6 +384,10 @@ load_state(struct agent *agent, char path[static PATH_MAX], struct conf_error *e
 	if (r == 0)
 		r = devices_open(path, &agent->devices, error);
 	if (r == 0)
+		r = admit_open(agent, path, PATH_MAX, error);
+	if (r == 0)
+		r = local_macs_open(agent, path, PATH_MAX, error);
+	if (r == 0)
 		r = persons_open(agent, path, PATH_MAX, error);
 	if (r == 0)
 		r = local_lock_open(agent, path, PATH_MAX, error);
@@ -513,6 +519,8 @@ monitor_main(struct options *options)
 	devices_free(agent->local_tries);
 	factors_free(agent->factors);
 	passkeys_free(agent->passkeys);
+	registry_free(agent->registry);
+	local_macs_close(agent);
 	iplist_fini(&agent->addresses);
 	ticket_memory_free(agent->tickets);
 	LOG(INFO, "agent.stop", F_INT("code", 0));

@@ -88,6 +88,8 @@ const struct conf_option option_table[] = {
 		"List of revoked certificates (CRL) of their issuer: a file, readable by USER, or http://host/path, fetched at each login."),
 	STR(OCSP_URL, ocsp_url, NULL,
 		"http://host/path that is asked when policy has ENABLE_OCSP; default what the certificate itself names."),
+	STR(MAC_LIST_CA_FILE, mac_list_ca_file, NULL,
+		"Certificates that the server of the policy's MAC address lists must come from, readable by USER; default the system's."),
 	STR(LOG_LEVEL, log_level, "info", "Lowest level that is logged: debug, info, warn, error."),
 	STR(ORG, org, NULL, "For enrol and organisation: the organisation file."),
 	STR(ORG_FINGERPRINT, org_fingerprint, NULL,

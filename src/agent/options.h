@@ -15,6 +15,7 @@ struct options {
 	int64_t ldap_nested;
 	char *certificate_ca_file, *certificate_name, *certificate_crl, *ocsp_url;
 	char *shutdown_command;
+	char *mac_list_ca_file;
 	int64_t logins_max, self_connect, display_virtual, resume_s;
 	int64_t disk_warn_mib, memory_warn_mib;
 	char *org, *org_fingerprint, *code;  /* enrol */

@@ -51,6 +51,10 @@ const struct conf_option policy_options[] = {
 		"Clients' MAC addresses must be registered, whatever DISABLE_MACCHECK says."),
 	SWITCH("DISABLE_MACCHECK", disable_maccheck, "0",
 		"Clients' MAC addresses are not checked."),
+	SWITCH("ENFORCE_DEVICECHECK", enforce_devicecheck, "0",
+		"Only devices that are registered at the office PC may come in, whatever DISABLE_DEVICECHECK says."),
+	SWITCH("DISABLE_DEVICECHECK", disable_devicecheck, "0",
+		"Devices need not be registered at the office PC."),
 	SWITCH("ENFORCE_LIMITED_FIREWALL", enforce_limited_firewall, "0",
 		"Clients must close their network (完全閉域化), whatever DISABLE_LIMITED_FIREWALL says."),
 	SWITCH("DISABLE_LIMITED_FIREWALL", disable_limited_firewall, "0",
@@ -103,12 +107,19 @@ const struct conf_option policy_options[] = {
 		"Quarantine: minutes that the person has to put right what became bad in the session."},
 	{"SERVER_MESSAGE", CONF_STR, AT(server_message), NULL, 0, 0,
 		"Notice for the person at the office PC."},
+	{"CLIENT_ALLOWED_MAC_LIST_URL", CONF_STR, AT(client_mac_list), NULL, 0, 0,
+		"https:// address of a list of clients' MAC addresses, which counts where the office PC's own list has none of a client's."},
+	SWITCH("NO_LOCAL_MAC_ADDRESS_LIST", no_local_mac_list, "0",
+		"The office PC's own list, and what was recorded with devices, do not count; needs CLIENT_ALLOWED_MAC_LIST_URL."),
 	{"SERVER_ALLOWED_MAC_LIST_URL", CONF_STR, AT(server_mac_list), NULL, 0, 0,
-		"List of office PCs. Not built yet: a policy with this key refuses every login (329)."},
-	NOTED("CLIENT_ALLOWED_MAC_LIST_URL", "No effect yet: the MAC address check refuses."),
-	NOTED("NO_LOCAL_MAC_ADDRESS_LIST", "No effect yet: the MAC address check refuses."),
-	NOTED("ENFORCE_LIMITED_FIREWALL_COMPUTERNAME_STARTWITH",
-		"No effect: what a client calls itself exempts from nothing."),
+		"https:// address of a list of office PCs' MAC addresses: an office PC with none in it refuses every login."},
+	SWITCH("SERVER_ALLOWED_MAC_LIST_FAIL_OPEN", server_mac_list_fail_open, "0",
+		"A list of office PCs that cannot be had refuses nobody, as in the original system."),
+	{"MAC_LIST_MAX_AGE", CONF_INT, AT(mac_list_max_age_s), "86400", 0, 2592000,
+		"Seconds that the last good copy stands in for a list that cannot be had; 0 = never."},
+	{"ENFORCE_LIMITED_FIREWALL_COMPUTERNAME_STARTWITH", CONF_STR, AT(firewall_exempt), NULL, 0,
+		0,
+		"Beginnings of computer names, between blanks, commas or semicolons: registered devices that had such a name when they were registered need not close their network."},
 	NOTED("ENFORCE_OTP_ENDWITH_SECURITY", "No effect: the policy's signature takes its place."),
 	NOTED("ENFORCE_PROCESS_WATCHER", "No effect yet."),
 	NOTED("ENFORCE_PROCESS_WATCHER_ALWAYS", "No effect yet."),
@@ -296,6 +307,29 @@ on_line(void *user, const char *key, const char *value)
 	return conf_set(policy_options, pass->policy, key, value, pass->error);
 }
 
+static int
+is_https(const char *url)
+{
+	return !url || (strncmp(url, "https://", 8) == 0 && url[8] && strlen(url) < 512);
+}
+
+/* Keys that need each other. */
+static int
+check_lists(const struct policy *policy, struct conf_error *error)
+{
+	const char *bad =
+		!is_https(policy->client_mac_list)   ? "CLIENT_ALLOWED_MAC_LIST_URL: https://..."
+		: !is_https(policy->server_mac_list) ? "SERVER_ALLOWED_MAC_LIST_URL: https://..."
+		: policy->no_local_mac_list &&
+				(!policy->client_mac_list || !policy_wants_maccheck(policy))
+			? "NO_LOCAL_MAC_ADDRESS_LIST needs CLIENT_ALLOWED_MAC_LIST_URL and the MAC address check"
+			: NULL;
+	if (!bad)
+		return 0;
+	snprintf(error->text, sizeof error->text, "%s", bad);
+	return -ERR_SETTING;
+}
+
 int
 policy_read(struct policy *policy, const char *text, size_t len,
 	const uint8_t key[static SIGN_POINT_BYTES], uint64_t now_s, struct conf_error *error)
@@ -305,11 +339,27 @@ policy_read(struct policy *policy, const char *text, size_t len,
 	int r = policy_parse(text, len, key, now_s, on_line, &pass, error);
 	if (r == 0)
 		r = webauthn_incomplete(policy, error);
+	if (r == 0)
+		r = check_lists(policy, error);
 	if (r < 0) {
 		policy_fini(policy);
 		policy_init(policy);
 	}
 	return r;
+}
+
+int
+policy_firewall_exempt(const struct policy *policy, const char *computer)
+{
+	static const char between[] = " ,;\t";
+	const char *p = policy->firewall_exempt ? policy->firewall_exempt : "";
+	for (p += strspn(p, between); *p; p += strspn(p, between)) {
+		size_t len = strcspn(p, between);
+		if (strncasecmp(p, computer, len) == 0)
+			return 1;
+		p += len;
+	}
+	return 0;
 }
 
 static int
@@ -334,6 +384,12 @@ int
 policy_wants_maccheck(const struct policy *policy)
 {
 	return holds(policy->enforce_maccheck, policy->disable_maccheck);
+}
+
+int
+policy_wants_devicecheck(const struct policy *policy)
+{
+	return holds(policy->enforce_devicecheck, policy->disable_devicecheck);
 }
 
 int

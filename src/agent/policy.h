@@ -18,6 +18,7 @@ struct policy {
 	int64_t enforce_otp, disable_otp;
 	int64_t enforce_inspection, disable_inspection;
 	int64_t enforce_maccheck, disable_maccheck;
+	int64_t enforce_devicecheck, disable_devicecheck;
 	int64_t enforce_limited_firewall, disable_limited_firewall;
 	int64_t enforce_watermark, disable_watermark;
 	int64_t deny_clients_app, deny_clients_html5;
@@ -33,6 +34,8 @@ struct policy {
 	struct limits limits; /* of the quarantine check */
 	int64_t inspection_repeat_minutes, inspection_grace_minutes;
 	struct conf_list working_hours, holidays;
+	int64_t no_local_mac_list, server_mac_list_fail_open, mac_list_max_age_s;
+	char *client_mac_list, *firewall_exempt;
 	char *otp_mail, *otp_endwith, *watermark_message, *server_message, *server_mac_list;
 	char *noted; /* where the keys go that are known and have no effect in this version */
 	char *not_after;
@@ -80,6 +83,10 @@ int policy_rp_id_fit(const char *id);
 /* What holds in the end: ENFORCE_x wins over DISABLE_x, neither means yes. */
 int policy_wants_otp(const struct policy *policy);
 int policy_wants_inspection(const struct policy *policy);
+int policy_wants_devicecheck(const struct policy *policy);
 int policy_wants_maccheck(const struct policy *policy);
 int policy_wants_limited_firewall(const struct policy *policy);
 int policy_wants_watermark(const struct policy *policy);
+/* 1 when the name begins with one of those that need not close their network; case does not count.
+ */
+int policy_firewall_exempt(const struct policy *policy, const char *computer);

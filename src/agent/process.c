@@ -33,7 +33,7 @@ const char *
 role_name(enum role role)
 {
 	static const char *const names[] = {"control", "pump", "login", "work", "desktop",
-		"check-pam", "check-radius", "check-ldap", "check-certificate"};
+		"check-pam", "check-radius", "check-ldap", "check-certificate", "check-maclist"};
 	return role < ROLE_COUNT ? names[role] : "?";
 }
 

@@ -43,6 +43,7 @@ enum {
 };
 
 struct check;
+struct mac_check;
 
 /* What both sides have from a handshake, for the next one. generation 0 = none. */
 struct resume_key {
@@ -66,6 +67,7 @@ struct session {
 	int policy_code;
 	struct login_env env;
 	struct login flow;
+	struct mac_check *mac_check; /* a list that is asked; NULL */
 	struct check *check; /* a password check that runs; NULL */
 	struct layout layout;
 	struct term term;    /* while it works */
@@ -129,6 +131,9 @@ void session_login_close(struct session *session);
 void session_check(void *user, const char *verifier, const char *text);
 void session_check_certificate(void *user, const struct login_certificate *certificate);
 void session_check_drop(struct session *session);
+/* session_maclist.c: login_env.maclist. */
+void session_maclist(void *user, enum mac_list which);
+void session_maclist_drop(struct session *session);
 /* session_desktop.c: starts engawa-desktop and, when it has told how to authorize, the work
  * process. 0 or negative. */
 int session_desktop_start(struct session *session);

@@ -166,6 +166,7 @@ session_handshake(struct session *s, const uint8_t *first, size_t len)
 		.mail = on_mail,
 		.check = session_check,
 		.check_certificate = session_check_certificate,
+		.maclist = session_maclist,
 		.is_self = on_self,
 		.now = on_now,
 		.wall_s = on_wall,
@@ -203,6 +204,9 @@ session_handshake(struct session *s, const uint8_t *first, size_t len)
 		.devices = s->agent->devices,
 		.factors = s->agent->factors,
 		.passkeys = s->agent->passkeys,
+		.registry = s->agent->registry,
+		.pairing = &s->agent->pairing,
+		.macs = &s->agent->macs,
 		.users = s->agent->users,
 		.persons = s->agent->persons};
 	login_init(&s->flow, &s->env, &office, s->ticket.client_address,
@@ -215,6 +219,7 @@ void
 session_login_close(struct session *s)
 {
 	session_check_drop(s);
+	session_maclist_drop(s);
 	login_fini(&s->flow);
 	mem_wipe(&s->secrets, sizeof s->secrets);
 }

@@ -7,8 +7,6 @@ enter(struct login *login)
 {
 	if (login->office.policy_code < 0)
 		return login->office.policy_code;
-	if (login->office.policy->server_mac_list)
-		return -ERR_SERVER_MAC_DENIED;
 	return LOGIN_PASSED;
 }
 

@@ -111,6 +111,8 @@ static const struct rule network_rules[] = {CALL(mmap), CALL(mprotect), CALL(con
 	CALL(sched_setaffinity), CALL_IF(socket, 0, ALL, AF_INET),
 	CALL_IF(socket, 0, ALL, AF_INET6), CALL_IF(socket, 0, ALL, AF_UNIX),
 	CALL_IF(socket, 0, ALL, AF_NETLINK),
+	/* libcurl's threads tell each other through pairs */
+	CALL_IF(socketpair, 0, ALL, AF_UNIX),
 	CALL_IF(openat, 2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY),
 	CALL_IF(open, 1, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY),
 	/* threads, no processes */

@@ -33,7 +33,8 @@ static const struct conf_option options[] = {
 		"key add: whose key, where there are several persons"},
 	{"RESET", CONF_BOOL, AT(reset), "no", 0, 0, "mail: the administrator's way, at once"},
 	{"CANCEL", CONF_BOOL, AT(cancel), "no", 0, 0, "mail: no change after all"},
-	{"REMOVE", CONF_BOOL, AT(remove), "no", 0, 0, "forget the password or the address"},
+	{"REMOVE", CONF_BOOL, AT(remove), "no", 0, 0,
+		"forget the password or the address, end the pairing"},
 	CONF_OPTIONS_END,
 };
 
@@ -52,6 +53,9 @@ usage(void)
 		"engawa agent unlock\n"
 		"engawa agent user list | add NAME [--method METHOD [--certificate FILE]] [--expires DAY]\n"
 		"engawa agent user remove NAME | expire NAME [--expires DAY] | disable NAME | enable NAME | password NAME\n"
+		"engawa agent pair [--remove]            (shows a pairing code)\n"
+		"engawa agent device list | approve NUMBER [NAME] | reject DEVICE | remove DEVICE | name DEVICE NAME\n"
+		"engawa agent mac list | add MAC [COMMENT] | remove MAC\n"
 		"engawa agent totp [--remove]            (shows a QR code, asks for a code of the app)\n"
 		"engawa agent recovery | emergency [--remove]\n"
 		"engawa agent key list | add LABEL [--person NAME] | remove N | cancel\n"
@@ -188,6 +192,8 @@ run(const char *action, const struct agent_settings *s, const struct args *args)
 		     : strcmp(action, "key") == 0  ? agent_key(s, args)
 		     : strcmp(action, "mail") == 0 ? agent_mail(s, args)
 						   : agent_login(action, s, args);
+	if (status == -1)
+		status = agent_device(action, s, args);
 	if (status >= 0)
 		return status == 2 ? usage() : status;
 	char answer[ANSWER_MAX_BYTES] = "";
@@ -237,8 +243,8 @@ int
 agent_is_local(const char *action)
 {
 	static const char *const actions[] = {"enrol", "organisation", "backup", "restore",
-		"password", "mail", "status", "unlock", "settings-password", "user", "addresses",
-		"totp", "recovery", "emergency", "key"};
+		"password", "mail", "status", "unlock", "settings-password", "user", "pair",
+		"device", "mac", "addresses", "totp", "recovery", "emergency", "key"};
 	for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
 		if (strcmp(actions[i], action) == 0)
 			return 1;

@@ -29,6 +29,8 @@ int agent_local(int argc, char **argv);
 int agent_login(const char *action, const struct agent_settings *s, const struct args *args);
 
 /* agent_user.c: persons. The exit status. */
+/* -1 = not one of its actions. */
+int agent_device(const char *action, const struct agent_settings *s, const struct args *args);
 int agent_user(const struct agent_settings *s, const struct args *args);
 
 /* agent_key.c: security keys. The exit status. */

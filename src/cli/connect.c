@@ -16,6 +16,7 @@
 #include "cli/command.h"
 #include "cli/connect_answer.h"
 #include "cli/connect_certificate.h"
+#include "cli/connect_device.h"
 #include "cli/connect_png.h"
 #include "cli/connect_script.h"
 #include "cli/findings.h"
@@ -33,8 +34,9 @@ enum {
 };
 
 struct connect {
-	const char *org_path, *org_fingerprint, *device_path, *proxy, *screenshot, *user;
+	const char *org_path, *org_fingerprint, *proxy, *screenshot, *user;
 	struct connect_certificate certificate_from;
+	struct connect_device device;
 	struct session_settings settings;
 	struct answer_sources sources;
 	uint64_t for_ms;
@@ -66,6 +68,7 @@ usage(void)
 		"engawa connect --org FILE --id TERMINAL-ID [--org-fingerprint HEX] [--proxy URL] [--device-key FILE]\n"
 		"               [--user NAME] [--code-command CMD] [--password-file FILE] [--screenshot FILE.png] [--json] [--for TIME]\n"
 		"               [--certificate FILE --certificate-key FILE|URI [--certificate-module FILE] [--certificate-pin-file FILE]]\n"
+		"               [--token URI --token-module FILE [--token-pin-file FILE]] [--pairing-code CODE | --apply NAME]\n"
 		"               [--type TEXT] [--key NAME] [--click X,Y[,BUTTON]] [--wait MS] [--latency N] ...\n");
 	return 2;
 }
@@ -338,6 +341,14 @@ print_failure(struct connect *c, int code, const char *detail)
 {
 	int status = command_fail(code, detail);
 	int ja = command_language() == ERR_LANG_JA;
+	if (code == -ERR_DEVICE_APPLIED || code == -ERR_DEVICE_UNKNOWN) {
+		char number[CONNECT_NUMBER_SIZE];
+		connect_device_number(&c->settings, number);
+		fprintf(stderr,
+			ja ? "        この端末の番号: %s\n"
+			   : "        Number of this computer: %s\n",
+			number);
+	}
 	if (session_retry_s(c->session))
 		fprintf(stderr,
 			ja ? "        %u 秒後にもう一度お試しください。\n"
@@ -393,6 +404,11 @@ enum {
 	ID,
 	PROXY,
 	DEVICE_KEY,
+	TOKEN,
+	TOKEN_MODULE,
+	TOKEN_PIN_FILE,
+	PAIRING_CODE,
+	APPLY,
 	CODE_COMMAND,
 	PASSWORD_FILE,
 	USER,
@@ -412,6 +428,11 @@ static const struct option options[] = {
 	{"id", required_argument, NULL, ID},
 	{"proxy", required_argument, NULL, PROXY},
 	{"device-key", required_argument, NULL, DEVICE_KEY},
+	{"token", required_argument, NULL, TOKEN},
+	{"token-module", required_argument, NULL, TOKEN_MODULE},
+	{"token-pin-file", required_argument, NULL, TOKEN_PIN_FILE},
+	{"pairing-code", required_argument, NULL, PAIRING_CODE},
+	{"apply", required_argument, NULL, APPLY},
 	{"code-command", required_argument, NULL, CODE_COMMAND},
 	{"password-file", required_argument, NULL, PASSWORD_FILE},
 	{"user", required_argument, NULL, USER},
@@ -450,7 +471,22 @@ take_option(struct connect *c, int option, const char *name)
 		c->proxy = optarg;
 		break;
 	case DEVICE_KEY:
-		c->device_path = optarg;
+		c->device.key_path = optarg;
+		break;
+	case TOKEN:
+		c->device.token = optarg;
+		break;
+	case TOKEN_MODULE:
+		c->device.token_module = optarg;
+		break;
+	case TOKEN_PIN_FILE:
+		c->device.token_pin_file = optarg;
+		break;
+	case PAIRING_CODE:
+		c->sources.pairing_code = optarg;
+		break;
+	case APPLY:
+		c->device.apply = optarg;
 		break;
 	case CODE_COMMAND:
 		c->sources.code_command = optarg;
@@ -516,18 +552,13 @@ load(struct connect *c)
 	int r = orgfile_load(c->org_path, &c->org, &error);
 	if (r < 0)
 		return command_fail(r, error.text[0] ? error.text : c->org_path);
-	r = c->device_path ? str_copy(path, sizeof path, c->device_path)
-			   : device_key_path(path, sizeof path);
-	if (r == 0)
-		r = device_key_load(path, &c->settings.device);
-	if (r < 0)
-		return command_fail(r, path);
-	if (trust(c, path) != 0)
+	facts_collect(SCREEN_WIDTH_PX, SCREEN_HEIGHT_PX, &c->settings.facts);
+	if (connect_device_load(&c->device, &c->settings, path, sizeof path) != 0 ||
+		trust(c, path) != 0)
 		return 1;
 	c->settings.org = &c->org;
 	c->settings.proxy = c->proxy;
 	c->settings.posture = posture_collect;
-	facts_collect(SCREEN_WIDTH_PX, SCREEN_HEIGHT_PX, &c->settings.facts);
 	const char *bad;
 	r = certificate_load(&c->certificate_from, &c->certificate, &bad);
 	if (r < 0)
@@ -558,6 +589,7 @@ command_connect(int argc, char **argv)
 	certificate_free(c.certificate);
 	loop_free(c.loop);
 	orgfile_fini(&c.org);
+	connect_device_fini(&c.device);
 	mem_wipe(&c.settings, sizeof c.settings);
 	return status;
 }

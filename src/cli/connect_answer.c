@@ -243,6 +243,16 @@ read_password(struct answer *a)
 	return 0;
 }
 
+/* Where nobody was told one, and none is needed, the answer is empty. */
+static int
+take_pairing(struct answer *a)
+{
+	const char *code = a->sources.pairing_code ? a->sources.pairing_code : "";
+	int r = str_copy(a->text, sizeof a->text, code);
+	a->len = strlen(a->text);
+	return r < 0 ? -ERR_TOO_LONG : 0;
+}
+
 static void
 on_tty(void *user, int ready)
 {
@@ -299,6 +309,15 @@ print_question(const engawa_Prompt *prompt, const char *const words[2])
 			err_text((int)prompt->wrong, ja ? ERR_LANG_JA : ERR_LANG_EN));
 	if (prompt->kind == engawa_PromptKind_PROMPT_PASSWORD) {
 		fprintf(stderr, ja ? "パスワード: " : "Password: ");
+		return;
+	}
+	if (prompt->kind == engawa_PromptKind_PROMPT_PAIRING) {
+		fprintf(stderr,
+			ja ? "庁内PCに表示されたペアリングコード%s: "
+			   : "Pairing code that the office PC shows%s: ",
+			!prompt->optional ? ""
+			: ja              ? " (登録せずに進むときは空のまま)"
+					  : " (empty: go on without registering)");
 		return;
 	}
 	if (prompt->kind == engawa_PromptKind_PROMPT_TOTP) {
@@ -363,9 +382,12 @@ answer_name(const struct answer *a)
 void
 answer_start(struct answer *a, const engawa_Prompt *prompt, const char *const words[2])
 {
-	int is_code = prompt->kind != engawa_PromptKind_PROMPT_PASSWORD;
-	int automatic =
-		is_code ? a->sources.code_command != NULL : a->sources.password_file != NULL;
+	int is_pairing = prompt->kind == engawa_PromptKind_PROMPT_PAIRING;
+	int is_code = !is_pairing && prompt->kind != engawa_PromptKind_PROMPT_PASSWORD;
+	int automatic = is_pairing ? a->sources.pairing_code != NULL ||
+					     (prompt->optional && a->sources.code_command)
+			: is_code ? a->sources.code_command != NULL
+				  : a->sources.password_file != NULL;
 	int again = is_code && prompt->wrong == ERR_CODE_EXPIRED && ++a->tries < COMMAND_TRIES;
 	int r;
 	a->code = 0;
@@ -383,7 +405,7 @@ answer_start(struct answer *a, const engawa_Prompt *prompt, const char *const wo
 	else if (is_code)
 		r = run_command(a, prompt, words);
 	else
-		r = read_password(a);
+		r = is_pairing ? take_pairing(a) : read_password(a);
 	if (r < 0 || (automatic && !is_code))
 		report_soon(a, r);
 }

@@ -11,6 +11,7 @@ struct answer;
 struct answer_sources {
 	const char *code_command;  /* for sh -c; NULL = ask at the terminal */
 	const char *password_file; /* NULL = ask at the terminal */
+	const char *pairing_code;  /* the same */
 };
 
 /* From the loop. text is wiped when this returns; NULL with a code when there is no answer to be

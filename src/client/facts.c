@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "client/session.h"
 #include "crypto/seal.h"
+#include "crypto/sign.h"
 #include "net/mac.h"
 
 enum {
@@ -143,4 +144,30 @@ device_key_load(const char *path, struct noise_keypair *ret_device)
 	/* another of our programs may have been first */
 	return r < 0 && r != -EEXIST ? r
 				     : seal_key_load(path, ret_device->secret, ret_device->public);
+}
+
+int
+device_proof_load(const char *path, struct evp_pkey_st **ret_key)
+{
+	char proof[PATH_MAX];
+	uint8_t point[SIGN_POINT_BYTES];
+	struct evp_pkey_st *key;
+	int r = str_print(proof, sizeof proof, "%s.proof", path);
+	if (r == 0)
+		r = sign_key_load(proof, &key);
+	if (r == -ENOENT) {
+		key = sign_key_generate();
+		r = key ? sign_key_save(key, proof) : -ERR_CRYPTO;
+		sign_key_free(key);
+		if (r == 0 || r == -EEXIST)
+			r = sign_key_load(proof, &key);
+	}
+	if (r < 0)
+		return r;
+	if (sign_key_point(key, point) < 0) {
+		sign_key_free(key);
+		return -ERR_CRYPTO;
+	}
+	*ret_key = key;
+	return 0;
 }

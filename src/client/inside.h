@@ -3,6 +3,7 @@
 #pragma once
 #include "base/clock.h"
 #include "client/session.h"
+#include "client/token_ask.h"
 #include "crypto/record.h"
 #include "crypto/resume.h"
 #include "crypto/ticket.h"
@@ -18,7 +19,7 @@ enum state {
 	ASK,    /* for Grant */
 	JOIN,   /* for Joined */
 	NOISE,  /* for message 2 */
-	VERIFY, /* the pool checks the statement; nothing is read */
+	VERIFY, /* the pool checks the statement, the token signs; nothing is read */
 	LOGIN,
 	WORK,
 	ENDING, /* ended is on its way */
@@ -80,6 +81,9 @@ struct session {
 	void *user;
 	char terminal[TERMINAL_ID_SIZE];
 	struct noise_keypair device;
+	struct evp_pkey_st *proof_key;
+	const struct token_question *token;
+	struct token_ask *token_ask;
 	uint8_t device_hash[32];
 	char *proxy;
 	engawa_Facts facts;

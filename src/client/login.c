@@ -72,6 +72,8 @@ channel_start(struct session *s)
 void
 channel_drop(struct session *s)
 {
+	token_ask_free(s->token_ask);
+	s->token_ask = NULL;
 	noise_handshake_free(s->handshake);
 	s->handshake = NULL;
 	noise_cipher_fini(&s->to_agent);
@@ -103,6 +105,76 @@ run_verify(void *user)
 		statement_verify(v->statement, v->len, v->terminal, v->agent_key, wall_s(), &body);
 }
 
+/* Facts, the first thing that we say. */
+static int
+say_facts(struct session *s)
+{
+	int paused = s->state == VERIFY;
+	session_reached(s, SESSION_CHANNEL);
+	s->state = LOGIN;
+	timer_start(s->deadline, ANSWER_MS, 0);
+	if (paused)
+		conn_resume(s->conn);
+	return record_send(s, engawa_InnerType_INNER_FACTS, engawa_Facts_fields, &s->facts);
+}
+
+static void
+put_proof(engawa_Facts *facts, const uint8_t *point, const uint8_t *raw)
+{
+	facts->device_key.size = SIGN_POINT_BYTES;
+	memcpy(facts->device_key.bytes, point, SIGN_POINT_BYTES);
+	facts->device_proof.size = SIGN_RAW_BYTES;
+	memcpy(facts->device_proof.bytes, raw, SIGN_RAW_BYTES);
+}
+
+static void
+on_token(void *user, int code, const struct token_answer *answer)
+{
+	struct session *s = user;
+	token_ask_free(s->token_ask);
+	s->token_ask = NULL;
+	if (code == 0 && answer->is_rsa)
+		code = -ERR_TOKEN_NONE; /* not a key for this */
+	if (code == 0) {
+		put_proof(&s->facts, answer->point, answer->signature);
+		code = say_facts(s);
+	}
+	if (code < 0)
+		session_fail(s, code, "the device's key on the token");
+}
+
+/* Signs the hash of this handshake: what is signed is worth nothing in another session. */
+static int
+prove_device(struct session *s)
+{
+	uint8_t point[SIGN_POINT_BYTES], raw[SIGN_RAW_BYTES];
+	int r;
+	if (s->token) {
+		struct token_question question = *s->token;
+		r = sign_digest(
+			DEVICE_PURPOSE, s->secrets.hash, sizeof s->secrets.hash, question.digest);
+		if (r == 0)
+			s->token_ask = token_ask_new(s->loop, &question, TOKEN_ASK_MS, on_token, s);
+		mem_wipe(&question, sizeof question);
+		if (s->state != VERIFY) {
+			s->state = VERIFY;
+			timer_stop(s->deadline);
+			conn_pause(s->conn);
+		}
+		return r < 0 ? r : s->token_ask ? 0 : -ERR_TOKEN_FAILED;
+	}
+	if (!s->proof_key)
+		return say_facts(s);
+	r = sign_key_point(s->proof_key, point);
+	if (r == 0)
+		r = sign_raw(
+			s->proof_key, DEVICE_PURPOSE, s->secrets.hash, sizeof s->secrets.hash, raw);
+	if (r < 0)
+		return r;
+	put_proof(&s->facts, point, raw);
+	return say_facts(s);
+}
+
 /* The other side is the one that was asked for: now it may know who we are. */
 static int
 login_start(struct session *s)
@@ -119,10 +191,7 @@ login_start(struct session *s)
 		return r;
 	noise_words(s->secrets.hash, s->words);
 	memcpy(s->hash, s->secrets.hash, sizeof s->hash);
-	session_reached(s, SESSION_CHANNEL);
-	s->state = LOGIN;
-	timer_start(s->deadline, ANSWER_MS, 0);
-	return record_send(s, engawa_InnerType_INNER_FACTS, engawa_Facts_fields, &s->facts);
+	return prove_device(s);
 }
 
 static void
@@ -139,8 +208,6 @@ on_verified(void *user)
 		r = login_start(s);
 	if (r < 0)
 		session_fail(s, r, "the agent's proof of the terminal ID");
-	else
-		conn_resume(s->conn);
 }
 
 int
@@ -196,6 +263,15 @@ record_send(struct session *s, uint8_t type, const pb_msgdesc_t *fields, const v
 	return r;
 }
 
+/* Of the kinds that this client can put to a person. */
+static int
+is_prompt(engawa_PromptKind kind)
+{
+	return (kind >= engawa_PromptKind_PROMPT_MAIL_CODE &&
+		       kind <= engawa_PromptKind_PROMPT_PAIRING) ||
+	       kind == engawa_PromptKind_PROMPT_CERTIFICATE;
+}
+
 static int
 is_key(engawa_PromptKind kind)
 {
@@ -217,9 +293,7 @@ on_prompt(struct session *s, const uint8_t *payload, size_t len)
 		return 0;
 	}
 	int is_certificate = prompt.kind == engawa_PromptKind_PROMPT_CERTIFICATE;
-	if ((is_key(prompt.kind) && !prompt.has_webauthn) ||
-		(!is_certificate && (prompt.kind < engawa_PromptKind_PROMPT_MAIL_CODE ||
-					    prompt.kind > engawa_PromptKind_PROMPT_WEBAUTHN_NEW)))
+	if ((is_key(prompt.kind) && !prompt.has_webauthn) || !is_prompt(prompt.kind))
 		return -ERR_PROTOCOL;
 	if (is_certificate && prompt.challenge.size != sizeof s->challenge)
 		return -ERR_PROTOCOL;

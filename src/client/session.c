@@ -228,6 +228,8 @@ session_new(struct loop *loop, const struct session_settings *settings,
 	s->events = events;
 	s->user = user;
 	s->device = settings->device;
+	s->proof_key = settings->proof_key;
+	s->token = settings->token;
 	s->facts = settings->facts;
 	s->collect = settings->posture;
 	s->code = -ERR_NO_GATE;

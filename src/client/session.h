@@ -16,6 +16,7 @@
 #include "crypto/noise.h"
 #include "crypto/orgfile.h"
 #include "crypto/terminal.h"
+#include "crypto/token.h"
 #include "inner.pb.h"
 #include "net/loop.h"
 #include "screen/image.h"
@@ -34,9 +35,13 @@ struct session_settings {
 	const struct orgfile *org;       /* stays the caller's, until session_free */
 	char terminal[TERMINAL_ID_SIZE]; /* by terminal_id_parse */
 	struct noise_keypair device;
-	const char *proxy;   /* as dial_start takes it; copied */
-	engawa_Facts facts;  /* by facts_collect, or what a test claims to be */
-	posture_fn *posture; /* for the quarantine check; on another thread */
+	/* What proves the device (docs/protocol.md 6): one of the two, or none. Stay the caller's,
+	 * until session_free. */
+	struct evp_pkey_st *proof_key;
+	const struct token_question *token; /* its digest is filled in */
+	const char *proxy;                  /* as dial_start takes it; copied */
+	engawa_Facts facts;                 /* by facts_collect, or what a test claims to be */
+	posture_fn *posture;                /* for the quarantine check; on another thread */
 };
 
 struct session_events {

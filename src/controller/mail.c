@@ -218,6 +218,20 @@ static const struct letter {
 		 "今後、このアドレスに確認コードは届きません。\n\n" FACTS_JA NOTICE_END_JA,
 			"The codes of your remote connection go to another mail address from now on,\n"
 			"and no longer to this one.\n\n" FACTS_EN NOTICE_END_EN}},
+	[engawa_MailKind_MAIL_DEVICE_ADDED] = {0,
+		{"端末が登録されました (端末ID末尾 %s)",
+			"A computer was registered (terminal …%s)"},
+		{"次の端末が、あなたの庁内PCに接続できる端末として登録されました。\n\n" FACTS_JA
+				NOTICE_END_JA,
+			"This computer was registered: it may connect to your office PC.\n\n" FACTS_EN
+				NOTICE_END_EN}},
+	[engawa_MailKind_MAIL_DEVICE_NEW] = {0,
+		{"新しい端末から接続されました (端末ID末尾 %s)",
+			"A new computer has connected (terminal …%s)"},
+		{"これまで使われたことのない次の端末から、あなたの庁内PCへの接続がありました。\n\n" FACTS_JA
+				NOTICE_END_JA,
+			"A computer that was never used before has connected to your office PC.\n\n" FACTS_EN
+				NOTICE_END_EN}},
 	[engawa_MailKind_MAIL_KEY_ADDED] = {0,
 		{"セキュリティキーを登録しました (端末ID末尾 %s)",
 			"A security key was registered (terminal …%s)"},

@@ -24,6 +24,9 @@ int sign_bytes(struct evp_pkey_st *key, const char *purpose, const void *body, s
 int sign_check(const uint8_t point[static SIGN_POINT_BYTES], const char *purpose, const void *body, size_t len,
 	const uint8_t *der, size_t der_len);
 
+/* Purpose of a device's signature over a handshake hash (docs/protocol.md 6). */
+#define DEVICE_PURPOSE "engawa device v1"
+
 /* The signature as r ‖ s, as browsers and tokens make it: SHA-256 of "purpose 0x00 body", and the check. 0 or -ERR_CRYPTO;
  * 0 or -ERR_SIGNATURE. */
 int sign_digest(const char *purpose, const void *body, size_t len, uint8_t ret_digest[static 32]);

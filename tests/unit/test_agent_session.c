@@ -150,6 +150,8 @@ setup(void **state)
 	assert_int_equal(devices_open(path, &agent.devices, NULL), 0);
 	snprintf(path, sizeof path, "%s/factors", directory);
 	assert_int_equal(factors_open(path, &agent.factors, NULL), 0);
+	snprintf(path, sizeof path, "%s/registry", directory);
+	assert_int_equal(registry_open(path, &agent.registry, NULL), 0);
 	agent.control = process_new(&start);
 	k->anchor = sign_key_generate();
 	assert_int_equal(noise_keypair_generate(&k->agent), 0);
@@ -177,6 +179,7 @@ teardown(void **state)
 	process_free(agent.control);
 	devices_free(agent.devices);
 	factors_free(agent.factors);
+	registry_free(agent.registry);
 	sign_key_free(agent.keys.anchor);
 	loop_free(agent.loop);
 	snprintf(command, sizeof command, "rm -rf %s", directory);
@@ -228,7 +231,7 @@ knock(void)
 static void
 open_policy(struct session *s)
 {
-	s->policy.disable_inspection = s->policy.disable_maccheck =
+	s->policy.disable_inspection = s->policy.disable_maccheck = s->policy.disable_devicecheck =
 		s->policy.disable_limited_firewall = 1;
 }
 
@@ -633,7 +636,7 @@ test_without_policy_file(void **state)
 	policy_fini(&session->policy);
 	policy_init(&session->policy);
 	say_facts();
-	assert_int_equal(refused, ERR_MAC_DENIED);
+	assert_int_equal(refused, ERR_DEVICE_UNKNOWN);
 	assert_int_equal(sent[MSG_SEND_CODE], 0);
 }
 

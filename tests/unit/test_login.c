@@ -34,6 +34,8 @@ static struct world {
 	struct settings settings;
 	struct devices *devices;
 	struct factors *factors;
+	struct registry registry;
+	struct pairing pairing;
 	struct iplist addresses;
 	int self;
 	char path[64], factors_path[80];
@@ -96,7 +98,17 @@ on_self(void *user, const struct facts *facts)
 	return w.self;
 }
 
-static const struct login_env env = {.prompt = on_prompt,
+static enum mac_list asked_list;
+
+static void
+on_maclist(void *user, enum mac_list which)
+{
+	(void)user;
+	asked_list = which;
+}
+
+static const struct login_env env = {.maclist = on_maclist,
+	.prompt = on_prompt,
 	.mail = on_mail,
 	.check = on_check,
 	.is_self = on_self,
@@ -110,7 +122,7 @@ setup(void **state)
 	(void)state;
 	memset(&w, 0, sizeof w);
 	policy_init(&w.policy);
-	w.policy.disable_inspection = w.policy.disable_maccheck =
+	w.policy.disable_inspection = w.policy.disable_maccheck = w.policy.disable_devicecheck =
 		w.policy.disable_limited_firewall = 1;
 	w.policy.deny_clients_html5 = 0;
 	strcpy(w.settings.mail, "tanaka@city.example.lg.jp");
@@ -143,8 +155,8 @@ teardown(void **state)
 static void
 begin_with(const uint8_t *device, const uint8_t *hash)
 {
-	const struct login_office office = {
-		&w.policy, 0, &w.settings, &w.addresses, w.devices, .factors = w.factors};
+	const struct login_office office = {&w.policy, 0, &w.settings, &w.addresses, w.devices,
+		.factors = w.factors, .registry = &w.registry, .pairing = &w.pairing};
 	login_init(&w.login, &env, &office, "192.0.2.1", device, hash);
 }
 
@@ -711,8 +723,8 @@ test_password_removed_meanwhile(void **state)
 static int
 facts_under(unsigned kind, const struct policy *policy, int code)
 {
-	const struct login_office office = {
-		policy, code, &w.settings, &w.addresses, w.devices, .factors = w.factors};
+	const struct login_office office = {policy, code, &w.settings, &w.addresses, w.devices,
+		.factors = w.factors, .registry = &w.registry, .pairing = &w.pairing};
 	login_init(&w.login, &env, &office, "192.0.2.1", stranger, stranger);
 	return facts(kind);
 }
@@ -725,6 +737,9 @@ test_closed(void **state)
 	(void)state;
 	struct policy p;
 	policy_init(&p);
+	assert_int_equal(facts_under(HTML5, &p, 0), -ERR_DEVICE_UNKNOWN);
+	assert_int_equal(facts_under(APP, &p, 0), -ERR_DEVICE_UNKNOWN);
+	p.disable_devicecheck = 1;
 	assert_int_equal(facts_under(HTML5, &p, 0), -ERR_HTML5_DENIED);
 	assert_int_equal(facts_under(APP, &p, 0), -ERR_MAC_DENIED);
 	p.disable_maccheck = 1;
@@ -744,6 +759,7 @@ test_html5_exemptions(void **state)
 	struct policy p;
 	policy_init(&p);
 	p.deny_clients_html5 = 0;
+	p.disable_devicecheck = 1;
 	assert_int_equal(facts_under(HTML5, &p, 0), -ERR_HTML5_UNPROVED);
 	p.html5_without_inspection = p.html5_without_maccheck = 1;
 	assert_int_equal(facts_under(HTML5, &p, 0), -ERR_HTML5_UNPROVED);
@@ -755,7 +771,18 @@ test_html5_exemptions(void **state)
 	assert_int_equal(facts_under(HTML5, &p, 0), -ERR_CLIENT_OLD);
 	p.minimum_build = 1;
 	p.server_mac_list = strdup("https://10.0.0.1/list");
-	assert_int_equal(facts_under(HTML5, &p, 0), -ERR_SERVER_MAC_DENIED);
+	asked_list = MAC_LIST_CLIENT;
+	assert_int_equal(facts_under(HTML5, &p, 0), LOGIN_WAITS);
+	assert_int_equal(asked_list, MAC_LIST_SERVER);
+	assert_int_equal(login_checked(&w.login, -ERR_MAC_LIST), -ERR_SERVER_MAC_DENIED);
+	assert_int_equal(facts_under(HTML5, &p, 0), LOGIN_WAITS);
+	assert_int_equal(login_checked(&w.login, 0), LOGIN_WAITS);
+	assert_int_equal(w.login.wait, LOGIN_WAIT_MAIL);
+	p.server_mac_list_fail_open = 1;
+	assert_int_equal(facts_under(HTML5, &p, 0), LOGIN_WAITS);
+	assert_int_equal(login_checked(&w.login, -ERR_MAC_DENIED), -ERR_SERVER_MAC_DENIED);
+	assert_int_equal(facts_under(HTML5, &p, 0), LOGIN_WAITS);
+	assert_int_equal(login_checked(&w.login, -ERR_MAC_LIST), LOGIN_WAITS);
 	policy_fini(&p);
 }
 

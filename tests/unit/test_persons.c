@@ -236,6 +236,8 @@ test_expiry(void **state)
 
 static struct world {
 	struct policy policy;
+	struct registry registry;
+	struct pairing pairing;
 	struct settings settings;
 	struct iplist addresses;
 	struct devices *devices, *persons;
@@ -292,7 +294,7 @@ setup(void **state)
 	memset(&w, 0, sizeof w);
 	policy_init(&w.policy);
 	w.policy.disable_otp = w.policy.disable_inspection = w.policy.disable_maccheck =
-		w.policy.disable_limited_firewall = 1;
+		w.policy.disable_devicecheck = w.policy.disable_limited_firewall = 1;
 	w.wall_s = 1800000000;
 	for (int i = 0; i < 2; i++) {
 		strcpy(w.path[i], "/tmp/engawa-test-persons.XXXXXX");
@@ -335,6 +337,8 @@ begin(const uint8_t *from, const char *user)
 		.settings = &w.settings,
 		.addresses = &w.addresses,
 		.devices = w.devices,
+		.registry = &w.registry,
+		.pairing = &w.pairing,
 		.users = &w.users,
 		.persons = w.persons};
 	struct facts facts = {.kind = engawa_ClientKind_CLIENT_APP, .build = 1, .window_mib = 8};

@@ -56,6 +56,7 @@ assert_closed(const struct policy *p)
 	assert_true(policy_wants_otp(p));
 	assert_true(policy_wants_inspection(p));
 	assert_true(policy_wants_maccheck(p));
+	assert_true(policy_wants_devicecheck(p));
 	assert_true(policy_wants_limited_firewall(p));
 	assert_true(policy_wants_watermark(p));
 	assert_true(p->deny_clients_html5);
@@ -101,7 +102,10 @@ test_attack_bad_files_close(void **state)
 	(void)state;
 #define HEAD "REVISION 7\nNOT_AFTER 2099-12-31\nDENY_CLIENTS_HTML5 0\nDISABLE_OTP 1\n"
 	static const char *const bad[] = {
-		HEAD "DISABLE_EVERYTHING 1\n", /* unknown: might be a prohibition */
+		HEAD "DISABLE_EVERYTHING 1\n",        /* unknown: might be a prohibition */
+		HEAD "NO_LOCAL_MAC_ADDRESS_LIST 1\n", /* without the list that counts then */
+		HEAD "CLIENT_ALLOWED_MAC_LIST_URL http://lists.example/\n",
+		HEAD "SERVER_ALLOWED_MAC_LIST_URL file:///etc/passwd\n",
 		HEAD "DISABLE_OTP 1\n",        /* twice */
 		HEAD "DISABLE_INSPECTION 2\n", /* neither yes nor no */
 		HEAD "AUTH_LOCKOUT_COUNT 0\n", /* no lock-out at all */

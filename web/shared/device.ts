@@ -1,9 +1,16 @@
-/** The key of this browser: X25519, made once, kept in IndexedDB, and its secret never leaves WebCrypto. */
+/**
+ * The keys of this browser, made once, kept in IndexedDB; their secrets never leave WebCrypto. X25519 for the channel, and
+ * ECDSA P-256, by which the device proves itself to an office PC that has it registered (docs/protocol.md 6).
+ */
+import { type Bytes, concat, sha256, text } from "./bytes.ts";
 import { type KeyPair, generateKeyPair } from "./noise.ts";
 
 const DATABASE = "engawa";
 const STORE = "keys";
 const NAME = "device";
+const PROOF_NAME = "proof";
+const PURPOSE = "engawa device v1\0";
+const ECDSA = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 
 function done<T>(request: IDBRequest<T>): Promise<T> {
 	return new Promise((resolve, reject) => {
@@ -19,15 +26,15 @@ function open(): Promise<IDBDatabase> {
 }
 
 /** Reads the key, or makes one and keeps it; of two tabs that do so at once, the first wins. */
-async function loadOrMake(database: IDBDatabase): Promise<KeyPair> {
-	const read = () => done<KeyPair | undefined>(database.transaction(STORE).objectStore(STORE).get(NAME));
+async function loadOrMake<T>(database: IDBDatabase, name: string, make: () => Promise<T>): Promise<T> {
+	const read = () => done<T | undefined>(database.transaction(STORE).objectStore(STORE).get(name));
 	const found = await read();
 	if (found) {
 		return found;
 	}
-	const made = await generateKeyPair();
+	const made = await make();
 	try {
-		await done(database.transaction(STORE, "readwrite").objectStore(STORE).add(made, NAME));
+		await done(database.transaction(STORE, "readwrite").objectStore(STORE).add(made, name));
 		return made;
 	} catch (thrown) {
 		const other = await read();
@@ -39,15 +46,43 @@ async function loadOrMake(database: IDBDatabase): Promise<KeyPair> {
 }
 
 /** Where the browser keeps nothing (private windows), the key lives as long as the page. */
-export async function deviceKey(): Promise<KeyPair> {
+async function keep<T>(name: string, make: () => Promise<T>): Promise<T> {
 	try {
 		const database = await open();
 		try {
-			return await loadOrMake(database);
+			return await loadOrMake(database, name, make);
 		} finally {
 			database.close();
 		}
 	} catch {
-		return generateKeyPair();
+		return make();
 	}
+}
+
+export function deviceKey(): Promise<KeyPair> {
+	return keep(NAME, generateKeyPair);
+}
+
+export interface DeviceProof {
+	/** Uncompressed point. */
+	deviceKey: Bytes;
+	/** r, then s. */
+	deviceProof: Bytes;
+}
+
+/** Of this handshake only. */
+export async function deviceProof(hash: Bytes): Promise<DeviceProof> {
+	const pair = await keep(PROOF_NAME, () => crypto.subtle.generateKey(ECDSA, false, ["sign", "verify"]) as Promise<CryptoKeyPair>);
+	const [point, signature] = await Promise.all([
+		crypto.subtle.exportKey("raw", pair.publicKey),
+		crypto.subtle.sign(ECDSA, pair.privateKey, concat(text(PURPOSE), hash)),
+	]);
+	return { deviceKey: new Uint8Array(point), deviceProof: new Uint8Array(signature) };
+}
+
+/** What whoever approves this device needs to be told: "AB12-CD34-EF56-7890". */
+export async function deviceNumber(): Promise<string> {
+	const digest = await sha256((await deviceKey()).publicKey);
+	const hex = Array.from(digest.subarray(0, 8), (byte) => byte.toString(16).padStart(2, "0")).join("");
+	return hex.toUpperCase().replace(/(.{4})(?=.)/g, "$1-");
 }

@@ -8,6 +8,7 @@ import { texts } from "../shared/texts.ts";
 import { Desktop } from "./desktop.tsx";
 import { KeyPage } from "./key.tsx";
 import { LanguageContext, chooseLanguage, chosenLanguage } from "./language.tsx";
+import { PairingPage } from "./pairing.tsx";
 import { CodePage, EndPage, PasswordPage, ProgressPage, TerminalPage } from "./pages.tsx";
 import { Session, type Size, isKeyPrompt } from "./session.ts";
 import { Shell } from "./shell.tsx";
@@ -85,7 +86,7 @@ export function App() {
 			return { is: "desktop", desktop: { ...now.desktop, notice: next } };
 		});
 
-	function connect(id: string): void {
+	function connect(id: string, apply = ""): void {
 		setTerminalId(id);
 		setPage({ is: "progress", stage: "ticket" });
 		let cursor = "default"; // may come before the first picture
@@ -114,7 +115,7 @@ export function App() {
 					setPage(left ? { is: "terminal" } : { is: "end", failure, reached });
 				}
 			},
-		});
+		}, apply);
 		session.current = current;
 	}
 
@@ -125,7 +126,7 @@ export function App() {
 	function content() {
 		switch (page.is) {
 			case "terminal":
-				return <TerminalPage typed={terminalId} onConnect={connect} />;
+				return <TerminalPage typed={terminalId} onConnect={(id) => connect(id)} />;
 			case "progress":
 				return <ProgressPage stage={page.stage} onCancel={cancel} />;
 			case "prompt": {
@@ -135,6 +136,9 @@ export function App() {
 					const made = before === PromptKind.PROMPT_WEBAUTHN_NEW;
 					return <KeyPage key={prompt.kind} {...actions} made={made} onUse={useKey} />;
 				}
+				if (prompt.kind === PromptKind.PROMPT_PAIRING) {
+					return <PairingPage {...actions} cameAt={cameAt} />;
+				}
 				return prompt.kind === PromptKind.PROMPT_PASSWORD ? (
 					<PasswordPage {...actions} terminalId={terminalId} user={user} onUser={setUser} />
 				) : (
@@ -142,7 +146,14 @@ export function App() {
 				);
 			}
 			case "end":
-				return <EndPage failure={page.failure} reached={page.reached} onAgain={() => setPage({ is: "terminal" })} />;
+				return (
+					<EndPage
+						failure={page.failure}
+						reached={page.reached}
+						onAgain={() => setPage({ is: "terminal" })}
+						onApply={(name) => connect(terminalId, name)}
+					/>
+				);
 		}
 	}
 

@@ -6,6 +6,7 @@ import { formatTerminalId, parseTerminalId } from "../shared/terminal.ts";
 import type { texts } from "../shared/texts.ts";
 import { ErrorIcon, Field, Heading } from "./form.tsx";
 import { useLanguage, useTexts } from "./language.tsx";
+import { DevicePart } from "./pairing.tsx";
 
 /** A failure inside a field: what, what to do, code. */
 export function useWords(code: number): string | null {
@@ -311,7 +312,14 @@ export function PasswordPage({ prompt, terminalId, user, onUser, onReply, onCanc
 const LOST = ["CLOSED", "TIMEOUT", "SLOW", "DRAIN", "CRYPTO", "PROTOCOL"];
 const ENDED = ["ENDED", "ENDED_BY_ADMIN", "TAKEN_OVER", "CONNECTED_AGAIN", "IDLE", "SESSION_LONG", "INPUT_BURST"];
 
-export function EndPage({ failure, reached, onAgain }: { failure: Failure; reached: boolean; onAgain(): void }) {
+interface EndPageProps {
+	failure: Failure;
+	reached: boolean;
+	onAgain(): void;
+	onApply(name: string): void;
+}
+
+export function EndPage({ failure, reached, onAgain, onApply }: EndPageProps) {
 	const t = useTexts();
 	const { what, next } = explain(failure.code, useLanguage());
 	const [copied, setCopied] = useState(false);
@@ -355,6 +363,9 @@ export function EndPage({ failure, reached, onAgain }: { failure: Failure; reach
 					)}
 				</div>
 			</div>
+			{isOne(["DEVICE_UNKNOWN", "DEVICE_APPLIED"]) && (
+				<DevicePart onApply={isOne(["DEVICE_UNKNOWN"]) ? onApply : null} />
+			)}
 			<div class="actions">
 				<button type="button" class="button button-main" onClick={onAgain}>
 					{t.again}

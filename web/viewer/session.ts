@@ -12,6 +12,7 @@ import {
 	type Start, StartSchema, TextSchema,
 } from "../gen/inner_pb.ts";
 import { BUILD, Channel, type Resumption, type Stage } from "../shared/channel.ts";
+import { deviceProof } from "../shared/device.ts";
 import { Failure, type Language, codeOf } from "../shared/failure.ts";
 import { decode } from "../shared/frame.ts";
 import type { InnerRecord } from "../shared/record.ts";
@@ -39,6 +40,7 @@ const SMALL_DEVICE_GIB = 4;
 const PROMPTS = new Set([
 	PromptKind.PROMPT_MAIL_CODE, PromptKind.PROMPT_PASSWORD, PromptKind.PROMPT_TOTP, PromptKind.PROMPT_RECOVERY,
 	PromptKind.PROMPT_WEBAUTHN, PromptKind.PROMPT_WEBAUTHN_NEW,
+	PromptKind.PROMPT_PAIRING,
 ]);
 
 export function isKeyPrompt(prompt: Prompt): boolean {
@@ -82,6 +84,8 @@ export class Session {
 		private readonly terminalId: string,
 		private readonly language: Language,
 		private readonly events: SessionEvents,
+		/** Not empty: asks to be registered under this name. */
+		private readonly apply = "",
 	) {
 		void this.run();
 	}
@@ -228,6 +232,8 @@ export class Session {
 			locale: this.language,
 			monitors: homeMonitors(),
 			film: await filmsPlay(),
+			apply: this.apply,
+			...(await deviceProof(this.channel!.hash)),
 			windowMib: deviceMemory < SMALL_DEVICE_GIB ? WINDOW_SMALL_MIB : WINDOW_MIB,
 		});
 		if (!this.back) {
