@@ -115,6 +115,7 @@ find_session(struct agent *agent, const uint8_t id[static SESSION_ID_BYTES])
 void
 agent_session_passed(struct agent *agent, struct session *session)
 {
+	const engawa_TicketBody *ticket = &session->ticket;
 	int r = admit_passed(agent, session);
 	if (r < 0) {
 		session_end(session, err_find(r) ? (uint32_t)-r : ERR_INTERNAL);
