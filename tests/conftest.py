@@ -20,7 +20,7 @@ SANITIZERS = {
 
 # Several tests run at a time (./check -n): most of them wait. Tests of one file share what it started, so a file stays with
 # one worker; C programs share nothing. The longest files begin first.
-LONGEST = ["system/test_agent.py", "system/test_controller.py"]
+LONGEST = ["browser/test_pages.py", "system/test_agent.py", "system/test_controller.py"]
 
 
 def shared_with(nodeid):

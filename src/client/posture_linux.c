@@ -80,6 +80,17 @@ open_dir(const char *root, const char *path)
 
 /* ---- operating system ---- */
 
+static int
+is_word(const char *value, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (!(value[i] >= 'a' && value[i] <= 'z') &&
+			!(value[i] >= '0' && value[i] <= '9') && value[i] != '.' &&
+			value[i] != '_' && value[i] != '-')
+			return 0;
+	return 1;
+}
+
 static void
 take_word(const char *value, size_t len, char *out, size_t size)
 {
@@ -87,7 +98,7 @@ take_word(const char *value, size_t len, char *out, size_t size)
 		value++;
 		len -= 2;
 	}
-	if (len >= size || strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789._-") < len)
+	if (len >= size || !is_word(value, len))
 		return;
 	memcpy(out, value, len);
 	out[len] = '\0';

@@ -1,9 +1,7 @@
 """The whole system on this machine, for tests that need all of it: fixtures around tools/system.py."""
 import os
 import pathlib
-import shutil
 import sys
-import tempfile
 
 import pytest
 
@@ -12,18 +10,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 import system  # noqa: E402
 
 system.BUILD = pathlib.Path(os.environ.get("ENGAWA_BUILD", system.BUILD))
-
-
-def make(**options):
-    # not below pytest's own directory, which is closed to the user that our programs become
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="engawa-"))
-    directory.chmod(0o711)
-    return system.Engawa(directory, **options)
-
-
-def unmake(engawa):
-    engawa.stop()
-    shutil.rmtree(engawa.dir)
+from whole import make, unmake  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -61,7 +61,7 @@ def other(office, tmp_path_factory):
 
 
 def test_there_and_back(office, backups):
-    office.tool("engawa", "agent", "mail", "suzuki@city.engawa.example", "--state-directory", office.agent_dir)
+    office.tool("engawa", "agent", "mail", "suzuki@city.engawa.example", "--reset", "--state-directory", office.agent_dir)
     office.tool("engawa", "agent", "user", "add", "suzuki", "--method", "pam", "--state-directory", office.agent_dir)
     fails(1200, restore, office, backups / "settings")  # while the agent runs
     assert office.agent_status()["users"] == 1

@@ -288,7 +288,7 @@ def test_new_program_is_killed_at_every_step(start_gate, program, role):  # noqa
     gate = start_gate(program=program.path, CLIENT_RATE_BYTES_S=0)
     agents = [gate.agent() for _ in range(3)]
     talks = [Talk(gate.join(agent), 500) for agent in agents[:2]]
-    early = gate.client()
+    early, later = gate.client(), []  # those that join on the way stay, too
     points = 0
     while True:
         program.install(MORTAL, f"{role} {points + 1}")
@@ -302,7 +302,7 @@ def test_new_program_is_killed_at_every_step(start_gate, program, role):  # noqa
         points += 1
         rounds = [talk.rounds for talk in talks]
         if points % 4 == 0:
-            gate.join(agents[points // 4 % 3])
+            later.append(gate.join(agents[points // 4 % 3]))
         end = time.monotonic() + 20
         while any(talk.rounds <= old for talk, old in zip(talks, rounds)):
             assert time.monotonic() < end and not any(talk.failure for talk in talks), [talk.failure for talk in talks]

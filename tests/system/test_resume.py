@@ -11,9 +11,9 @@ import time
 import pytest
 
 import system
-from conftest import make, unmake
 from gate_driver import CODE, load_messages
 from hostile_client import HostileClient, Refused, load_inner
+from whole import make, unmake
 
 HERE = pathlib.Path(__file__).parent
 EDITOR = "300,300"

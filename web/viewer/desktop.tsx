@@ -169,7 +169,18 @@ export function Desktop({ state, onInput, onStay, onCloseNotice, onEnd }: Deskto
 					</div>
 				)}
 				{state.notice && (
-					<Notice key={state.notice.endsAt} notice={state.notice} onStay={onStay} onClose={onCloseNotice} />
+					<Notice
+						key={state.notice.endsAt}
+						notice={state.notice}
+						onStay={() => {
+							onStay();
+							area.current!.focus(); // the button goes; what is typed next is for the office PC
+						}}
+						onClose={() => {
+							onCloseNotice();
+							area.current!.focus();
+						}}
+					/>
 				)}
 				<Message start={start} />
 			</div>

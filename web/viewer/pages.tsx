@@ -309,7 +309,7 @@ export function PasswordPage({ prompt, terminalId, user, onUser, onReply, onCanc
 	);
 }
 
-const LOST = ["CLOSED", "TIMEOUT", "SLOW", "DRAIN", "CRYPTO", "PROTOCOL"];
+const LOST = ["CLOSED", "TIMEOUT", "SLOW", "DRAIN", "CRYPTO", "PROTOCOL", "RESUME_OVER", "PATH_LOST"];
 const ENDED = ["ENDED", "ENDED_BY_ADMIN", "TAKEN_OVER", "CONNECTED_AGAIN", "IDLE", "SESSION_LONG", "INPUT_BURST"];
 
 interface EndPageProps {
