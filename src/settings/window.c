@@ -13,7 +13,7 @@ enum {
 };
 
 static const struct page *const pages[] = {&page_state, &page_mail, &page_password,
-	&page_authenticator, &page_keys, &page_users, &page_lock};
+	&page_authenticator, &page_keys, &page_devices, &page_users, &page_lock};
 enum {
 	PAGES = sizeof pages / sizeof pages[0]
 };

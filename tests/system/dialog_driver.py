@@ -179,10 +179,13 @@ def main():
         """What can be typed into an authenticator app: base32."""
         return next((words(node) for node in nodes() if re.fullmatch("[A-Z2-7]{26,}", words(node))), None)
 
+    def mac():
+        return next((words(node) for node in nodes() if node.get_role() == Atspi.Role.TABLE_CELL and re.match("00[-:]11[-:]22", words(node))), None)
+
     def everything():
         return [[node.get_role_name(), node.get_name(), words(node), usable(node)] for node in nodes()]
 
-    commands = {"press": press, "type": type_into, "choose": choose, "sees": sees, "gone": lambda text: None if sees(text) else True, "text": text_of, "secret": secret,
+    commands = {"press": press, "type": type_into, "choose": choose, "sees": sees, "gone": lambda text: None if sees(text) else True, "text": text_of, "secret": secret, "mac": mac,
         "all": everything}
     for line in sys.stdin:
         command, *arguments = json.loads(line)

@@ -58,7 +58,7 @@ def test_state(office, dialog):
 
 def test_every_control_has_a_name(dialog):
     """For a screen reader: whatever can be used says what it is."""
-    for page in "状態", "メール", "パスワード", "認証アプリ", "セキュリティキー", "利用者", "設定の保護":
+    for page in "状態", "メール", "パスワード", "認証アプリ", "セキュリティキー", "端末", "利用者", "設定の保護":
         dialog.page(page)
         for role, name, text, usable in dialog.everything():
             if role in ("push button", "text", "password text", "check box", "combo box", "tree table", "image") and usable:
@@ -151,6 +151,29 @@ def test_security_key(office, dialog):
     dialog.sees("登録コード")
     dialog.press("登録をやめる")
     dialog.gone("登録コード")
+
+
+def test_devices(office, dialog):
+    dialog.page("端末")
+    dialog.press("登録コードを表示する")
+    dialog.sees("端末の登録コード")
+    assert office.agent_status()["pairing_s"] > 0
+    dialog.press("登録コードを取り消す")
+    dialog.gone("端末の登録コード")
+    is_so(office, pairing_s=0)
+    dialog.type("承認する端末の番号", "0" * 16)
+    dialog.press("承認する")
+    dialog.sees("EW-1024")  # nobody applied with it
+    dialog.type("加えるMACアドレス (例 00-11-22-AA-BB-CC)", "00-11-22-AA-BB-ZZ")
+    dialog.press("一覧に加える")
+    dialog.sees("EW-1")
+    is_so(office, macs=0)
+    dialog.type("加えるMACアドレス (例 00-11-22-AA-BB-CC)", "00-11-22-aa-bb-cc")
+    dialog.press("一覧に加える")
+    is_so(office, macs=1)
+    dialog.choose(dialog.ask("mac"))
+    dialog.press("一覧から外す")
+    is_so(office, macs=0)
 
 
 def test_users(office, dialog):
