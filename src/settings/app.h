@@ -23,7 +23,7 @@ struct page {
 };
 
 extern const struct page page_state, page_mail, page_password, page_authenticator, page_keys,
-	page_users, page_lock;
+	page_devices, page_users, page_lock;
 
 typedef void done_fn(struct app *app, int code, const char *answer, void *user);
 
