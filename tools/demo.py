@@ -30,9 +30,8 @@ WORDS = {
 The browser will not know who signed the page. Either accept that once, or import this authority for web sites:
   {page_ca}
 
-This organisation's policy, signed with its own key, is for this demonstration only: it lets browsers in without inspection, and
-applications without the checks of this version that are not built yet (quarantine, MAC address, closed network). Without
-such a policy both are refused.
+This organisation's policy, signed with its own key, is for this demonstration only: it lets browsers in, and nothing
+asks for a registered device, a MAC address, quarantine or the closed network. Without such a policy all of them are required.
 
 Ctrl-C stops everything.""",
     "ja": """
@@ -48,8 +47,8 @@ Ctrl-C stops everything.""",
 ページの証明書の発行者をブラウザーは知りません。一度だけ許可するか、次の認証局を Web サイト用に登録してください。
   {page_ca}
 
-この団体の規則はデモ専用で、団体の鍵で署名されています。ブラウザーからの接続を検査なしで許可し、接続元アプリにも、この版でまだ作られていない検査
-(検疫、MACアドレス、完全閉域化)を求めません。こうした規則がなければ、どちらも拒否されます。
+この団体の規則はデモ専用で、団体の鍵で署名されています。ブラウザーからの接続を許可し、端末の登録、MACアドレス、検疫、完全閉域化のどれも
+求めません。こうした規則がなければ、すべて必要です。
 
 Ctrl-C ですべて止まります。""",
     "code": {"en": "code: {}", "ja": "確認コード: {}"},
