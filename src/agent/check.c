@@ -1,6 +1,7 @@
 #include "agent/check.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/message.h"
 #include "agent/role.h"
@@ -59,10 +60,12 @@ answer(int (*check)(const struct check_question *question))
 	return 0;
 }
 
-/* PAM's modules read what only root may. */
+/* PAM's modules read what only root may, and start programs (pam_exec): these are of our group, and
+ * end with us when we are late. */
 int
 check_pam_main(const struct options *options)
 {
+	setpgid(0, 0);
 	role_privileged("check-pam");
 	(void)options;
 	return answer(check_pam);

@@ -539,10 +539,9 @@ def test_japanese_keyboard(start, desk):
     for usage, name in (0x87, "backslash"), (0x88, "Hiragana_Katakana"), (0x89, "yen|backslash"), (0x8A, "Henkan_Mode|Henkan"), \
             (0x8B, "Muhenkan"), (0x35, "Zenkaku_Hankaku"):
         d("key", usage, 0, 1)
-        d("wait", 30)
-        [code] = d("keys")["keys"]
+        [code] = wait_for(lambda: d("wait", 30) is not None and d("keys")["keys"], "no key is down")
         d("key", usage, 0, 0)
-        d("wait", 30)
+        wait_for(lambda: d("wait", 30) is not None and not d("keys")["keys"], "the key stays down")
         table = desk.run("xmodmap", "-pke")
         assert re.search(rf"^keycode +{code} = ({name})\b", table, re.M), (hex(usage), code)
 

@@ -77,8 +77,8 @@ def test_gate_restarts(engawa):
 def test_gate_killed_in_a_session(engawa):
     session = Session(engawa, "--for", "60s")
     engawa.gate.kill()
-    result = session.end(30)
-    assert result["status"] == 1 and result["code"] in (CODE["CLOSED"], CODE["TIMEOUT"]), result
+    result = session.end(60)
+    assert result["status"] == 1 and result["code"] in (CODE["CLOSED"], CODE["TIMEOUT"], CODE["PATH_LOST"]), result
     system.wait_for(lambda: engawa.agent_status()["sessions"] == 0, "the session stays at the office PC", 30)
 
 

@@ -147,6 +147,8 @@ static struct world {
 	struct iplist addresses;
 	struct devices *devices, *persons;
 	struct users users;
+	struct registry registry;
+	struct pairing pairing;
 	char path[2][64];
 	unsigned checks, certificates;
 	struct prompt prompt;
@@ -209,7 +211,7 @@ setup(void **state)
 	memset(&w, 0, sizeof w);
 	policy_init(&w.policy);
 	w.policy.disable_otp = w.policy.disable_inspection = w.policy.disable_maccheck =
-		w.policy.disable_limited_firewall = 1;
+		w.policy.disable_devicecheck = w.policy.disable_limited_firewall = 1;
 	w.policy.deny_clients_html5 = 0;
 	for (int i = 0; i < 2; i++) {
 		strcpy(w.path[i], "/tmp/engawa-test-certificate.XXXXXX");
@@ -260,7 +262,9 @@ begin(struct login *login, const uint8_t *from, const char *user, uint8_t kind)
 		.addresses = &w.addresses,
 		.devices = w.devices,
 		.users = &w.users,
-		.persons = w.persons};
+		.persons = w.persons,
+		.registry = &w.registry,
+		.pairing = &w.pairing};
 	struct facts facts = {.kind = kind, .build = 1, .window_mib = 8};
 	strcpy(facts.user, user);
 	login_init(login, &env, &office, "192.0.2.1", from, hash);

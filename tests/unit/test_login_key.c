@@ -37,6 +37,8 @@ static struct world {
 	struct devices *devices, *persons;
 	struct factors *factors;
 	struct passkeys *passkeys;
+	struct registry registry;
+	struct pairing pairing;
 	struct users users;
 	struct iplist addresses;
 	char dir[64], path[4][80];
@@ -137,7 +139,7 @@ setup(void **state)
 	static const char *const names[] = {"devices", "factors", "passkeys", "persons"};
 	memset(&w, 0, sizeof w);
 	policy_init(&w.policy);
-	w.policy.disable_inspection = w.policy.disable_maccheck =
+	w.policy.disable_inspection = w.policy.disable_maccheck = w.policy.disable_devicecheck =
 		w.policy.disable_limited_firewall = 1;
 	set(&w.policy.otp_webauthn, "on");
 	set(&w.policy.webauthn_rp_id, rp_id);
@@ -184,7 +186,9 @@ begin_as(const char *user)
 		.users = &w.users,
 		.persons = w.persons,
 		.factors = w.factors,
-		.passkeys = w.passkeys};
+		.passkeys = w.passkeys,
+		.registry = &w.registry,
+		.pairing = &w.pairing};
 	struct facts f = {.kind = APP, .build = 1};
 	strcpy(f.computer_name, "home");
 	snprintf(f.user, sizeof f.user, "%s", user);
