@@ -1,7 +1,6 @@
 #include "agent/check.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #include "agent/message.h"
 #include "agent/role.h"
@@ -60,12 +59,10 @@ answer(int (*check)(const struct check_question *question))
 	return 0;
 }
 
-/* PAM's modules read what only root may, and start programs (pam_exec): these are of our group, and
- * end with us when we are late. */
+/* PAM's modules read what only root may. */
 int
 check_pam_main(const struct options *options)
 {
-	setpgid(0, 0);
 	role_privileged("check-pam");
 	(void)options;
 	return answer(check_pam);

@@ -53,10 +53,8 @@ close_channels(struct process *p)
 static void
 kill_it(struct process *p)
 {
-	if (!p->exited && p->pid > 0) {
+	if (!p->exited && p->pid > 0)
 		kill(p->pid, SIGKILL);
-		kill(-p->pid, SIGKILL); /* what a helper has started (check_pam_main), if any */
-	}
 	close_channels(p);
 }
 
@@ -234,7 +232,6 @@ process_finish(struct process *process, uint64_t deadline_ms)
 		return;
 	}
 	kill(process->pid, SIGTERM);
-	kill(-process->pid, SIGTERM);
 	process->deadline = timer_new(process->loop, on_deadline, process);
 	timer_start(process->deadline, deadline_ms, 0);
 }

@@ -541,7 +541,7 @@ def office(own_engawa, directory, radius, ldap):
     secret = own_engawa.dir / "radius.secret"
     secret.write_text(SECRET + "\n")
     secret.chmod(0o600)
-    pam_service(directory, "hang", "sleep 100")
+    pam_service(directory, "hang", "sleep 17")  # pam_exec gives it a session of its own: it ends by itself
     own_engawa.agent_options = {"RADIUS_SERVER": radius["SERVICE"].strip(), "RADIUS_SECRET_FILE": secret, "LDAP_URL": ldap["SERVICE"],
         "LDAP_CA_FILE": ldap["CA"], "LDAP_BIND": ldap["BIND"], "LDAP_NESTED": "no", "PAM_SERVICE": "hang", "PAM_DIRECTORY": directory}
     own_engawa.agent.stop()
