@@ -70,6 +70,7 @@ def test_the_attack_works_with_the_office_keys(engawa, messages, relay):
     proof = statement(messages, engawa, anchor, anchor, salt, raw(key))
     there = relay(lambda: (raw(key), key, proof))
     attempt(engawa, there)
+    system.wait_for(lambda: there.heard, "it heard nothing")
     assert len(there.heard) == 1 and len(there.heard[0]) > 1024  # Facts
 
 
@@ -108,6 +109,7 @@ def test_substituted_keys(engawa, messages, relay, attack, codes):
     there = relay(lambda: attack(messages, engawa))
     result = attempt(engawa, there)
     assert result["status"] == 1 and result["name"] in codes, result
+    system.wait_for(lambda: there.heard, "the relay did not come to its end")
     assert there.heard == [b""], "it said something to a stranger"
 
 

@@ -73,7 +73,7 @@ class Home:
             self.start([freshclam, "600"])
 
     def run(self, *argv, env=None):
-        inside = ["unshare", "-m", "sh", "-c", INSIDE, "sh", self.root, system.BUILD, *argv]
+        inside = ["unshare", "-m", "sh", "-c", INSIDE, "sh", self.root, system.ROOT, *argv]
         return subprocess.run([str(a) for a in inside], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
             env=os.environ | {"LC_ALL": "C.UTF-8"} | self.env | (env or {}))
 
