@@ -124,9 +124,12 @@ class Driver:
         self("settle", quiet_ms, limit_ms)
 
     def same(self):
-        """The client's picture is the display with the watermark, once both stand still."""
-        self.settled()
-        return self("compare")["differ"] == 0
+        """The client's picture is the display with the watermark, once both stand still: a program may draw again just before the comparison."""
+        for _ in range(5):
+            self.settled()
+            if self("compare")["differ"] == 0:
+                return True
+        return False
 
     def message(self, kind, payload):
         self("raw", (bytes([kind]) + len(payload).to_bytes(3, "big") + payload).hex())

@@ -128,14 +128,14 @@ def test_gate_is_drained(office):
 
 
 def test_route_is_lost():
-    """A black hole instead of a route: noticed after three seconds of silence, on both sides."""
+    """A black hole instead of a route: noticed after three seconds of silence, by whichever side has heard nothing for longer."""
     if os.geteuid() != 0:
         pytest.skip("network namespaces need root")
     run = subprocess.run(["unshare", "-n", "/usr/bin/python3", "-B", HERE / "lost_route.py"], capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stdout + run.stderr
     result = json.loads(run.stdout)
     assert (result["code"], result["resumes"]) == (0, 1) and result["gate"] != result["lost_gate"]
-    assert re.search(r"session.lost .*code=TIMEOUT", result["log"])
+    assert set(re.findall(r"session.lost .*code=(\w+)", result["log"])) <= {"TIMEOUT"}
     assert result["seconds"] > 2
 
 
