@@ -1,6 +1,4 @@
-"""./bench crowd: as many waiting agents as the original has users, at one gate on this machine; and a city's worth coming back at once.
-
-ENGAWA_CROWD=N asks for another number of agents, ENGAWA_CROWD_BACK=N for another number of those that come back (0 = none)."""
+"""./bench crowd: as many waiting agents as the original has users, at one gate on this machine; and a city's worth coming back at once."""
 import contextlib
 import ctypes
 import os
@@ -194,9 +192,15 @@ def back(home, total):
             yield result("gate.reconnect.join_s.max", good[-1], "s", len(good), conditions)
 
 
-def measure(quick):
-    agents, returning, window_s = QUICK if quick else WHOLE  # seconds of idle CPU: several keepalives
-    agents, returning = int(os.environ.get("ENGAWA_CROWD", agents)), int(os.environ.get("ENGAWA_CROWD_BACK", returning))
+def arguments(parser):
+    parser.add_argument("--agents", type=int, metavar="N", help=f"instead of {WHOLE[0]}; 0 = none")
+    parser.add_argument("--back", type=int, metavar="N", help=f"that come back, instead of {WHOLE[1]}; 0 = none")
+
+
+def measure(options):
+    agents, returning, window_s = QUICK if options.quick else WHOLE  # seconds of idle CPU: several keepalives
+    agents = agents if options.agents is None else options.agents
+    returning = returning if options.back is None else options.back
     if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < EACH + 1000:
         raise system.Failed("this needs 20,000 descriptors for each process: ulimit -Hn")
     own_network()
