@@ -394,8 +394,8 @@ class Engawa:
         except Failed:
             return False
 
-    def start_gate(self, name=None, **changes):
-        """The first gate, or another one of those that were named."""
+    def start_gate(self, name=None, prefix=(), **changes):
+        """The first gate, or another one of those that were named; prefix: a command that starts it."""
         first = next(iter(self.gate_ports))
         name = name or first
         port, part = self.gate_ports[name], "gate" if name == first else f"gate-{name}"
@@ -403,7 +403,7 @@ class Engawa:
         conf = self.settings(part, **{"LISTEN": f"{address}:{port}", "RUN_DIRECTORY": self.run_dir, "NAME": name,
             "CERTIFICATE": self.ca / "gates" / f"{name}.pem", "KEY": self.ca / "gates" / f"{name}.key", "ISSUER": self.ca / "issuer.pem",
             "PAGE_CERTIFICATE": self.ca / "page.pem", "PAGE_KEY": self.ca / "page.key", "USER": self.user, "LOG_LEVEL": "debug"} | changes)
-        self.gates[name] = self.part(part, [BUILD / "src/gate/engawa-gate", "--config", conf], lambda: self.gate_up(port, address)).start()
+        self.gates[name] = self.part(part, [*prefix, BUILD / "src/gate/engawa-gate", "--config", conf], lambda: self.gate_up(port, address)).start()
         if name == first:
             self.gate = self.gates[name]
 

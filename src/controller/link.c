@@ -198,7 +198,7 @@ on_hello(struct link *link, const void *msg)
 	(void)str_copy(link->gate, sizeof link->gate, hello->gate);
 	link->worker = hello->worker;
 	link->build = hello->build;
-	link->since_s = wall_s();
+	link->since_s = welcome.now_s = wall_s();
 	link->welcome = 1;
 	timer_stop(link->deadline);
 	memcpy(key->public_key.bytes, point, key->public_key.size = SIGN_POINT_BYTES);

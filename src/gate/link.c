@@ -174,8 +174,8 @@ link_announce(struct worker *w)
 	}
 }
 
-int
-link_welcome(struct worker *w, const uint8_t *payload, size_t len)
+static int
+take_welcome(struct worker *w, const uint8_t *payload, size_t len, uint64_t *ret_controller_s)
 {
 	engawa_LinkWelcome welcome;
 	int r = frame_decode(engawa_LinkWelcome_fields, &welcome, payload, len);
@@ -197,7 +197,15 @@ link_welcome(struct worker *w, const uint8_t *payload, size_t len)
 		memcpy(deny.agent_id, welcome.denied[i].bytes, sizeof deny.agent_id);
 		presence_deny(w, &deny);
 	}
+	*ret_controller_s = welcome.now_s;
 	return 0;
+}
+
+int
+link_welcome(struct worker *w, const uint8_t *payload, size_t len)
+{
+	uint64_t then_s;
+	return take_welcome(w, payload, len, &then_s);
 }
 
 static void
@@ -213,13 +221,24 @@ forget_announced(struct worker *w)
 	w->link.telling = 1;
 }
 
+/* Certificates and tickets are judged by this machine's clock, and made by the controller's. */
+static void
+compare_clocks(uint64_t controller_s)
+{
+	int64_t ahead_s = (int64_t)(wall_s() - controller_s);
+	if (controller_s && (ahead_s > CLOCK_OFF_S || ahead_s < -CLOCK_OFF_S))
+		LOG(WARN, "gate.clock", F_INT("ahead_s", ahead_s), F_ERR("code", ERR_CLOCK));
+}
+
 int
 link_on_welcome(struct worker *w, struct leg *l, const uint8_t *payload, size_t len)
 {
 	int first = l->state == LEG_HELLO;
-	int r = link_welcome(w, payload, len);
+	uint64_t controller_s;
+	int r = take_welcome(w, payload, len, &controller_s);
 	if (r < 0)
 		return r;
+	compare_clocks(controller_s);
 	worker_tell(w, TELL_WELCOME, payload, len);
 	if (!first)
 		return 0;

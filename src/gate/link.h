@@ -10,6 +10,7 @@ enum {
 	LINK_RETRY_MAX_MS = 5000, /* it is on the same machine */
 	LINK_PING_S = 10,
 	LINK_SILENCE_S = 40,
+	CLOCK_OFF_S = 10,                /* from the controller's, before it is said */
 	LINK_QUEUE_MAX_BYTES = 8 << 20,  /* a controller that does not read is as good as none */
 	LINK_ANNOUNCE_BYTES = 128 << 10, /* agents are told of in pieces of this size */
 };

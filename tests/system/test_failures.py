@@ -128,3 +128,39 @@ def test_clock_at_home(engawa, shift):
         assert run.returncode == 1 and f"EW-{CODE['CERT_EXPIRED']}" in run.stderr and "date and time" in run.stderr
     else:
         assert run.returncode == 0, run.stderr
+
+
+CLOCK_OFF = """set -e
+cp -a /etc "$1/etc"
+echo "$2" > "$1/etc/ld.so.preload"
+echo "$3" > "$1/etc/clock-shift"
+mount --bind "$1/etc" /etc
+shift 3; exec "$@"
+"""
+
+
+@pytest.mark.parametrize("shift_s, code", [(-86400, "UNREACHABLE"), (86400, "TICKET_EXPIRED")])
+def test_clock_of_the_gate(engawa, tmp_path, shift_s, code):
+    """A day off in all processes of the gate: nobody comes in, its operator is told why, and all is well again with the right time."""
+    if os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"]).returncode != 0:
+        pytest.skip("no mounts here")
+    log = engawa.log_dir / "gate.log"
+    mark = log.stat().st_size
+    library = system.BUILD / "tests/system/libclock_shift.so"
+    engawa.gate.stop()
+    engawa.start_gate(prefix=["unshare", "-m", "sh", "-c", CLOCK_OFF, "sh", tmp_path, library, shift_s])
+    try:
+        def said():
+            return log.read_bytes()[mark:].decode()
+        system.wait_for(lambda: f"gate.clock ahead_s={shift_s}" in said(), "the gate does not see that its clock is wrong")
+        if shift_s > 0:
+            system.wait_for(engawa.agent_up, "the office PC does not come", 60)
+        else:
+            system.wait_for(lambda: "certificate is not yet valid" in said(), "the office PC does not come")
+        result = engawa.connect()
+        assert (result["status"], result["name"]) == (1, code), result
+    finally:
+        engawa.gate.stop()
+        engawa.start_gate()
+    system.wait_for(engawa.agent_up, "the office PC does not come back", 60)
+    assert engawa.connect()["status"] == 0
