@@ -50,7 +50,7 @@ class Crowd:
         count = -(-total // EACH)
         self.shares = [total // count + (i < total % count) for i in range(count)]
         self.processes = [subprocess.Popen([program("idle_agents"), engawa.org_file, engawa.ca, f"127.0.1.{i + 1}"], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, text=True, bufsize=1, start_new_session=True,
+            stdout=subprocess.PIPE, text=True, bufsize=1,
             preexec_fn=lambda: system.libc.prctl(system.PR_SET_PDEATHSIG, signal.SIGKILL)) for i in range(count)]
 
     def start(self):

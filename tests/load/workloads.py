@@ -60,8 +60,14 @@ class Stage:
             time.sleep(max(0, begin + (i + 1) * period_s - time.monotonic()))
 
     def place(self, window, x, y, w, h):
-        self.do("windowsize", "--sync", window, w, h)
-        self.do("windowmove", window, x, y)
+        """There and of that size, also when the program has its own idea of it at first."""
+        def placed():
+            self.do("windowsize", window, w, h)
+            self.do("windowmove", window, x, y)
+            time.sleep(0.5)
+            return f"WIDTH={w}\nHEIGHT={h}\n" in self.do("getwindowgeometry", "--shell", window)
+        for _ in range(3):
+            wait_for(placed, f"the window does not take {w}x{h}", 20)
 
     def show(self, *search, x=60, y=30, w=1780, h=1010):
         window = wait_for(lambda: subprocess.run(["xdotool", "search", "--onlyvisible", *search], env=self.desk.env,
