@@ -56,13 +56,6 @@ backup_add(struct backup *backup, const char *name, const void *data, size_t len
 
 /* ---- entries ---- */
 
-static void
-put_text(struct wr *w, const char *text)
-{
-	wr_u16(w, (uint16_t)strlen(text));
-	wr_bytes(w, text, strlen(text));
-}
-
 static size_t
 entries_size(const struct backup *b)
 {
@@ -75,40 +68,29 @@ entries_size(const struct backup *b)
 static void
 entries_put(const struct backup *b, struct wr *w)
 {
-	put_text(w, b->organisation);
-	put_text(w, b->terminal_id);
+	wr_text(w, b->organisation);
+	wr_text(w, b->terminal_id);
 	wr_u8(w, (uint8_t)b->identity);
 	for (size_t i = 0; i < b->count; i++) {
-		put_text(w, b->files[i].name);
+		wr_text(w, b->files[i].name);
 		wr_u32(w, (uint32_t)b->files[i].len);
 		wr_bytes(w, b->files[i].data, b->files[i].len);
 	}
 }
 
 static int
-get_text(struct rd *rd, char *out, size_t size)
-{
-	size_t len = rd_u16(rd);
-	if (rd->failed || len >= size)
-		return -ERR_BACKUP_BAD;
-	rd_copy(rd, out, len);
-	out[len] = '\0';
-	return rd->failed || strlen(out) != len || !str_printable(out) ? -ERR_BACKUP_BAD : 0;
-}
-
-static int
 get_file(struct rd *rd, struct backup *b)
 {
 	char name[BACKUP_NAME_SIZE];
-	int r = get_text(rd, name, sizeof name);
+	rd_line(rd, name, sizeof name);
 	uint32_t len = rd_u32(rd);
 	const uint8_t *data = rd_bytes(rd, len);
 	for (size_t i = 0; i < b->count; i++)
 		if (strcmp(b->files[i].name, name) == 0)
 			return -ERR_BACKUP_BAD;
-	if (r < 0 || rd->failed)
+	if (rd->failed)
 		return -ERR_BACKUP_BAD;
-	r = backup_add(b, name, data, len);
+	int r = backup_add(b, name, data, len);
 	return r == -EFBIG ? -ERR_BACKUP_BAD : r;
 }
 
@@ -118,9 +100,9 @@ backup_entries_read(const uint8_t *data, size_t len, struct backup *ret_backup)
 	struct rd rd = rd_init(data, len);
 	struct backup *b = ret_backup;
 	memset(b, 0, sizeof *b);
-	int r = get_text(&rd, b->organisation, sizeof b->organisation);
-	if (r == 0)
-		r = get_text(&rd, b->terminal_id, sizeof b->terminal_id);
+	int r = 0;
+	rd_line(&rd, b->organisation, sizeof b->organisation);
+	rd_line(&rd, b->terminal_id, sizeof b->terminal_id);
 	b->identity = rd_u8(&rd) != 0;
 	while (r == 0 && !rd.failed && rd.left > 0)
 		r = get_file(&rd, b);

@@ -29,30 +29,6 @@ enum {
 
 /* ---- messages ---- */
 
-static void
-put_text(struct wr *w, const char *text)
-{
-	size_t len = strlen(text);
-	wr_u16(w, (uint16_t)len);
-	wr_bytes(w, text, len);
-}
-
-static void
-get_text(struct rd *r, char *out, size_t size)
-{
-	size_t len = rd_u16(r);
-	const uint8_t *p = rd_bytes(r, len);
-	out[0] = '\0';
-	if (!p || len >= size || memchr(p, '\0', len)) {
-		r->failed = 1;
-		return;
-	}
-	memcpy(out, p, len);
-	out[len] = '\0';
-	if (!str_printable(out))
-		r->failed = 1;
-}
-
 size_t
 certificate_question_put(const struct certificate_question *question, uint8_t *out)
 {
@@ -62,10 +38,10 @@ certificate_question_put(const struct certificate_question *question, uint8_t *o
 	wr_u8(&w, question->pinned);
 	wr_u8(&w, question->ask_ocsp);
 	wr_u8(&w, question->need_nonce);
-	put_text(&w, question->ca_file);
-	put_text(&w, question->crl);
-	put_text(&w, question->ocsp_url);
-	put_text(&w, question->rule);
+	wr_text(&w, question->ca_file);
+	wr_text(&w, question->crl);
+	wr_text(&w, question->ocsp_url);
+	wr_text(&w, question->rule);
 	return w.len;
 }
 
@@ -80,10 +56,10 @@ certificate_question_get(const uint8_t *p, size_t len, struct certificate_questi
 	q->pinned = rd_u8(&r);
 	q->ask_ocsp = rd_u8(&r);
 	q->need_nonce = rd_u8(&r);
-	get_text(&r, q->ca_file, sizeof q->ca_file);
-	get_text(&r, q->crl, sizeof q->crl);
-	get_text(&r, q->ocsp_url, sizeof q->ocsp_url);
-	get_text(&r, q->rule, sizeof q->rule);
+	rd_line(&r, q->ca_file, sizeof q->ca_file);
+	rd_line(&r, q->crl, sizeof q->crl);
+	rd_line(&r, q->ocsp_url, sizeof q->ocsp_url);
+	rd_line(&r, q->rule, sizeof q->rule);
 	return rd_done(&r) ? 0 : -ERR_PROTOCOL;
 }
 
@@ -94,7 +70,7 @@ certificate_answer_put(const struct certificate_answer *answer, uint8_t *out)
 	wr_u32(&w, answer->code);
 	wr_u8(&w, answer->ocsp);
 	wr_u8(&w, answer->crl);
-	put_text(&w, answer->name);
+	wr_text(&w, answer->name);
 	return w.len;
 }
 
@@ -106,7 +82,7 @@ certificate_answer_get(const uint8_t *p, size_t len, struct certificate_answer *
 	ret_answer->code = rd_u32(&r);
 	ret_answer->ocsp = rd_u8(&r);
 	ret_answer->crl = rd_u8(&r);
-	get_text(&r, ret_answer->name, sizeof ret_answer->name);
+	rd_line(&r, ret_answer->name, sizeof ret_answer->name);
 	int known = ret_answer->code == 0 || ret_answer->code == ERR_CERTIFICATE_REFUSED ||
 		    ret_answer->code == ERR_CERTIFICATE_OUTDATED ||
 		    ret_answer->code == ERR_PERSON_SERVICE;

@@ -27,35 +27,13 @@ struct text {
 
 /* ---- messages ---- */
 
-static void
-put_text(struct wr *w, const char *text)
-{
-	size_t len = strlen(text);
-	wr_u16(w, (uint16_t)len);
-	wr_bytes(w, text, len);
-}
-
-static void
-get_text(struct rd *r, char *out, size_t size)
-{
-	size_t len = rd_u16(r);
-	const uint8_t *p = rd_bytes(r, len);
-	out[0] = '\0';
-	if (!p || len >= size || memchr(p, '\0', len)) {
-		r->failed = 1;
-		return;
-	}
-	memcpy(out, p, len);
-	out[len] = '\0';
-}
-
 size_t
 maclist_question_put(
 	const struct maclist_question *question, uint8_t out[static MACLIST_QUESTION_MAX_BYTES])
 {
 	struct wr w = wr_init(out, MACLIST_QUESTION_MAX_BYTES);
-	put_text(&w, question->url);
-	put_text(&w, question->ca_file);
+	wr_text(&w, question->url);
+	wr_text(&w, question->ca_file);
 	wr_u32(&w, question->max_age_s);
 	wr_u8(&w, (uint8_t)question->count);
 	for (size_t i = 0; i < question->count; i++)
@@ -68,8 +46,8 @@ maclist_question_get(const uint8_t *p, size_t len, struct maclist_question *ret_
 {
 	struct rd r = rd_init(p, len);
 	memset(ret_question, 0, sizeof *ret_question);
-	get_text(&r, ret_question->url, sizeof ret_question->url);
-	get_text(&r, ret_question->ca_file, sizeof ret_question->ca_file);
+	rd_text(&r, ret_question->url, sizeof ret_question->url);
+	rd_text(&r, ret_question->ca_file, sizeof ret_question->ca_file);
 	ret_question->max_age_s = rd_u32(&r);
 	ret_question->count = rd_u8(&r);
 	if (ret_question->count > FACTS_MACS_MAX)

@@ -6,50 +6,6 @@
 #include "base/str.h"
 #include "base/wire.h"
 
-static void
-put_text(struct wr *w, const char *s, size_t size)
-{
-	size_t len = strnlen(s, size);
-	wr_u16(w, (uint16_t)len);
-	wr_bytes(w, s, len);
-}
-
-/* Fit for one line of a log, a mail or the watermark, or the whole message is refused. */
-static void
-get_text(struct rd *r, char *out, size_t size)
-{
-	size_t len = rd_u16(r);
-	const uint8_t *p = rd_bytes(r, len);
-	out[0] = '\0';
-	if (!p || len >= size || memchr(p, '\0', len)) {
-		r->failed = 1;
-		return;
-	}
-	memcpy(out, p, len);
-	out[len] = '\0';
-	if (!str_printable(out))
-		r->failed = 1;
-}
-
-static void
-put_data(struct wr *w, const uint8_t *data, size_t len)
-{
-	wr_u16(w, (uint16_t)len);
-	wr_bytes(w, data, len);
-}
-
-static size_t
-get_data(struct rd *r, uint8_t *out, size_t size)
-{
-	size_t len = rd_u16(r);
-	if (len > size) {
-		r->failed = 1;
-		return 0;
-	}
-	rd_copy(r, out, len);
-	return r->failed ? 0 : len;
-}
-
 /* 0 or 1. */
 static uint8_t
 get_flag(struct rd *r)
@@ -189,17 +145,17 @@ facts_put(const struct facts *facts, uint8_t *out)
 	wr_u32(&w, facts->build);
 	wr_u32(&w, facts->window_mib);
 	wr_u8(&w, facts->film);
-	put_text(&w, facts->os, sizeof facts->os);
-	put_text(&w, facts->computer_name, sizeof facts->computer_name);
-	put_text(&w, facts->locale, sizeof facts->locale);
-	put_text(&w, facts->user, sizeof facts->user);
+	wr_text(&w, facts->os);
+	wr_text(&w, facts->computer_name);
+	wr_text(&w, facts->locale);
+	wr_text(&w, facts->user);
 	wr_u8(&w, (uint8_t)facts->mac_count);
 	for (size_t i = 0; i < facts->mac_count; i++)
 		wr_bytes(&w, facts->macs[i], sizeof facts->macs[i]);
 	put_screens(&w, facts->screens, facts->screen_count);
 	wr_bytes(&w, facts->device_key, sizeof facts->device_key);
 	wr_bytes(&w, facts->device_proof, sizeof facts->device_proof);
-	put_text(&w, facts->apply, sizeof facts->apply);
+	wr_text(&w, facts->apply);
 	return w.len;
 }
 
@@ -212,10 +168,10 @@ facts_get(const uint8_t *p, size_t len, struct facts *ret_facts)
 	ret_facts->build = rd_u32(&r);
 	ret_facts->window_mib = rd_u32(&r);
 	ret_facts->film = rd_u8(&r);
-	get_text(&r, ret_facts->os, sizeof ret_facts->os);
-	get_text(&r, ret_facts->computer_name, sizeof ret_facts->computer_name);
-	get_text(&r, ret_facts->locale, sizeof ret_facts->locale);
-	get_text(&r, ret_facts->user, sizeof ret_facts->user);
+	rd_line(&r, ret_facts->os, sizeof ret_facts->os);
+	rd_line(&r, ret_facts->computer_name, sizeof ret_facts->computer_name);
+	rd_line(&r, ret_facts->locale, sizeof ret_facts->locale);
+	rd_line(&r, ret_facts->user, sizeof ret_facts->user);
 	ret_facts->mac_count = rd_u8(&r);
 	if (ret_facts->mac_count > FACTS_MACS_MAX) {
 		r.failed = 1;
@@ -226,7 +182,7 @@ facts_get(const uint8_t *p, size_t len, struct facts *ret_facts)
 	ret_facts->screen_count = get_screens(&r, ret_facts->screens);
 	rd_copy(&r, ret_facts->device_key, sizeof ret_facts->device_key);
 	rd_copy(&r, ret_facts->device_proof, sizeof ret_facts->device_proof);
-	get_text(&r, ret_facts->apply, sizeof ret_facts->apply);
+	rd_line(&r, ret_facts->apply, sizeof ret_facts->apply);
 	return finish(&r);
 }
 
@@ -240,11 +196,11 @@ prompt_put(const struct prompt *prompt, uint8_t *out)
 	wr_u32(&w, prompt->expires_s);
 	wr_u8(&w, prompt->optional);
 	for (size_t i = 0; i < 2; i++)
-		put_text(&w, prompt->words[i], sizeof prompt->words[i]);
-	put_text(&w, prompt->masked_address, sizeof prompt->masked_address);
+		wr_text(&w, prompt->words[i]);
+	wr_text(&w, prompt->masked_address);
 	wr_bytes(&w, prompt->challenge, sizeof prompt->challenge);
-	put_text(&w, prompt->rp_id, sizeof prompt->rp_id);
-	put_text(&w, prompt->key_person, sizeof prompt->key_person);
+	wr_text(&w, prompt->rp_id);
+	wr_text(&w, prompt->key_person);
 	wr_u8(&w, prompt->user_verification);
 	wr_u8(&w, prompt->new_address);
 	wr_u8(&w, prompt->person);
@@ -262,11 +218,11 @@ prompt_get(const uint8_t *p, size_t len, struct prompt *ret_prompt)
 	ret_prompt->expires_s = rd_u32(&r);
 	ret_prompt->optional = rd_u8(&r);
 	for (size_t i = 0; i < 2; i++)
-		get_text(&r, ret_prompt->words[i], sizeof ret_prompt->words[i]);
-	get_text(&r, ret_prompt->masked_address, sizeof ret_prompt->masked_address);
+		rd_line(&r, ret_prompt->words[i], sizeof ret_prompt->words[i]);
+	rd_line(&r, ret_prompt->masked_address, sizeof ret_prompt->masked_address);
 	rd_copy(&r, ret_prompt->challenge, sizeof ret_prompt->challenge);
-	get_text(&r, ret_prompt->rp_id, sizeof ret_prompt->rp_id);
-	get_text(&r, ret_prompt->key_person, sizeof ret_prompt->key_person);
+	rd_line(&r, ret_prompt->rp_id, sizeof ret_prompt->rp_id);
+	rd_line(&r, ret_prompt->key_person, sizeof ret_prompt->key_person);
 	ret_prompt->user_verification = get_flag(&r);
 	ret_prompt->new_address = get_flag(&r);
 	ret_prompt->person = get_flag(&r);
@@ -309,16 +265,16 @@ reply_put(const struct reply *reply, uint8_t *out)
 	struct wr w = wr_init(out, MESSAGE_MAX_BYTES);
 	const struct assertion *a = &reply->assertion;
 	wr_u8(&w, reply->kind);
-	put_text(&w, reply->text, sizeof reply->text);
+	wr_text(&w, reply->text);
 	message_put_proof(&w, &reply->proof);
-	put_text(&w, reply->user, sizeof reply->user);
-	put_data(&w, a->credential, a->credential_len);
-	put_data(&w, a->authenticator_data, a->authenticator_data_len);
-	put_data(&w, a->client_data, a->client_data_len);
-	put_data(&w, a->signature, a->signature_len);
-	put_data(&w, reply->key.credential, reply->key.credential_len);
+	wr_text(&w, reply->user);
+	wr_data(&w, a->credential, a->credential_len);
+	wr_data(&w, a->authenticator_data, a->authenticator_data_len);
+	wr_data(&w, a->client_data, a->client_data_len);
+	wr_data(&w, a->signature, a->signature_len);
+	wr_data(&w, reply->key.credential, reply->key.credential_len);
 	wr_u32(&w, (uint32_t)reply->key.algorithm);
-	put_data(&w, reply->key.public_key, reply->key.public_key_len);
+	wr_data(&w, reply->key.public_key, reply->key.public_key_len);
 	return w.len;
 }
 
@@ -328,19 +284,19 @@ reply_get(const uint8_t *p, size_t len, struct reply *ret_reply)
 	struct rd r = rd_init(p, len);
 	memset(ret_reply, 0, sizeof *ret_reply);
 	ret_reply->kind = rd_u8(&r);
-	get_text(&r, ret_reply->text, sizeof ret_reply->text);
+	rd_line(&r, ret_reply->text, sizeof ret_reply->text);
 	message_get_proof(&r, &ret_reply->proof);
-	get_text(&r, ret_reply->user, sizeof ret_reply->user);
+	rd_line(&r, ret_reply->user, sizeof ret_reply->user);
 	struct assertion *a = &ret_reply->assertion;
-	a->credential_len = get_data(&r, a->credential, sizeof a->credential);
+	a->credential_len = rd_data(&r, a->credential, sizeof a->credential);
 	a->authenticator_data_len =
-		get_data(&r, a->authenticator_data, sizeof a->authenticator_data);
-	a->client_data_len = get_data(&r, a->client_data, sizeof a->client_data);
-	a->signature_len = get_data(&r, a->signature, sizeof a->signature);
+		rd_data(&r, a->authenticator_data, sizeof a->authenticator_data);
+	a->client_data_len = rd_data(&r, a->client_data, sizeof a->client_data);
+	a->signature_len = rd_data(&r, a->signature, sizeof a->signature);
 	struct new_key *key = &ret_reply->key;
-	key->credential_len = get_data(&r, key->credential, sizeof key->credential);
+	key->credential_len = rd_data(&r, key->credential, sizeof key->credential);
 	key->algorithm = (int32_t)rd_u32(&r);
-	key->public_key_len = get_data(&r, key->public_key, sizeof key->public_key);
+	key->public_key_len = rd_data(&r, key->public_key, sizeof key->public_key);
 	return finish(&r);
 }
 
@@ -350,7 +306,7 @@ refusal_put(const struct refusal *refusal, uint8_t *out)
 	struct wr w = wr_init(out, MESSAGE_MAX_BYTES);
 	wr_u32(&w, refusal->code);
 	wr_u32(&w, refusal->retry_s);
-	put_text(&w, refusal->support, sizeof refusal->support);
+	wr_text(&w, refusal->support);
 	return w.len;
 }
 
@@ -361,7 +317,7 @@ refusal_get(const uint8_t *p, size_t len, struct refusal *ret_refusal)
 	memset(ret_refusal, 0, sizeof *ret_refusal);
 	ret_refusal->code = rd_u32(&r);
 	ret_refusal->retry_s = rd_u32(&r);
-	get_text(&r, ret_refusal->support, sizeof ret_refusal->support);
+	rd_line(&r, ret_refusal->support, sizeof ret_refusal->support);
 	return finish(&r);
 }
 
@@ -371,11 +327,11 @@ report_put(const struct report *report, uint8_t *out)
 	struct wr w = wr_init(out, MESSAGE_MAX_BYTES);
 	wr_u8(&w, report->system);
 	wr_bytes(&w, report->channel, sizeof report->channel);
-	put_text(&w, report->os, sizeof report->os);
-	put_text(&w, report->os_version, sizeof report->os_version);
+	wr_text(&w, report->os);
+	wr_text(&w, report->os_version);
 	wr_u8(&w, (uint8_t)report->antivirus_count);
 	for (size_t i = 0; i < report->antivirus_count; i++) {
-		put_text(&w, report->antivirus[i].name, sizeof report->antivirus[i].name);
+		wr_text(&w, report->antivirus[i].name);
 		wr_u8(&w, report->antivirus[i].running);
 		wr_u64(&w, report->antivirus[i].patterns_s);
 	}
@@ -411,11 +367,11 @@ report_get(const uint8_t *p, size_t len, struct report *ret_report)
 	memset(report, 0, sizeof *report);
 	report->system = rd_u8(&r);
 	rd_copy(&r, report->channel, sizeof report->channel);
-	get_text(&r, report->os, sizeof report->os);
-	get_text(&r, report->os_version, sizeof report->os_version);
+	rd_line(&r, report->os, sizeof report->os);
+	rd_line(&r, report->os_version, sizeof report->os_version);
 	report->antivirus_count = get_count(&r, REPORT_ANTIVIRUS_MAX);
 	for (size_t i = 0; i < report->antivirus_count; i++) {
-		get_text(&r, report->antivirus[i].name, sizeof report->antivirus[i].name);
+		rd_line(&r, report->antivirus[i].name, sizeof report->antivirus[i].name);
 		report->antivirus[i].running = rd_u8(&r);
 		report->antivirus[i].patterns_s = rd_u64(&r);
 	}
@@ -464,8 +420,8 @@ start_put(const struct start *start, uint8_t *out)
 	put_layout(&w, &start->layout);
 	wr_u32(&w, start->idle_s);
 	wr_u32(&w, start->window_mib);
-	put_text(&w, start->message, sizeof start->message);
-	put_text(&w, start->session_code, sizeof start->session_code);
+	wr_text(&w, start->message);
+	wr_text(&w, start->session_code);
 	wr_u32(&w, start->resume_s);
 	wr_u16(&w, (uint16_t)start->resume_len);
 	wr_bytes(&w, start->resume, start->resume_len);
@@ -480,8 +436,8 @@ start_get(const uint8_t *p, size_t len, struct start *ret_start)
 	get_layout(&r, &ret_start->layout);
 	ret_start->idle_s = rd_u32(&r);
 	ret_start->window_mib = rd_u32(&r);
-	get_text(&r, ret_start->message, sizeof ret_start->message);
-	get_text(&r, ret_start->session_code, sizeof ret_start->session_code);
+	rd_line(&r, ret_start->message, sizeof ret_start->message);
+	rd_line(&r, ret_start->session_code, sizeof ret_start->session_code);
 	ret_start->resume_s = rd_u32(&r);
 	ret_start->resume_len = rd_u16(&r);
 	if (ret_start->resume_len > sizeof ret_start->resume)
@@ -518,7 +474,7 @@ size_t
 display_auth_put(const struct display_auth *auth, uint8_t *out)
 {
 	struct wr w = wr_init(out, MESSAGE_MAX_BYTES);
-	put_text(&w, auth->name, sizeof auth->name);
+	wr_text(&w, auth->name);
 	wr_u8(&w, (uint8_t)auth->data_len);
 	wr_bytes(&w, auth->data, auth->data_len);
 	return w.len;
@@ -529,7 +485,7 @@ display_auth_get(const uint8_t *p, size_t len, struct display_auth *ret_auth)
 {
 	struct rd r = rd_init(p, len);
 	memset(ret_auth, 0, sizeof *ret_auth);
-	get_text(&r, ret_auth->name, sizeof ret_auth->name);
+	rd_line(&r, ret_auth->name, sizeof ret_auth->name);
 	ret_auth->data_len = rd_u8(&r);
 	if (ret_auth->data_len > sizeof ret_auth->data) {
 		r.failed = 1;

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/str.h"
+
 struct rd
 rd_init(const void *data, size_t len)
 {
@@ -70,6 +72,39 @@ rd_copy(struct rd *r, void *out, size_t len)
 		memcpy(out, p, len);
 	else if (len)
 		memset(out, 0, len);
+}
+
+void
+rd_text(struct rd *r, char *out, size_t size)
+{
+	size_t len = rd_u16(r);
+	const uint8_t *p = rd_bytes(r, len);
+	out[0] = '\0';
+	if (!p || len >= size || memchr(p, '\0', len)) {
+		r->failed = 1;
+		return;
+	}
+	memcpy(out, p, len);
+	out[len] = '\0';
+}
+
+void
+rd_line(struct rd *r, char *out, size_t size)
+{
+	rd_text(r, out, size);
+	if (!str_printable(out))
+		r->failed = 1;
+}
+
+size_t
+rd_data(struct rd *r, void *out, size_t size)
+{
+	size_t len = rd_u16(r);
+	if (len > size)
+		r->failed = 1;
+	if (!r->failed)
+		rd_copy(r, out, len);
+	return r->failed ? 0 : len;
 }
 
 int
@@ -151,4 +186,19 @@ wr_zero(struct wr *w, size_t len)
 	uint8_t *p = take(w, len);
 	if (p && len)
 		memset(p, 0, len);
+}
+
+void
+wr_data(struct wr *w, const void *data, size_t len)
+{
+	if (len > UINT16_MAX)
+		w->failed = 1;
+	wr_u16(w, (uint16_t)len);
+	wr_bytes(w, data, len);
+}
+
+void
+wr_text(struct wr *w, const char *text)
+{
+	wr_data(w, text, strlen(text));
 }

@@ -10,35 +10,13 @@
 #include "base/wire.h"
 #include "crypto/token.h"
 
-static void
-put_text(struct wr *w, const char *text)
-{
-	size_t len = strlen(text);
-	wr_u16(w, (uint16_t)len);
-	wr_bytes(w, text, len);
-}
-
-static void
-get_text(struct rd *r, char *out, size_t size)
-{
-	size_t len = rd_u16(r);
-	const uint8_t *p = rd_bytes(r, len);
-	out[0] = '\0';
-	if (!p || len >= size || memchr(p, '\0', len)) {
-		r->failed = 1;
-		return;
-	}
-	memcpy(out, p, len);
-	out[len] = '\0';
-}
-
 size_t
 token_question_put(const struct token_question *q, uint8_t *out)
 {
 	struct wr w = wr_init(out, TOKEN_QUESTION_MAX_BYTES);
-	put_text(&w, q->module);
-	put_text(&w, q->uri);
-	put_text(&w, q->pin);
+	wr_text(&w, q->module);
+	wr_text(&w, q->uri);
+	wr_text(&w, q->pin);
 	wr_bytes(&w, q->digest, sizeof q->digest);
 	return w.len;
 }
@@ -48,9 +26,9 @@ token_question_get(const uint8_t *p, size_t len, struct token_question *ret_q)
 {
 	struct rd r = rd_init(p, len);
 	memset(ret_q, 0, sizeof *ret_q);
-	get_text(&r, ret_q->module, sizeof ret_q->module);
-	get_text(&r, ret_q->uri, sizeof ret_q->uri);
-	get_text(&r, ret_q->pin, sizeof ret_q->pin);
+	rd_text(&r, ret_q->module, sizeof ret_q->module);
+	rd_text(&r, ret_q->uri, sizeof ret_q->uri);
+	rd_text(&r, ret_q->pin, sizeof ret_q->pin);
 	rd_copy(&r, ret_q->digest, sizeof ret_q->digest);
 	return rd_done(&r) ? 0 : -ERR_PROTOCOL;
 }
@@ -64,23 +42,9 @@ token_answer_put(int code, const struct token_answer *answer, uint8_t *out)
 		return w.len;
 	wr_u8(&w, (uint8_t)answer->is_rsa);
 	wr_bytes(&w, answer->point, sizeof answer->point);
-	wr_u16(&w, (uint16_t)answer->signature_len);
-	wr_bytes(&w, answer->signature, answer->signature_len);
-	wr_u16(&w, (uint16_t)answer->cert_len);
-	wr_bytes(&w, answer->cert, answer->cert_len);
+	wr_data(&w, answer->signature, answer->signature_len);
+	wr_data(&w, answer->cert, answer->cert_len);
 	return w.len;
-}
-
-static size_t
-get_bytes(struct rd *r, uint8_t *out, size_t cap)
-{
-	size_t len = rd_u16(r);
-	if (len > cap) {
-		r->failed = 1;
-		return 0;
-	}
-	rd_copy(r, out, len);
-	return len;
 }
 
 int
@@ -98,8 +62,8 @@ token_answer_get(const uint8_t *p, size_t len, int *ret_code, struct token_answe
 		return -ERR_PROTOCOL;
 	rd_copy(&r, ret_answer->point, sizeof ret_answer->point);
 	ret_answer->signature_len =
-		get_bytes(&r, ret_answer->signature, sizeof ret_answer->signature);
-	ret_answer->cert_len = get_bytes(&r, ret_answer->cert, sizeof ret_answer->cert);
+		rd_data(&r, ret_answer->signature, sizeof ret_answer->signature);
+	ret_answer->cert_len = rd_data(&r, ret_answer->cert, sizeof ret_answer->cert);
 	*ret_code = 0;
 	return rd_done(&r) ? 0 : -ERR_PROTOCOL;
 }

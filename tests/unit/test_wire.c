@@ -42,6 +42,76 @@ test_round_trip(void **state)
 	assert_true(rd_done(&r));
 }
 
+/* len:u16, then the bytes. */
+static void
+test_text(void **state)
+{
+	(void)state;
+	uint8_t bytes[64];
+	char out[4];
+	struct wr w = wr_init(bytes, sizeof bytes);
+	wr_text(&w, "abc");
+	wr_text(&w, "");
+	wr_data(&w, "\0\x1b", 2);
+	assert_memory_equal(bytes, "\0\3abc\0\0\0\2\0\x1b", w.len);
+	struct rd r = rd_init(bytes, w.len);
+	rd_line(&r, out, sizeof out);
+	assert_string_equal(out, "abc");
+	rd_text(&r, out, sizeof out);
+	assert_string_equal(out, "");
+	assert_int_equal(rd_data(&r, out, sizeof out), 2);
+	assert_memory_equal(out, "\0\x1b", 2);
+	assert_true(rd_done(&r));
+}
+
+/* Too long for its place, cut, with a NUL, or with what no line has. */
+static void
+test_bad_text(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *bytes;
+		size_t len;
+		int text, line, data; /* taken? */
+	} cases[] = {
+		{"\0\4abcd", 6, 0, 0, 1},
+		{"\0\5abcde", 7, 0, 0, 0},
+		{"\0\3ab", 4, 0, 0, 0},
+		{"\0", 1, 0, 0, 0},
+		{"\xff\xff", 2, 0, 0, 0},
+		{"\0\2a\0", 4, 0, 0, 1},
+		{"\0\2a\n", 4, 1, 0, 1},
+		{"\0\1\x1b", 3, 1, 0, 1},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char out[4] = "xyz";
+		struct rd r = rd_init(cases[i].bytes, cases[i].len);
+		rd_text(&r, out, sizeof out);
+		assert_int_equal(!r.failed, cases[i].text);
+		assert_true(cases[i].text || !out[0]);
+		r = rd_init(cases[i].bytes, cases[i].len);
+		rd_line(&r, out, sizeof out);
+		assert_int_equal(!r.failed, cases[i].line);
+		r = rd_init(cases[i].bytes, cases[i].len);
+		size_t len = rd_data(&r, out, sizeof out);
+		assert_int_equal(!r.failed, cases[i].data);
+		assert_true(cases[i].data || !len);
+	}
+}
+
+static void
+test_write_too_long(void **state)
+{
+	(void)state;
+	static uint8_t bytes[70000], data[65536];
+	struct wr w = wr_init(bytes, sizeof bytes);
+	wr_data(&w, data, sizeof data - 1);
+	assert_false(w.failed);
+	w = wr_init(bytes, sizeof bytes);
+	wr_data(&w, data, sizeof data);
+	assert_true(w.failed);
+}
+
 static void
 test_read_too_much(void **state)
 {
@@ -98,6 +168,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_bad_text),
+		cmocka_unit_test(test_write_too_long),
 		cmocka_unit_test(test_read_too_much),
 		cmocka_unit_test(test_write_too_much),
 		cmocka_unit_test(test_nothing),
