@@ -86,6 +86,8 @@ admit_passed(struct agent *agent, struct session *s)
 	if (flow->admission.paired) {
 		registry_take(&entry, &flow->facts, hash, s->ticket.client_address, wall_s());
 		r = admit_register(agent, &entry, "pairing");
+		if (r == 0)
+			r = devices_paired(agent->devices);
 	}
 	if (r < 0)
 		return r;

@@ -29,8 +29,12 @@ struct devices {
 	char *path;
 	size_t count;
 	struct device list[DEVICES_MAX];
-	struct tries strangers;
+	struct tries strangers, pairing;
+	struct tries *above; /* while the file is read */
 };
+
+/* No hash of a key that anybody could find. */
+const uint8_t devices_pairing[DEVICE_HASH_BYTES];
 
 static int
 parse_numbers(const char **p, uint64_t *out, size_t count)
@@ -69,12 +73,20 @@ parse_row(struct devices *d, const char *value)
 {
 	int64_t row;
 	int r = str_int(value, 0, UINT32_MAX, &row);
-	if (r == 0)
-		(d->count ? &d->list[d->count - 1].tries : &d->strangers)->row = (uint32_t)row;
-	return r < 0 ? -ERR_SETTING : 0;
+	if (r < 0 || !d->above)
+		return -ERR_SETTING;
+	d->above->row = (uint32_t)row;
+	return 0;
 }
 
-/* STRANGERS tries / DEVICE hash first last tries name */
+static int
+parse_class(struct devices *d, const char *value, struct tries *tries)
+{
+	d->above = tries;
+	return parse_tries(&value, tries) < 0 || *value ? -ERR_SETTING : 0;
+}
+
+/* STRANGERS tries / PAIRING tries / DEVICE hash first last tries name */
 static int
 on_line(void *user, const char *key, const char *value)
 {
@@ -82,7 +94,9 @@ on_line(void *user, const char *key, const char *value)
 	char hash[2 * DEVICE_HASH_BYTES + 1];
 	uint64_t times[2];
 	if (strcmp(key, "STRANGERS") == 0)
-		return parse_tries(&value, &d->strangers) < 0 || *value ? -ERR_SETTING : 0;
+		return parse_class(d, value, &d->strangers);
+	if (strcmp(key, "PAIRING") == 0)
+		return parse_class(d, value, &d->pairing);
 	if (strcmp(key, "ROW") == 0)
 		return parse_row(d, value);
 	if (strcmp(key, "DEVICE") != 0 || d->count == DEVICES_MAX || strlen(value) < sizeof hash)
@@ -97,6 +111,7 @@ on_line(void *user, const char *key, const char *value)
 		return -ERR_SETTING;
 	device->first_s = times[0];
 	device->last_s = times[1];
+	d->above = &device->tries;
 	d->count++;
 	return 0;
 }
@@ -155,7 +170,9 @@ devices_text(const struct devices *d)
 		return NULL;
 	fprintf(out, "STRANGERS ");
 	print_tries(out, &d->strangers);
-	fprintf(out, "\nROW %u\n", d->strangers.row);
+	fprintf(out, "\nROW %u\nPAIRING ", d->strangers.row);
+	print_tries(out, &d->pairing);
+	fprintf(out, "\nROW %u\n", d->pairing.row);
 	for (size_t i = 0; i < d->count; i++) {
 		const struct device *device = &d->list[i];
 		char hash[2 * DEVICE_HASH_BYTES + 1];
@@ -193,6 +210,8 @@ static struct tries *
 tries_of(const struct devices *d, const uint8_t *hash)
 {
 	struct device *device = find(d, hash);
+	if (memcmp(hash, devices_pairing, DEVICE_HASH_BYTES) == 0)
+		return (struct tries *)(uintptr_t)&d->pairing;
 	return device ? &device->tries : (struct tries *)(uintptr_t)&d->strangers;
 }
 
@@ -267,6 +286,13 @@ devices_keep(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTE
 		device->first_s = now_s;
 	}
 	device->kept = 1;
+	return save(devices);
+}
+
+int
+devices_paired(struct devices *devices)
+{
+	devices->pairing = (struct tries){0};
 	return save(devices);
 }
 
@@ -368,7 +394,7 @@ devices_unlock(struct devices *devices)
 {
 	for (size_t i = 0; i < devices->count; i++)
 		devices->list[i].tries = (struct tries){0};
-	devices->strangers = (struct tries){0};
+	devices->strangers = devices->pairing = (struct tries){0};
 	return save(devices);
 }
 

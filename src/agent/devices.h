@@ -1,8 +1,10 @@
 /*
  * The devices that have logged in completely, and the failures and mails charged to each; everybody
  * else shares one entry, the strangers'. So a stranger with the terminal ID can use up the
- * strangers' tries and never those of a device that is known. One small file, written as a whole
- * before a try is judged: what cannot be recorded is not judged, and a restart forgets nothing.
+ * strangers' tries and never those of a device that is known. Who has given the pairing code that
+ * the office PC shows is counted apart from both (devices_pairing). One small file, written as a
+ * whole before a try is judged: what cannot be recorded is not judged, and a restart forgets
+ * nothing.
  *
  * Being known gives a device its own counters and nothing else.
  */
@@ -35,6 +37,9 @@ struct tries {
 
 struct devices;
 
+/* In place of a device's hash: all who have given a pairing code, and are not registered yet. */
+extern const uint8_t devices_pairing[DEVICE_HASH_BYTES];
+
 /* Reads the file when there is one. 0, -errno, -ERR_SETTING (damaged: not silently forgotten);
  * error as in conf_load. */
 int devices_open(const char *path, struct devices **ret_devices, struct conf_error *error);
@@ -55,6 +60,8 @@ int devices_login(struct devices *devices, const uint8_t hash[static DEVICE_HASH
  * longer, it is a stranger again. 0 or -errno. */
 int devices_keep(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES], int keep,
 	uint64_t now_s);
+/* One of those who pair has logged in completely: their failures are forgotten. 0 or -errno. */
+int devices_paired(struct devices *devices);
 /* For those that are registered, after devices_open. */
 void devices_mark_kept(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES]);
 

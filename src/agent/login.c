@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "crypto/noise.h"
 #include "inner.pb.h"
 
 enum {
@@ -44,6 +45,7 @@ static const struct row {
 	{&step_server, ANY, always},
 	{&step_apply, ANY, always},
 	{&step_ready, ANY, always},
+	{&step_pair_first, ANY, always},
 	{&step_code, ANY, policy_wants_otp},
 	{&step_pair, ANY, always},
 	{&step_mac, APP, policy_wants_maccheck},
@@ -56,12 +58,18 @@ static const struct row {
 enum {
 	ROWS = sizeof rows / sizeof rows[0]
 };
+_Static_assert(ROWS <= 32, "struct login.passed has a bit for each");
+
+static int
+is_wanted(const struct login *login, const struct row *row)
+{
+	return (row->kinds >> login->facts.kind & 1) && row->wanted(login->office.policy);
+}
 
 static int
 meets(const struct login *login, const struct row *row)
 {
-	return (row->kinds >> login->facts.kind & 1) && row->wanted(login->office.policy) &&
-	       (!login->resumes || row->step->again);
+	return is_wanted(login, row) && (!login->resumes || row->step->again);
 }
 
 void
@@ -77,6 +85,16 @@ login_init(struct login *login, const struct login_env *env, const struct login_
 	memcpy(login->device, device, sizeof login->device);
 	memcpy(login->hash, hash, sizeof login->hash);
 	login->wait = LOGIN_WAIT_FACTS;
+}
+
+void
+login_resume(struct login *login, const struct login *before)
+{
+	login->resumes = 1;
+	login->passed = before->passed;
+	login->kind_before = before->facts.kind;
+	login->person.proved = before->person.proved;
+	memcpy(login->person.name, before->person.name, sizeof login->person.name);
 }
 
 void
@@ -109,16 +127,27 @@ conclude(struct login *login)
 	return LOGIN_PASSED;
 }
 
+static int
+enter(struct login *login, const struct row *row)
+{
+	if (!meets(login, row))
+		return login->passed >> login->step & 1 ? LOGIN_PASSED : -ERR_POLICY_CHANGED;
+	return row->step->enter ? row->step->enter(login) : LOGIN_PASSED;
+}
+
 /* From the result of one step to the next one that waits, or to the end. */
 static int
 proceed(struct login *login, int r)
 {
-	while (r == LOGIN_PASSED && ++login->step < ROWS) {
-		const struct row *row = &rows[login->step];
+	while (r == LOGIN_PASSED) {
+		if (is_wanted(login, &rows[login->step]))
+			login->passed |= UINT32_C(1) << login->step;
+		if (++login->step == ROWS)
+			break;
 		login->prompt = engawa_PromptKind_PROMPT_NONE;
 		login->wait = LOGIN_WAIT_NOTHING;
-		if (meets(login, row) && row->step->enter)
-			r = row->step->enter(login);
+		if (is_wanted(login, &rows[login->step]))
+			r = enter(login, &rows[login->step]);
 	}
 	if (r == LOGIN_WAITS) {
 		assert(login->wait != LOGIN_WAIT_NOTHING && login->wait != LOGIN_WAIT_FACTS);
@@ -131,7 +160,8 @@ int
 login_facts(struct login *login, const struct facts *facts)
 {
 	if (login->wait != LOGIN_WAIT_FACTS || facts->kind < engawa_ClientKind_CLIENT_APP ||
-		facts->kind > engawa_ClientKind_CLIENT_HTML5)
+		facts->kind > engawa_ClientKind_CLIENT_HTML5 ||
+		(login->resumes && facts->kind != login->kind_before))
 		return stop(login, -ERR_PROTOCOL);
 	/* the decoder's memory at the other end: what a client does not say is the smallest */
 	if (facts->window_mib != 0 && facts->window_mib != 8 && facts->window_mib != 16 &&
@@ -217,10 +247,19 @@ login_ready(struct login *login)
 	return r;
 }
 
+/* Whose counters. */
+static const uint8_t *
+class_of(const struct login *login)
+{
+	return login->admission.paired ? devices_pairing : login->device;
+}
+
 int
 login_locked(struct login *login)
 {
-	return devices_check(login->office.devices, login->device,
+	if (login->admission.first && !login->admission.paired)
+		return 0; /* that code decides, and nothing else is asked before it */
+	return devices_check(login->office.devices, class_of(login),
 		login->env->wall_s(login->env->user), &login->retry_s);
 }
 
@@ -229,7 +268,7 @@ login_charge(struct login *login, struct tries *ret_before)
 {
 	struct lockout_rule rule = {(uint32_t)login->office.policy->lockout_count,
 		(uint32_t)login->office.policy->lockout_timeout_s};
-	int r = devices_charge(login->office.devices, login->device, &rule,
+	int r = devices_charge(login->office.devices, class_of(login), &rule,
 		login->env->wall_s(login->env->user), ret_before);
 	if (r < 0)
 		LOG(ERROR, "login.record", F_ERR("code", r));
@@ -240,7 +279,23 @@ login_charge(struct login *login, struct tries *ret_before)
 void
 login_refund(struct login *login, const struct tries *before)
 {
-	int r = devices_refund(login->office.devices, login->device, before);
+	int r = devices_refund(login->office.devices, class_of(login), before);
 	if (r < 0)
 		LOG(ERROR, "login.record", F_ERR("code", r));
+}
+
+int
+login_send(struct login *login, int kind, const char *address, const char *code)
+{
+	struct login_mail mail = {.kind = kind,
+		.address = address,
+		.code = code,
+		.device = login->facts.computer_name,
+		.locale = login->facts.locale};
+	int r = devices_mail(login->office.devices, class_of(login),
+		login->env->wall_s(login->env->user), &login->retry_s);
+	if (r < 0)
+		return r == -ERR_LIMIT ? r : -ERR_DISK_FULL;
+	noise_words(login->hash, mail.words);
+	return login->env->mail(login->env->user, &mail);
 }

@@ -117,16 +117,19 @@ struct login {
 	uint8_t device[DEVICE_HASH_BYTES];
 	uint8_t hash[32]; /* of the handshake */
 	struct facts facts;
-	size_t step; /* row of the table */
-	int resumes; /* a session that has been logged in goes on: what needs no person is
-			looked at again */
+	size_t step;     /* row of the table */
+	uint32_t passed; /* rows of the table that were wanted and passed, in the login and since */
+	int resumes;     /* a session that has been logged in goes on: what needs no person is
+			    looked at again */
+	uint8_t kind_before; /* resumes: of the client that logged in */
 	enum login_wait wait;
 	uint8_t prompt;   /* kind that is open, PROMPT_NONE */
 	uint32_t retry_s; /* hint for a refusal */
 	struct {
 		int registered; /* and proved */
 		int required;
-		int paired; /* by its code, in this login */
+		int first;  /* its class is locked out: the pairing code before all else */
+		int paired; /* by its code, in this login: counted with those (devices_pairing) */
 		unsigned wrong;
 	} admission; /* of the device */
 	struct {
@@ -162,7 +165,9 @@ struct login {
  * `wait`, or negative. */
 struct login_step {
 	const char *name;
-	int again; /* asked again, by facts alone, when a session goes on over a new connection */
+	/* Asked again, by facts alone, when a session goes on over a new connection. What is not
+	 * must have been passed before: else policy has changed, and a new login is needed. */
+	int again;
 	int (*ready)(struct login *login); /* could this step ever be passed? asked before the first
 					      prompt: 0 or negative */
 	int (*enter)(struct login *login);
@@ -174,14 +179,17 @@ struct login_step {
 	int (*passed)(struct login *login);
 };
 
-extern const struct login_step step_policy, step_device, step_apply, step_pair, step_server,
-	step_address, step_lockout, step_self, step_client, step_ready, step_hours, step_code,
-	step_mac, step_inspection, step_certificate, step_password, step_firewall, step_new_address;
+extern const struct login_step step_policy, step_device, step_apply, step_pair, step_pair_first,
+	step_server, step_address, step_lockout, step_self, step_client, step_ready, step_hours,
+	step_code, step_mac, step_inspection, step_certificate, step_password, step_firewall,
+	step_new_address;
 
 /* env must live as long. */
 void login_init(struct login *login, const struct login_env *env, const struct login_office *office,
 	const char *address, const uint8_t device[static DEVICE_HASH_BYTES],
 	const uint8_t hash[static 32]);
+/* The session goes on over a new connection: what it has passed, who it is. Before login_facts. */
+void login_resume(struct login *login, const struct login *before);
 /* Wipes. */
 void login_fini(struct login *login);
 
@@ -206,6 +214,10 @@ int login_report_fits(const struct login *login, const struct report *report);
 int login_ready(struct login *login);
 /* -ERR_LOCKED_OUT (and retry_s), -ERR_SHUT_OUT or 0. */
 int login_locked(struct login *login);
+/* May the pairing code be asked for: is one open, and could this device be registered? */
+int login_may_pair(const struct login *login);
+/* Opens that prompt. LOGIN_WAITS. */
+int login_ask_pairing(struct login *login, uint32_t why);
 /* Charges a failure before it is judged; 0, -ERR_DISK_FULL. */
 int login_charge(struct login *login, struct tries *ret_before);
 void login_refund(struct login *login, const struct tries *before);

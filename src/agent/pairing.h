@@ -1,7 +1,9 @@
 /*
  * The pairing code: shown at the office PC, typed at a new device, once, within ten minutes. One at
- * a time, in memory only; a new one replaces it, a restart ends it. 40 bits, and every try is
- * charged to the device that made it (step_pair.c), so guessing does not end.
+ * a time, in memory only; a new one replaces it, a restart ends it.
+ *
+ * 40 bits, and whoever knows them still needs the one-time code and the password. So a wrong one
+ * need not end the pairing: that anybody with the terminal ID could do.
  */
 #pragma once
 #include <stdint.h>
@@ -12,8 +14,8 @@ enum {
 	PAIRING_DIGITS = 8, /* Crockford base32: 40 bits */
 	PAIRING_TEXT_SIZE = PAIRING_DIGITS + 2,
 	PAIRING_LIFE_S = 600,
-	PAIRING_WRONG_MAX = 100, /* then it is over, as for every other factor */
-	PAIRING_HOUR_MAX = 20    /* codes */
+	PAIRING_WRONG_MAX = 1000000, /* one chance in a million; then it is over */
+	PAIRING_HOUR_MAX = 20        /* codes */
 };
 
 struct pairing {

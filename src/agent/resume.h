@@ -1,5 +1,5 @@
 /*
- * A session goes on over another connection (docs/protocol.md 9). What the agent keeps for that is
+ * A session goes on over another connection (docs/protocol.md 3.3). What the agent keeps for that is
  * in struct session: the key of the next handshake, and the key before for as long as the client
  * may not have the next one yet. A ticket counts while its key is kept, so it is used once; an
  * attempt counts once because of its id.

@@ -211,7 +211,8 @@ session_handshake(struct session *s, const uint8_t *first, size_t len)
 		.persons = s->agent->persons};
 	login_init(&s->flow, &s->env, &office, s->ticket.client_address,
 		s->ticket.device_hash.bytes, s->secrets.hash);
-	s->flow.resumes = s->base != NULL;
+	if (s->base)
+		login_resume(&s->flow, &s->base->flow);
 	return 0;
 }
 

@@ -47,7 +47,7 @@ void
 session_term_move(struct session *s, const struct session *base)
 {
 	s->term = base->term;
-	s->term.policy = &s->policy;
+	term_policy(&s->term, &s->policy, s->env.now(s->env.user), s->env.wall_s(s->env.user));
 	s->inspected = base->inspected;
 }
 

@@ -97,22 +97,6 @@ login_make_code(char out[static LOGIN_CODE_DIGITS + 1])
 	return 0;
 }
 
-int
-login_send(struct login *login, int kind, const char *address, const char *code)
-{
-	struct login_mail mail = {.kind = kind,
-		.address = address,
-		.code = code,
-		.device = login->facts.computer_name,
-		.locale = login->facts.locale};
-	int r = devices_mail(login->office.devices, login->device,
-		login->env->wall_s(login->env->user), &login->retry_s);
-	if (r < 0)
-		return r == -ERR_LIMIT ? r : -ERR_DISK_FULL;
-	noise_words(login->hash, mail.words);
-	return login->env->mail(login->env->user, &mail);
-}
-
 /* why: the failure that the next prompt names, 0 for none. */
 static int
 send_code(struct login *login, uint32_t why)

@@ -28,4 +28,5 @@ enter(struct login *login)
 	return exempt(login) ? LOGIN_PASSED : -ERR_FIREWALL_REQUIRED;
 }
 
-const struct login_step step_firewall = {.name = "firewall", .ready = ready, .enter = enter};
+const struct login_step step_firewall = {
+	.name = "firewall", .again = 1, .ready = ready, .enter = enter};

@@ -1,6 +1,7 @@
 /*
  * Quarantine (検疫): the home PC reports its state, the policy's limits are put to it here. A
- * report of another session, or one that contradicts itself, is no report.
+ * report of another session, or one that contradicts itself, is no report. A session that goes on
+ * over a new connection goes on reporting when it was due (term.h), held to today's limits.
  */
 #include <string.h>
 

@@ -1,10 +1,20 @@
-/* Too many failures of this device, or of all strangers together, close the door for a while. */
+/*
+ * Too many failures of this device, or of all strangers together, close the door for a while.
+ *
+ * A stranger who could be the device that is being paired at the office PC right now goes on to be
+ * asked for the pairing code (step_pair_first.c): else whoever has the terminal ID could keep every
+ * new device out.
+ */
 #include "agent/login.h"
 
 static int
 enter(struct login *login)
 {
 	int r = login_locked(login);
+	if (r < 0 && !login->resumes && login_may_pair(login)) {
+		login->admission.first = 1;
+		return LOGIN_PASSED;
+	}
 	return r < 0 ? r : LOGIN_PASSED;
 }
 

@@ -91,4 +91,4 @@ checked(struct login *login, int code)
 }
 
 const struct login_step step_mac = {
-	.name = "mac", .ready = ready, .enter = enter, .checked = checked};
+	.name = "mac", .again = 1, .ready = ready, .enter = enter, .checked = checked};

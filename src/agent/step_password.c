@@ -33,9 +33,27 @@ ask(struct login *login, uint32_t why)
 	return LOGIN_WAITS;
 }
 
+/* The session goes on, and nobody is asked: but who may not come in any more does not stay. What a
+ * service knows of a person it was asked in the login. */
+static int
+still_may(const struct login *login)
+{
+	if (login->office.policy->require_certificate && !login->person.proved)
+		return -ERR_POLICY_CHANGED;
+	if (!person_has_users(login))
+		return login->person.proved || login->office.settings->password[0]
+			       ? LOGIN_PASSED
+			       : -ERR_PASSWORD_UNSET;
+	const struct user *user = users_find(login->office.users, login->person.name);
+	int r = user ? person_refusal(login, user) : -ERR_PERSON_DENIED;
+	return r < 0 ? r : LOGIN_PASSED;
+}
+
 static int
 enter(struct login *login)
 {
+	if (login->resumes)
+		return still_may(login);
 	if (login->person.proved) /* by a certificate; the security key must be the same person's */
 		return login->code.person[0] && strcmp(login->code.person, login->person.name) != 0
 			       ? -ERR_WEBAUTHN_WRONG
@@ -104,5 +122,9 @@ checked(struct login *login, int code)
 	return ++login->person.wrong >= LOGIN_TRIES_MAX ? code : ask(login, ERR_PASSWORD_WRONG);
 }
 
-const struct login_step step_password = {
-	.name = "password", .ready = ready, .enter = enter, .reply = reply, .checked = checked};
+const struct login_step step_password = {.name = "password",
+	.again = 1,
+	.ready = ready,
+	.enter = enter,
+	.reply = reply,
+	.checked = checked};

@@ -25,4 +25,5 @@ checked(struct login *login, int code)
 	return code == 0 || lenient ? LOGIN_PASSED : -ERR_SERVER_MAC_DENIED;
 }
 
-const struct login_step step_server = {.name = "server", .enter = enter, .checked = checked};
+const struct login_step step_server = {
+	.name = "server", .again = 1, .enter = enter, .checked = checked};

@@ -32,14 +32,24 @@ void
 term_start(struct term *term, const struct policy *policy, int inspects, struct mono now,
 	uint64_t now_s)
 {
+	*term = (struct term){.begun = now, .inspects = inspects != 0, .reported = now};
+	term_policy(term, policy, now, now_s);
+}
+
+/* An end of the hours that is later than before is not believed: a clock that is set back makes
+ * one, too. */
+void
+term_policy(struct term *term, const struct policy *policy, struct mono now, uint64_t now_s)
+{
 	uint64_t left_s = hours_left_s(&policy->working_hours, &policy->holidays, now_s);
-	*term = (struct term){.policy = policy,
-		.begun = now,
-		.has_hours = left_s != HOURS_ALWAYS,
-		.inspects = inspects && policy->inspection_repeat_minutes,
-		.reported = now};
-	if (term->has_hours)
-		term->hours_end = mono_add_ms(now, left_s * 1000);
+	int had_hours = term->has_hours;
+	term->policy = policy;
+	term->has_hours = left_s != HOURS_ALWAYS;
+	if (!term->has_hours)
+		return;
+	struct mono end = mono_add_ms(now, left_s * 1000);
+	if (!had_hours || mono_before(end, term->hours_end))
+		term->hours_end = end;
 }
 
 /* Seconds until each limit; HOURS_ALWAYS = it does not apply. */
@@ -67,7 +77,8 @@ judge_missing(struct term *term, struct mono now)
 {
 	uint64_t due_ms = (uint64_t)term->policy->inspection_repeat_minutes * MINUTE_S * 1000 +
 			  TERM_REPORT_SLACK_MS;
-	if (!term->inspects || mono_diff_ms(term->reported, now) < due_ms)
+	if (!term->inspects || !term->policy->inspection_repeat_minutes ||
+		mono_diff_ms(term->reported, now) < due_ms)
 		return;
 	if (!term->findings.count)
 		term->bad = now;

@@ -29,6 +29,8 @@ struct term {
 /* inspects: this client has passed the quarantine check and goes on reporting. */
 void term_start(struct term *term, const struct policy *policy, int inspects, struct mono now,
 	uint64_t now_s);
+/* The session has come back, and is held to this policy from now on. */
+void term_policy(struct term *term, const struct policy *policy, struct mono now, uint64_t now_s);
 /* Every second. 1: tell the client *ret_notice; 0; or negative: it is over, with this code. */
 int term_tick(struct term *term, struct mono now, uint64_t now_s, struct notice *ret_notice);
 /* A report came; findings of it, empty = passed. 1: tell the client *ret_notice; 0. */

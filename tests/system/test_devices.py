@@ -270,6 +270,44 @@ def test_attack_pairing_code(engawa, outer, inner):
     office(engawa, "unlock")
 
 
+def test_attack_pairing_kept_out(engawa, outer, inner):
+    """Tried: a stranger with the terminal ID fails until strangers are shut out for good, to keep the owner from registering a new computer; then
+    he guesses at the pairing code. Comes of it: he is asked for that code and nothing else, no mail goes out, and the new computer is let in."""
+    engawa.sign_policy(DISABLE_DEVICECHECK="yes", AUTH_LOCKOUT_COUNT=100)
+    stranger, key = x25519.X25519PrivateKey.generate(), ec.generate_private_key(ec.SECP256R1())
+    facts = {"device_key": point(key), "device_proof": lambda c: proof(key, c.noise.h)}
+    try:
+        for _ in range(20):
+            client, kind, payload = come(engawa, outer, inner, stranger)
+            for _ in range(5):
+                assert kind == inner.INNER_PROMPT
+                client.reply(inner.PROMPT_MAIL_CODE, "x")
+                kind, payload = client.hear()
+            client.close()
+        assert engawa.agent_status()["strangers_shut_out"]
+        assert engawa.connect(device="new.key")["code"] == CODE["SHUT_OUT"]
+        code = office(engawa, "pair")
+        mails = engawa.mail.count()
+        for guesses in ["0000-0000"] * 5, [""]:
+            client, kind, payload = come(engawa, outer, inner, stranger, **facts)
+            for guess in guesses:
+                assert kind == inner.INNER_PROMPT and inner.Prompt.FromString(payload).kind == inner.PROMPT_PAIRING
+                client.reply(inner.PROMPT_PAIRING, guess)
+                kind, payload = client.hear()
+            client.close()
+            assert refused(inner, kind, payload) == CODE["SHUT_OUT"]
+        client, kind, payload = come(engawa, outer, inner, x25519.X25519PrivateKey.generate())
+        client.close()
+        assert refused(inner, kind, payload) == CODE["SHUT_OUT"]  # no key that could be registered
+        assert engawa.mail.count() == mails
+        assert engawa.connect("--pairing-code", code, device="new.key")["status"] == 0
+        assert engawa.connect(device="new.key")["status"] == 0
+        assert engawa.agent_status()["strangers_shut_out"]
+    finally:
+        office(engawa, "unlock")
+        engawa.sign_policy(DISABLE_DEVICECHECK=None, ENFORCE_DEVICECHECK="yes")
+
+
 def test_attack_application_flood(engawa, outer, inner):
     """Tried: applications of ever new devices, with names that try to write lines of the log and of the registry. Comes of it: at most four
     from one address wait, no line is forged, and who is registered comes in."""

@@ -310,6 +310,28 @@ def test_attack_policy_has_changed(office, client, inner):
         office.tool("engawa", "agent", "addresses", "remove", "1", "--state-directory", office.agent_dir)
 
 
+@pytest.mark.parametrize("keys, code", [({"ENFORCE_INSPECTION": "yes"}, "POLICY_CHANGED"), ({"ENFORCE_MACCHECK": "yes"}, "MAC_DENIED"),
+    ({"ENFORCE_LIMITED_FIREWALL": "yes"}, "FIREWALL_REQUIRED"), ({"ENFORCE_DEVICECHECK": "yes"}, "DEVICE_UNKNOWN"), ({"DENY_CLIENTS_APP": "yes"}, "APP_DENIED")])
+def test_attack_policy_asks_for_more(office, client, inner, keys, code):
+    """Between loss and return the organisation asks for a report, a listed MAC address, a closed network, a registered device, or another
+    program: a session that did not show it is not gone on with, also not as another kind of client. When policy is as before, it is."""
+    first, start = lose(office, client)
+    office.sign_policy(AUTH_LOCKOUT_COUNT=100, **keys)
+    try:
+        c = client(device=first.device).resume(start.resume_ticket, first.next_psk)
+        c.shake(suite=2, generation=1)
+        with pytest.raises(Refused) as refusal:
+            c.come_back()
+        assert refusal.value.args[0] == CODE[code]
+        disguised = client(device=first.device).resume(start.resume_ticket, first.next_psk)
+        disguised.shake(suite=2, generation=1)
+        assert disguised.facts(kind=inner.CLIENT_HTML5)[0] is None
+    finally:
+        office.sign_policy(AUTH_LOCKOUT_COUNT=100)
+    c, _ = go_on(client, first.device, start.resume_ticket, first.next_psk)
+    c.input(inner.INNER_END, inner.End(code=CODE["ENDED"]))
+
+
 def test_attack_race(office, client, inner):
     """Two connections of the same device come back at the same time: one of them has the desktop, the other one has nothing."""
     first, start = lose(office, client)

@@ -235,6 +235,44 @@ test_attack_no_more_reports(void **state)
 	assert_int_equal(pass(5000), 0);
 }
 
+/* The session comes back to a policy that has changed: it is held to that one. */
+static void
+test_policy_changes(void **state)
+{
+	(void)state;
+	begin(1);
+	assert_int_equal(report(&good), 0);
+	with_hours();
+	policy.inspection_repeat_minutes = 0;
+	term_policy(&term, &policy, now(), now_s);
+	assert_int_equal(pass(300), 1);
+	assert_int_equal(notice.code, ERR_HOURS);
+	assert_int_equal(pass(540), 1);
+	assert_int_equal(pass(60), -ERR_HOURS);
+	policy.working_hours = (struct conf_list){0};
+	term_policy(&term, &policy, now(), now_s);
+	assert_int_equal(pass(5000), 0);
+}
+
+/* Tried: the clock is set back, and the path broken and taken up again, over and over. Comes of it:
+ * the hours end when they would have. */
+static void
+test_attack_clock_and_path(void **state)
+{
+	(void)state;
+	with_hours();
+	begin(0);
+	int r = 0;
+	for (int i = 0; i < 15; i++) {
+		assert_true(r >= 0);
+		now_s -= 600;
+		term_policy(&term, &policy, now(), now_s);
+		for (int left_s = 60; left_s > 0 && r >= 0; left_s--)
+			r = pass(1);
+	}
+	assert_int_equal(r, -ERR_HOURS);
+}
+
 int
 main(void)
 {
@@ -245,6 +283,8 @@ main(void)
 		T(test_longest),
 		T(test_attack_clock_set_back),
 		T(test_attack_clock_set_forward),
+		T(test_policy_changes),
+		T(test_attack_clock_and_path),
 		T(test_becomes_bad),
 		T(test_becomes_good),
 		T(test_attack_no_more_reports),
