@@ -16,10 +16,11 @@
 #include "agent/local_devices.h"
 #include "agent/local_lock.h"
 #include "agent/local_login.h"
+#include "agent/local_macs.h"
 #include "agent/local_mail.h"
 #include "agent/local_passkeys.h"
-#include "agent/local_macs.h"
 #include "agent/local_peer.h"
+#include "agent/local_proof.h"
 #include "agent/local_users.h"
 #include "agent/message.h"
 #include "agent/persons.h"
@@ -119,12 +120,17 @@ static void
 set_password(struct peer *peer, const char *text)
 {
 	struct settings settings = peer->agent->settings;
+	int r = local_may_change(peer, "");
+	if (r < 0) {
+		local_answer(peer, r, "");
+		return;
+	}
 	if (text[0]) {
 		local_hash_password(peer, NULL, text);
 		return;
 	}
 	settings.password[0] = '\0';
-	int r = local_save(peer->agent, &settings);
+	r = local_save(peer->agent, &settings);
 	LOG(INFO, "settings.password", F_STR("state", "removed"), F_ERR("code", r));
 	local_answer(peer, r, "");
 }
@@ -134,12 +140,19 @@ static void
 set_lock(struct peer *peer, const char *text)
 {
 	struct settings settings = peer->agent->settings;
+	int r = local_may_change(peer, "");
+	if (r < 0) {
+		local_answer(peer, r, "");
+		return;
+	}
 	if (text[0]) {
 		local_hash_lock(peer, text);
 		return;
 	}
 	settings.lock[0] = '\0';
-	int r = local_save(peer->agent, &settings);
+	r = local_save(peer->agent, &settings);
+	if (r == 0)
+		local_close_again(peer->local);
 	if (r == 0)
 		r = local_lock_forget(peer->agent);
 	LOG(INFO, "settings.lock.set", F_STR("state", "removed"), F_INT("uid", peer->uid),
@@ -152,7 +165,9 @@ set_users(struct peer *peer, const char *text)
 {
 	char reply[LOCAL_ANSWER_MAX_BYTES] = "";
 	struct local_user user;
-	int r = local_users(peer->agent, text, reply, sizeof reply - 4, &user);
+	int r = local_users_may(peer, text);
+	if (r == 0)
+		r = local_users(peer->agent, text, reply, sizeof reply - 4, &user);
 	if (r == 1)
 		local_hash_password(peer, &user.row, user.password);
 	else
@@ -302,6 +317,14 @@ local_open_for_a_while(struct peer *peer)
 	peer->open_until = mono_add_ms(mono_now(), OPEN_MS);
 }
 
+void
+local_close_again(struct local *local)
+{
+	for (size_t i = 0; i < PEERS_MAX; i++)
+		if (local->peers[i])
+			local->peers[i]->open = 0;
+}
+
 static void
 ask_devices(struct peer *peer, uint16_t type, const char *text)
 {
@@ -360,6 +383,8 @@ take_question(struct peer *peer, uint16_t type, const char *text)
 		set_lock(peer, text);
 	else if (type == MSG_LOCK_OPEN)
 		local_hash_open(peer, text);
+	else if (type == MSG_PROVE)
+		local_prove(peer, text);
 	else if (type == MSG_DEVICES || type == MSG_MACS)
 		ask_devices(peer, type, text);
 	else if (local_login_is(type))

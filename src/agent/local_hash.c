@@ -17,6 +17,7 @@ enum purpose {
 	SET_LOCK,
 	OPEN_LOCK,
 	ASK_MAIL,
+	PROVE,
 	ONLY_FIT
 };
 
@@ -29,7 +30,8 @@ struct hashing {
 	struct password_choice choice;
 	struct user row; /* no name: the single password */
 	char text[PASSWORD_MAX_BYTES + 1];
-	char hash[SETTINGS_HASH_SIZE]; /* made; OPEN_LOCK, ASK_MAIL: to be compared with */
+	char hash[SETTINGS_HASH_SIZE]; /* made; OPEN_LOCK, ASK_MAIL, PROVE: to be compared with */
+	struct tries before;           /* PROVE */
 	char mail[SETTINGS_MAIL_SIZE]; /* ASK_MAIL */
 	int result;
 };
@@ -38,7 +40,7 @@ static void
 run(void *user)
 {
 	struct hashing *h = user;
-	if (h->purpose == OPEN_LOCK || h->purpose == ASK_MAIL) {
+	if (h->purpose == OPEN_LOCK || h->purpose == ASK_MAIL || h->purpose == PROVE) {
 		h->result = password_check(h->pepper, h->hash, h->text);
 		return;
 	}
@@ -61,6 +63,8 @@ put_password(const struct hashing *h)
 	r = str_copy(field, SETTINGS_HASH_SIZE, h->hash);
 	if (r == 0)
 		r = local_save(h->agent, &settings);
+	if (r == 0 && h->purpose == SET_LOCK)
+		local_close_again(h->agent->local);
 	mem_wipe(&settings, sizeof settings);
 	return r;
 }
@@ -92,9 +96,26 @@ take_mail(const struct hashing *h)
 }
 
 static int
+take_proof(const struct hashing *h)
+{
+	if (h->result == 0) {
+		local_lock_refund(h->agent, h->uid, &h->before);
+		if (h->peer) {
+			h->peer->proved = 1;
+			memcpy(h->peer->proved_name, h->row.name, sizeof h->peer->proved_name);
+		}
+		return 0;
+	}
+	LOG(WARN, "settings.proof", F_INT("uid", h->uid), F_ERR("code", h->result));
+	return h->result;
+}
+
+static int
 finish(const struct hashing *h)
 {
 	int r = h->result;
+	if (h->purpose == PROVE)
+		return take_proof(h);
 	if (h->purpose == ASK_MAIL)
 		return take_mail(h);
 	if (h->purpose == OPEN_LOCK)
@@ -169,6 +190,18 @@ local_hash_lock(struct peer *peer, const char *text)
 	start(h);
 }
 
+/* Guesses count like those at the settings password. 0: it was answered. */
+static int
+charge(struct peer *peer, const char *event, struct tries *ret_before)
+{
+	int r = local_lock_charge(peer->agent, peer->uid, ret_before);
+	if (r == 0)
+		return 1;
+	LOG(WARN, event, F_INT("uid", peer->uid), F_ERR("code", r));
+	local_answer(peer, r, "");
+	return 0;
+}
+
 void
 local_hash_open(struct peer *peer, const char *text)
 {
@@ -177,12 +210,8 @@ local_hash_open(struct peer *peer, const char *text)
 		local_answer(peer, 0, "");
 		return;
 	}
-	int r = local_lock_charge(peer->agent, peer->uid, &before);
-	if (r < 0) {
-		LOG(WARN, "settings.lock", F_INT("uid", peer->uid), F_ERR("code", r));
-		local_answer(peer, r, "");
+	if (!charge(peer, "settings.lock", &before))
 		return;
-	}
 	struct hashing *h = prepare(peer, OPEN_LOCK, text);
 	if (!h)
 		return;
@@ -190,18 +219,27 @@ local_hash_open(struct peer *peer, const char *text)
 	start(h);
 }
 
-/* Guesses count like those at the settings password. */
+void
+local_hash_prove(struct peer *peer, const char *name, const char *hash, const char *text)
+{
+	struct tries before;
+	if (!charge(peer, "settings.proof", &before))
+		return;
+	struct hashing *h = prepare(peer, PROVE, text);
+	if (!h)
+		return;
+	h->before = before;
+	str_copy(h->hash, sizeof h->hash, hash);
+	str_copy(h->row.name, sizeof h->row.name, name);
+	start(h);
+}
+
 void
 local_hash_mail(struct peer *peer, const char *address, const char *text)
 {
 	struct tries before;
-	int r = local_lock_charge(peer->agent, peer->uid, &before);
-	if (r < 0) {
-		LOG(WARN, "settings.mail", F_STR("change", "refused"), F_INT("uid", peer->uid),
-			F_ERR("code", r));
-		local_answer(peer, r, "");
+	if (!charge(peer, "settings.mail", &before))
 		return;
-	}
 	struct hashing *h = prepare(peer, ASK_MAIL, text);
 	if (!h)
 		return;

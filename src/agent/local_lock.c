@@ -20,7 +20,7 @@ int
 local_lock_reading(uint16_t type, const char *text)
 {
 	static const uint16_t lists[] = {MSG_ADDRESSES, MSG_USERS, MSG_DEVICES, MSG_MACS, MSG_KEY};
-	if (type == MSG_STATUS || type == MSG_FIT)
+	if (type == MSG_STATUS || type == MSG_FIT || type == MSG_PROVE)
 		return 1;
 	for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
 		if (type == lists[i] && strncmp(text, "list ", 5) == 0)
@@ -59,6 +59,17 @@ local_lock_right(struct agent *agent, uid_t uid)
 	int r = devices_login(agent->local_tries, key, name, wall_s());
 	if (r < 0)
 		LOG(ERROR, "settings.record", F_ERR("code", r)); /* one try too many is counted */
+}
+
+void
+local_lock_refund(struct agent *agent, uid_t uid, const struct tries *before)
+{
+	uint8_t key[DEVICE_HASH_BYTES];
+	char name[32];
+	user_of_this_computer(uid, key, name);
+	int r = devices_refund(agent->local_tries, key, before);
+	if (r < 0)
+		LOG(ERROR, "settings.record", F_ERR("code", r));
 }
 
 int

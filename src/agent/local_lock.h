@@ -25,6 +25,8 @@ int local_lock_reading(uint16_t type, const char *text);
 /* A try, charged before it is judged. 0; -ERR_LOCKED_OUT, -ERR_SHUT_OUT; -errno when it cannot be
  * recorded. */
 int local_lock_charge(struct agent *agent, uid_t uid, struct tries *ret_before);
+/* It was right, and proves nothing about the failures before: they stay. */
+void local_lock_refund(struct agent *agent, uid_t uid, const struct tries *before);
 /* It was right: forgets the failures. */
 void local_lock_right(struct agent *agent, uid_t uid);
 /* Root or whoever knows the password: forgets everybody's. 0 or -errno. */

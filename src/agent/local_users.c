@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "agent/local_peer.h"
+#include "agent/local_proof.h"
 #include "agent/persons.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -130,6 +132,19 @@ local_users_put(struct agent *agent, const struct user *row)
 	int r = put(agent, row, 0);
 	LOG(INFO, "settings.user", F_STR("name", row->name), F_ERR("code", r));
 	return r;
+}
+
+int
+local_users_may(struct peer *peer, const char *text)
+{
+	char what[WORD_SIZE], name[WORD_SIZE], folded[USER_NAME_SIZE];
+	const char *rest = take_word(text, what);
+	take_word(rest, name);
+	if (strcmp(what, "list") == 0)
+		return 0;
+	if (strcmp(what, "password") == 0 && user_fold(name, folded) == 0)
+		return local_may_change(peer, folded);
+	return local_may_manage(peer);
 }
 
 int

@@ -13,12 +13,16 @@
 
 #include "agent/agent.h"
 
+struct peer;
+
 /* A row that waits for the hash of its password. */
 struct local_user {
 	struct user row;
 	const char *password; /* in the text */
 };
 
+/* 0, or why this peer may not ask that (local_proof.h). */
+int local_users_may(struct peer *peer, const char *text);
 /* 0: done; 1: the password is to be hashed, then local_users_put; -ERR_X, -errno. */
 int local_users(struct agent *agent, const char *text, char *ret_answer, size_t size,
 	struct local_user *ret_user);

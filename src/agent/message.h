@@ -91,6 +91,7 @@ enum message {
 			  single one */
 	MSG_LOCK,      /* text: the settings password from now on; empty removes it */
 	MSG_LOCK_OPEN, /* text: the settings password, for what follows on this connection */
+	MSG_PROVE,     /* text, see local_proof.h: who asks the next question */
 	MSG_KEY,       /* text, see local_passkeys.h */
 	MSG_DEVICES,   /* text, see local_devices.h */
 	MSG_MACS,      /* text, see local_macs.h */

@@ -112,6 +112,37 @@ agent_ask(const struct agent_settings *s, uint16_t type, const char *text,
 }
 
 int
+agent_present(const struct agent_settings *s, const char *name, char ret_text[static TEXT_SIZE])
+{
+	char answer[ANSWER_MAX_BYTES];
+	int r = agent_ask(s, MSG_PROVE, name, answer);
+	ret_text[0] = '\0';
+	return r == -ERR_PASSWORD_PROTECTED
+		       ? agent_read_line("いまのパスワード / Present password", ret_text)
+		       : r;
+}
+
+/* On one connection: the proof is good for the next question of it. */
+int
+agent_ask_proved(const struct agent_settings *s, const char *name, const char *present,
+	uint16_t type, const char *text, char ret_text[static ANSWER_MAX_BYTES])
+{
+	char proof[2 * TEXT_SIZE];
+	if (!present[0])
+		return agent_ask(s, type, text, ret_text);
+	int fd = ask_open(s->socket, s->state_directory);
+	int r = fd < 0 ? fd : str_print(proof, sizeof proof, "%s %s", name, present);
+	if (r == 0)
+		r = ask(fd, MSG_PROVE, proof, ret_text);
+	mem_wipe(proof, sizeof proof);
+	if (r == 0)
+		r = ask(fd, type, text, ret_text);
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+int
 agent_read_tty(const char *prompt, char ret_text[static TEXT_SIZE])
 {
 	struct termios old, silent;
@@ -177,11 +208,14 @@ read_new(const char *prompt, char text[static TEXT_SIZE])
 static int
 password(const struct agent_settings *s, uint16_t type, const char *prompt, char *answer)
 {
-	char text[TEXT_SIZE] = "";
-	int r = s->remove ? 0 : read_new(prompt, text);
+	char text[TEXT_SIZE] = "", present[TEXT_SIZE];
+	int r = agent_present(s, "", present);
+	if (r == 0 && !s->remove)
+		r = read_new(prompt, text);
 	if (r == 0)
-		r = agent_ask(s, type, text, answer);
+		r = agent_ask_proved(s, "", present, type, text, answer);
 	mem_wipe(text, sizeof text);
+	mem_wipe(present, sizeof present);
 	return r;
 }
 

@@ -13,7 +13,7 @@ enum {
 
 struct agent_settings {
 	char *socket, *state_directory, *settings_password_file;
-	char *certificate; /* user */
+	char *certificate;      /* user */
 	char *method, *expires; /* user */
 	char *person;           /* key */
 	int64_t remove, reset, cancel;
@@ -45,6 +45,13 @@ int agent_japanese(void);
  * agent's code, or why it could not be asked. */
 int agent_ask(const struct agent_settings *s, uint16_t type, const char *text,
 	char ret_text[static ANSWER_MAX_BYTES]);
+/* The present password of this person ("": the single one), asked for where the agent wants it said
+ * before it is changed; "" where it does not. 0 or negative. */
+int agent_present(
+	const struct agent_settings *s, const char *name, char ret_text[static TEXT_SIZE]);
+/* agent_ask with it. */
+int agent_ask_proved(const struct agent_settings *s, const char *name, const char *present,
+	uint16_t type, const char *text, char ret_text[static ANSWER_MAX_BYTES]);
 /* A line from the terminal without echo, whatever the input is. 0, -ERR_SETTINGS_LOCKED: there is
  * no terminal. */
 int agent_read_tty(const char *prompt, char ret_text[static TEXT_SIZE]);

@@ -101,7 +101,7 @@ agent_user(const struct agent_settings *s, const struct args *args)
 {
 	static const char *const whats[] = {
 		"add", "remove", "expire", "disable", "enable", "password"};
-	char question[QUESTION_SIZE], answer[ANSWER_MAX_BYTES];
+	char question[QUESTION_SIZE], answer[ANSWER_MAX_BYTES], present[TEXT_SIZE] = "";
 	size_t known = 0;
 	if (args->count == 1 && strcmp(args->words[0], "list") == 0)
 		return list(s);
@@ -110,9 +110,13 @@ agent_user(const struct agent_settings *s, const struct args *args)
 		known++;
 	if (args->count != 2 || known == sizeof whats / sizeof whats[0])
 		return 2;
-	int r = make_question(s, args->words[0], args->words[1], question, sizeof question);
+	const char *what = args->words[0], *name = args->words[1];
+	int r = strcmp(what, "password") == 0 ? agent_present(s, name, present) : 0;
 	if (r == 0)
-		r = agent_ask(s, MSG_USERS, question, answer);
+		r = make_question(s, what, name, question, sizeof question);
+	if (r == 0)
+		r = agent_ask_proved(s, name, present, MSG_USERS, question, answer);
 	mem_wipe(question, sizeof question);
-	return r < 0 ? command_fail(r, args->words[1]) : 0;
+	mem_wipe(present, sizeof present);
+	return r < 0 ? command_fail(r, name) : 0;
 }

@@ -35,6 +35,9 @@ void app_free(struct app *app);
  * and what came of it is told in words. done (may be NULL) is called at the end, also after a
  * failure. quiet: a good result is shown by the page itself. */
 void app_change(struct app *app, uint16_t type, const char *text, done_fn *done, void *user);
+/* Of this person's password; the present one is asked for when the agent wants it. */
+void app_change_person(struct app *app, const char *name, uint16_t type, const char *text,
+	done_fn *done, void *user);
 void app_change_quiet(struct app *app, uint16_t type, const char *text, done_fn *done, void *user);
 /* A question that changes nothing; a failure is told. */
 void app_ask(struct app *app, uint16_t type, const char *text, done_fn *done, void *user);

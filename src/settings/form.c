@@ -242,17 +242,17 @@ on_gone(GtkWidget *widget, gpointer user)
 }
 
 struct new_password *
-form_new_password(
-	struct app *app, GtkWidget *form, enum word save, GCallback on_click, gpointer user)
+form_new_password(struct app *app, GtkWidget *form, const struct new_password_words *words,
+	GCallback on_click, gpointer user)
 {
 	struct new_password *p = g_new0(struct new_password, 1);
 	p->app = app;
-	p->entry = form_secret(form, WORD_PASSWORD_NEW);
-	p->again = form_secret(form, WORD_PASSWORD_AGAIN);
+	p->entry = form_secret(form, words->first);
+	p->again = form_secret(form, words->again);
 	p->hint = form_text(form, "");
 	atk_object_set_role(gtk_widget_get_accessible(p->hint), ATK_ROLE_ALERT);
 	form_show_secrets(form, p->entry, p->again);
-	p->button = form_button(form_row(form), save, on_click, user);
+	p->button = form_button(form_row(form), words->save, on_click, user);
 	gtk_widget_set_sensitive(p->button, FALSE);
 	g_signal_connect(p->entry, "changed", G_CALLBACK(on_typed), p);
 	g_signal_connect(p->again, "changed", G_CALLBACK(on_typed), p);

@@ -32,7 +32,11 @@ struct new_password {
 	guint timer, asked;
 };
 
-/* on_click for the button, which can be used when all is well. */
-struct new_password *form_new_password(
-	struct app *app, GtkWidget *form, enum word save, GCallback on_click, gpointer user);
+struct new_password_words {
+	enum word first, again, save;
+};
+
+/* on_click for the button, which can be used when all is well. One in a form. */
+struct new_password *form_new_password(struct app *app, GtkWidget *form,
+	const struct new_password_words *words, GCallback on_click, gpointer user);
 void new_password_clear(struct new_password *p);

@@ -43,11 +43,13 @@ on_remove(GtkWidget *widget, gpointer user)
 static GtkWidget *
 build(struct app *app)
 {
+	static const struct new_password_words words = {
+		WORD_PASSWORD_NEW, WORD_PASSWORD_AGAIN, WORD_PASSWORD_SAVE};
 	struct lock *l = g_new0(struct lock, 1);
 	GtkWidget *form = form_new(WORD_LOCK_HEAD, WORD_LOCK_TEXT);
 	l->app = app;
 	l->now = form_value(form, WORD_APP_NOW);
-	l->fields = form_new_password(app, form, WORD_PASSWORD_SAVE, G_CALLBACK(on_save), l);
+	l->fields = form_new_password(app, form, &words, G_CALLBACK(on_save), l);
 	l->remove = form_button(form_row(form), WORD_LOCK_REMOVE, G_CALLBACK(on_remove), l);
 	g_object_set_data_full(G_OBJECT(form), "lock", l, g_free);
 	return form;

@@ -30,11 +30,13 @@ on_save(GtkWidget *widget, gpointer user)
 static GtkWidget *
 build(struct app *app)
 {
+	static const struct new_password_words words = {
+		WORD_PASSWORD_NEW, WORD_PASSWORD_AGAIN, WORD_PASSWORD_SAVE};
 	struct password *p = g_new0(struct password, 1);
 	GtkWidget *form = form_new(WORD_PASSWORD_HEAD, WORD_PASSWORD_TEXT);
 	p->app = app;
 	p->now = form_value(form, WORD_PASSWORD_NOW);
-	p->fields = form_new_password(app, form, WORD_PASSWORD_SAVE, G_CALLBACK(on_save), p);
+	p->fields = form_new_password(app, form, &words, G_CALLBACK(on_save), p);
 	g_object_set_data_full(G_OBJECT(form), "password", p, g_free);
 	return form;
 }

@@ -7,8 +7,8 @@
 struct users {
 	struct app *app;
 	struct rows *rows;
-	GtkWidget *name, *method, *expires;
-	struct new_password *fields;
+	GtkWidget *name, *method, *expires, *last_day;
+	struct new_password *fields, *change;
 	long long known; /* rows that are shown, -1: to be asked for */
 };
 
@@ -107,6 +107,92 @@ on_remove(GtkWidget *widget, gpointer user)
 	g_free(name);
 }
 
+/* ---- the chosen one ---- */
+
+static char *
+without_blanks(const char *text)
+{
+	char **parts = g_strsplit(text, " ", -1), *joined = g_strjoinv("", parts);
+	g_strfreev(parts);
+	return joined;
+}
+
+static void
+on_expired(struct app *app, int code, const char *answer, void *user)
+{
+	struct users *u = user;
+	if (code == 0)
+		gtk_entry_set_text(GTK_ENTRY(u->last_day), "");
+	on_changed(app, code, answer, user);
+}
+
+static void
+on_expire(GtkWidget *widget, gpointer user)
+{
+	struct users *u = user;
+	int off;
+	char *name = rows_chosen(u->rows, &off);
+	char *day = without_blanks(gtk_entry_get_text(GTK_ENTRY(u->last_day)));
+	char *text = g_strdup_printf("expire %s %s", name ? name : "", *day ? day : "-");
+	(void)widget;
+	if (name)
+		app_change(u->app, MSG_USERS, text, on_expired, u);
+	g_free(text);
+	g_free(day);
+	g_free(name);
+}
+
+static const char *
+chosen_name(void *user)
+{
+	static char kept[ROWS_CELL_SIZE]; /* for as long as one question takes to be written */
+	const struct users *u = user;
+	int off;
+	char *name = rows_chosen(u->rows, &off);
+	g_strlcpy(kept, name ? name : "", sizeof kept);
+	g_free(name);
+	return kept;
+}
+
+static void
+on_password_changed(struct app *app, int code, const char *answer, void *user)
+{
+	struct users *u = user;
+	(void)app, (void)answer;
+	if (code == 0)
+		new_password_clear(u->change);
+}
+
+static void
+on_password(GtkWidget *widget, gpointer user)
+{
+	struct users *u = user;
+	const char *name = chosen_name(u);
+	char *text = g_strdup_printf(
+		"password %s %s", name, gtk_entry_get_text(GTK_ENTRY(u->change->entry)));
+	(void)widget;
+	if (*name)
+		app_change_person(u->app, name, MSG_USERS, text, on_password_changed, u);
+	explicit_bzero(text, strlen(text));
+	g_free(text);
+}
+
+static void
+build_change(struct users *u, GtkWidget *form)
+{
+	static const struct new_password_words words = {
+		WORD_USER_PASSWORD_NEW, WORD_USER_PASSWORD_AGAIN, WORD_USER_PASSWORD};
+	GtkWidget *part = gtk_box_new(GTK_ORIENTATION_VERTICAL, 8);
+	form_heading(form, WORD_USER_CHANGE_HEAD);
+	u->last_day = form_entry(form, WORD_USER_EXPIRES_NEW);
+	rows_button(
+		u->rows, form_button(form_row(form), WORD_USER_EXPIRE, G_CALLBACK(on_expire), u));
+	u->change = form_new_password(u->app, part, &words, G_CALLBACK(on_password), u);
+	u->change->person = chosen_name;
+	u->change->user = u;
+	gtk_box_pack_start(GTK_BOX(form), part, FALSE, FALSE, 0);
+}
+
 static void
 build_list(struct users *u, GtkWidget *form)
 {
@@ -158,8 +244,8 @@ static void
 on_add(GtkWidget *widget, gpointer user)
 {
 	struct users *u = user;
-	char **name = g_strsplit(text_of(u->name), " ", -1), *joined = g_strjoinv("", name);
-	char **day = g_strsplit(text_of(u->expires), " ", -1), *date = g_strjoinv("", day);
+	char *joined = without_blanks(text_of(u->name)),
+	     *date = without_blanks(text_of(u->expires));
 	int own = strcmp(method(u), "password") == 0;
 	char *text = g_strdup_printf("add %s %s %s%s%s", method(u), *date ? date : "-", joined,
 		own ? " " : "", own ? text_of(u->fields->entry) : "");
@@ -169,8 +255,6 @@ on_add(GtkWidget *widget, gpointer user)
 	g_free(text);
 	g_free(joined);
 	g_free(date);
-	g_strfreev(name);
-	g_strfreev(day);
 }
 
 /* Elsewhere checked: no password to choose. */
@@ -191,6 +275,8 @@ on_method(GtkWidget *widget, gpointer user)
 static void
 build_new(struct users *u, GtkWidget *form)
 {
+	static const struct new_password_words words = {
+		WORD_PASSWORD_NEW, WORD_PASSWORD_AGAIN, WORD_USER_ADD};
 	form_heading(form, WORD_USER_ADD_HEAD);
 	u->name = form_entry(form, WORD_USER_ADD_NAME);
 	u->method = gtk_combo_box_text_new();
@@ -199,7 +285,7 @@ build_new(struct users *u, GtkWidget *form)
 			GTK_COMBO_BOX_TEXT(u->method), word(methods[i].name));
 	form_labelled(form, WORD_USER_ADD_METHOD, u->method);
 	u->expires = form_entry(form, WORD_USER_ADD_EXPIRES);
-	u->fields = form_new_password(u->app, form, WORD_USER_ADD, G_CALLBACK(on_add), u);
+	u->fields = form_new_password(u->app, form, &words, G_CALLBACK(on_add), u);
 	u->fields->person = new_name;
 	u->fields->user = u;
 	g_signal_connect(u->method, "changed", G_CALLBACK(on_method), u);
@@ -214,6 +300,7 @@ build(struct app *app)
 	u->app = app;
 	u->known = -1;
 	build_list(u, form);
+	build_change(u, form);
 	build_new(u, form);
 	g_object_set_data_full(G_OBJECT(form), "users", u, g_free);
 	return form;

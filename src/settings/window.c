@@ -32,6 +32,7 @@ struct change {
 	struct app *app;
 	uint16_t type;
 	char *text;
+	char *name; /* whose password it may change */
 	int quiet;
 	done_fn *done;
 	void *user;
@@ -167,6 +168,7 @@ change_end(struct change *change, int code, const char *answer)
 	if (change->done)
 		change->done(app, code, answer, change->user);
 	wipe_free(change->text);
+	g_free(change->name);
 	g_free(change);
 	look_at_status(app);
 }
@@ -196,17 +198,31 @@ on_lock(GtkDialog *dialog, int response, gpointer user)
 	gtk_widget_destroy(GTK_WIDGET(dialog));
 }
 
-/* Asks for the settings password; the change goes on, or ends, when the person has answered. */
 static void
-ask_lock(struct change *change)
+on_present(GtkDialog *dialog, int response, gpointer user)
+{
+	struct change *change = user;
+	GtkWidget *entry = g_object_get_data(G_OBJECT(dialog), "entry");
+	char *text = g_strdup_printf("%s %s", change->name, gtk_entry_get_text(GTK_ENTRY(entry)));
+	if (response == GTK_RESPONSE_OK)
+		asker_ask(change->app->asker, MSG_PROVE, text, on_unlocked, change);
+	else
+		change_end(change, -ERR_PASSWORD_PROTECTED, "");
+	wipe_free(text);
+	gtk_widget_destroy(GTK_WIDGET(dialog));
+}
+
+/* Asks for a password; the change goes on, or ends, when the person has answered. */
+static void
+ask_secret(struct change *change, enum word head, enum word label, GCallback on_answer)
 {
 	GtkWidget *dialog = gtk_dialog_new_with_buttons(
-		word(WORD_LOCK_HEAD), app_window(change->app), GTK_DIALOG_MODAL, NULL, NULL);
-	GtkWidget *form = form_new(WORD_LOCK_HEAD, WORD_COUNT);
-	g_object_set_data(G_OBJECT(dialog), "entry", form_secret(form, WORD_LOCK_ASK));
+		word(head), app_window(change->app), GTK_DIALOG_MODAL, NULL, NULL);
+	GtkWidget *form = form_new(head, WORD_COUNT);
+	g_object_set_data(G_OBJECT(dialog), "entry", form_secret(form, label));
 	gtk_container_add(GTK_CONTAINER(gtk_dialog_get_content_area(GTK_DIALOG(dialog))), form);
 	form_dialog_buttons(dialog, GTK_RESPONSE_OK);
-	g_signal_connect(dialog, "response", G_CALLBACK(on_lock), change);
+	g_signal_connect(dialog, "response", on_answer, change);
 	gtk_widget_show_all(dialog);
 }
 
@@ -215,16 +231,19 @@ on_change(void *user, int code, const char *answer)
 {
 	struct change *change = user;
 	if (code == -ERR_SETTINGS_LOCKED)
-		ask_lock(change);
+		ask_secret(change, WORD_LOCK_HEAD, WORD_LOCK_ASK, G_CALLBACK(on_lock));
+	else if (code == -ERR_PASSWORD_PROTECTED)
+		ask_secret(change, WORD_PASSWORD_HEAD, WORD_PASSWORD_ASK, G_CALLBACK(on_present));
 	else
 		change_end(change, code, answer);
 }
 
 static void
-start_change(struct app *app, uint16_t type, const char *text, int quiet, done_fn *done, void *user)
+start_change(struct app *app, const char *name, uint16_t type, const char *text, int quiet,
+	done_fn *done, void *user)
 {
 	struct change *change = g_new0(struct change, 1);
-	*change = (struct change){app, type, g_strdup(text), quiet, done, user};
+	*change = (struct change){app, type, g_strdup(text), g_strdup(name), quiet, done, user};
 	gtk_widget_hide(app->bar);
 	set_busy(app, 1);
 	asker_ask(app->asker, type, text, on_change, change);
@@ -233,13 +252,20 @@ start_change(struct app *app, uint16_t type, const char *text, int quiet, done_f
 void
 app_change(struct app *app, uint16_t type, const char *text, done_fn *done, void *user)
 {
-	start_change(app, type, text, 0, done, user);
+	start_change(app, "", type, text, 0, done, user);
+}
+
+void
+app_change_person(struct app *app, const char *name, uint16_t type, const char *text, done_fn *done,
+	void *user)
+{
+	start_change(app, name, type, text, 0, done, user);
 }
 
 void
 app_change_quiet(struct app *app, uint16_t type, const char *text, done_fn *done, void *user)
 {
-	start_change(app, type, text, 1, done, user);
+	start_change(app, "", type, text, 1, done, user);
 }
 
 static void

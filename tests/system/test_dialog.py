@@ -78,6 +78,12 @@ def test_password(office, dialog, tmp_path):
     dialog.sees("2回の入力が同じではありません。")
     dialog.type("もう一度", new)
     dialog.press("変更する")
+    dialog.type("いまの接続用パスワードを入力してください", "not the password")
+    dialog.press("決定")
+    dialog.sees("EW-1013")
+    dialog.press("変更する")
+    dialog.type("いまの接続用パスワードを入力してください", office.password)
+    dialog.press("決定")
     dialog.sees("変更しました。")
     typed = tmp_path / "password"
     typed.write_text(new + "\n")
@@ -176,7 +182,7 @@ def test_devices(office, dialog):
     is_so(office, macs=0)
 
 
-def test_users(office, dialog):
+def test_users(office, dialog, tmp_path):
     dialog.page("利用者")
     dialog.type("名前", "田中")
     dialog.type("最終日 (例 2027-03-31、空欄は期限なし)", "2031-02-31")
@@ -184,6 +190,11 @@ def test_users(office, dialog):
     dialog.type("もう一度", "tsubame 9 no su")
     dialog.sees("このパスワードは使えます。")
     dialog.press("加える")
+    dialog.sees("EW-1242")  # not by whoever sits here
+    engawa(office, "settings-password", input=LOCK + "\n")
+    dialog.press("加える")
+    dialog.type("設定用パスワードを入力してください", LOCK)
+    dialog.press("決定")
     dialog.sees("EW-1023")  # there is no such day
     dialog.type("最終日 (例 2027-03-31、空欄は期限なし)", "2031-02-28")
     dialog.press("加える")
@@ -193,6 +204,23 @@ def test_users(office, dialog):
     dialog.press("停止・再開")
     dialog.sees("停止中")
     assert engawa(office, "user", "list").endswith(" off")
+    dialog.choose("田中")
+    dialog.type("新しい最終日 (例 2027-03-31、空欄は期限なし)", "2032-02-29")
+    dialog.press("最終日を変更する")
+    system.wait_for(lambda: engawa(office, "user", "list") == "田中 password 2032-02-29 off", "the last day stays")
+    dialog.choose("田中")
+    dialog.press("停止・再開")
+    system.wait_for(lambda: engawa(office, "user", "list").endswith(" on"), "he stays off")
+    dialog.choose("田中")
+    dialog.type("選んだ人の新しいパスワード", "suzume 8 no yado")
+    dialog.type("選んだ人のパスワードをもう一度", "suzume 8 no yado")
+    dialog.sees("このパスワードは使えます。")
+    dialog.press("パスワードを変更する")
+    dialog.sees("変更しました。")
+    typed = tmp_path / "password"
+    typed.write_text("suzume 8 no yado\n")
+    typed.chmod(0o600)
+    assert office.connect("--user", "田中", "--for", "100ms", password_file=typed)["code"] == 0
     engawa(office, "user", "add", "suzuki", "--method", "pam")
     dialog.sees("このPCのログイン")  # added by the terminal meanwhile
     for name in "田中", "suzuki":
@@ -202,6 +230,7 @@ def test_users(office, dialog):
         dialog.press("決定")
         dialog.gone(f"「{name}」を削除しますか。")
     system.wait_for(lambda: engawa(office, "user", "list") == "", "they are still there")
+    engawa(office, "settings-password", "--remove")
 
 
 def test_settings_password(office, dialog):
@@ -210,6 +239,8 @@ def test_settings_password(office, dialog):
     dialog.type("もう一度", LOCK)
     dialog.sees("このパスワードは使えます。")
     dialog.press("変更する")
+    dialog.type("いまの接続用パスワードを入力してください", office.password)
+    dialog.press("決定")
     is_so(office, locked=True)
     try:
         dialog.page("認証アプリ")

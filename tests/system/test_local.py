@@ -137,6 +137,100 @@ def test_attack_address_from_an_unlocked_pc(office):
         engawa(office, "mail", "--cancel")
 
 
+NEW = "tsubame 9 no su"
+
+
+@root_only
+def test_attack_password_from_an_unlocked_pc(office):
+    """Somebody sits down at the unlocked office PC: without the present password he sets and removes none, adds no person with one that he knows, and
+    locks nobody's settings. Guesses are counted; a proof is good for one change, on its own connection."""
+    owner = Question(office, office.file_user)
+    try:
+        for kind, text, code in [("MSG_PASSWORD", NEW, 1241), ("MSG_PASSWORD", "", 1241), ("MSG_LOCK", NEW, 1241), ("MSG_LOCK", "", 1241),
+                ("MSG_USERS", f"add password - evil {NEW}", 1242), ("MSG_USERS", "add pam - *", 1242), ("MSG_PROVE", "", 1241)]:
+            assert owner.ask(kind, text)[0] == code, (kind, text)
+        assert [owner.ask("MSG_PROVE", " guess")[0] for _ in range(6)] == [1013] * 5 + [330]
+        assert owner.ask("MSG_PROVE", f" {office.password}")[0] == 330
+        engawa(office, "unlock")
+        assert owner.ask("MSG_PROVE", f" {office.password}")[0] == 0
+        assert Question(office, office.file_user).ask("MSG_PASSWORD", NEW)[0] == 1241
+        assert owner.ask("MSG_PASSWORD", "short")[0] == 1080
+        assert owner.ask("MSG_PASSWORD", NEW)[0] == 1241  # that was the one change
+        status = office.agent_status()
+        assert status["users"] == 0 and not status["locked"] and office.connect("--for", "100ms")["code"] == 0
+    finally:
+        engawa(office, "unlock")
+
+
+@root_only
+def test_password_with_the_present_one(office):
+    """By the command, as the person at the office PC."""
+    def by_owner(*words, text):
+        return subprocess.run(["setpriv", f"--reuid={office.file_user}", "--clear-groups", system.BUILD / "src/cli/engawa", "agent", *words,
+            "--state-directory", office.agent_dir], input=text, capture_output=True, text=True, timeout=60, env=os.environ | {"LC_ALL": "C.UTF-8"})
+    wrong = by_owner("password", text=f"wrong\n{NEW}\n")
+    assert wrong.returncode == 1 and "EW-1013" in wrong.stderr, wrong
+    assert by_owner("password", text=f"{office.password}\n{NEW}\n").returncode == 0
+    try:
+        assert office.connect("--for", "100ms")["code"] == 1013
+        assert by_owner("settings-password", text=f"{NEW}\n{LOCK}\n").returncode == 0
+    finally:
+        engawa(office, "settings-password", "--remove")
+        engawa(office, "password", input=office.password_file.read_text())  # root is not asked
+        engawa(office, "unlock")
+    assert office.connect("--for", "100ms")["code"] == 0
+
+
+@root_only
+def test_attack_open_under_the_password_before(office):
+    """Somebody left a window open that has said the settings password; then there is another one: it has to be said again."""
+    locked(office)
+    owner = Question(office, office.file_user)
+    assert owner.ask("MSG_LOCK_OPEN", LOCK)[0] == 0 and owner.ask("MSG_TOTP", "begin")[0] == 0
+    engawa(office, "settings-password", input=NEW + "\n")
+    assert owner.ask("MSG_TOTP", "begin")[0] == 1191
+    assert owner.ask("MSG_LOCK_OPEN", NEW)[0] == 0 and owner.ask("MSG_TOTP", "begin")[0] == 0
+    engawa(office, "settings-password", "--remove")
+    locked(office)
+    assert owner.ask("MSG_TOTP", "begin")[0] == 1191
+
+
+@root_only
+def test_attack_another_persons_password(office):
+    """Persons share the office PC: one changes his own password with the present one, and nobody else's; nobody but root, or who knows the settings
+    password, adds, removes or enables one, and no right password of one's own clears the way for guesses at another's."""
+    passwords = {"tanaka": "kawara yane 71", "suzuki": "momiji no ha 82"}
+    for name, password in passwords.items():
+        engawa(office, "user", "add", name, input=password + "\n")
+    owner = Question(office, office.file_user)
+    try:
+        for text, code in [("enable tanaka", 1242), ("remove suzuki", 1242), ("expire tanaka 2031-01-01", 1242), (f"add password - evil {NEW}", 1242),
+                (f"password tanaka {NEW}", 1241), (f"password nobody {NEW}", 1024)]:
+            assert owner.ask("MSG_USERS", text)[0] == code, text
+        assert owner.ask("MSG_PROVE", f" {office.password}")[0] == 0
+        assert owner.ask("MSG_PASSWORD", NEW)[0] == 1242 and owner.ask("MSG_LOCK", NEW)[0] == 1242  # it lets nobody in now
+        assert owner.ask("MSG_PROVE", f"suzuki {passwords['suzuki']}")[0] == 0
+        assert owner.ask("MSG_USERS", f"password tanaka {NEW}")[0] == 1241
+        assert owner.ask("MSG_PROVE", f"tanaka {passwords['tanaka']}")[0] == 0
+        assert owner.ask("MSG_USERS", f"password tanaka {NEW}")[0] == 0
+        guesses = []
+        for _ in range(6):
+            guesses.append(owner.ask("MSG_PROVE", "tanaka guess")[0])
+            guesses.append(owner.ask("MSG_PROVE", f"suzuki {passwords['suzuki']}")[0])
+        assert guesses == [1013, 0] * 4 + [1013, 330] + [330, 330]
+        engawa(office, "unlock")
+        locked(office)
+        assert owner.ask("MSG_USERS", "remove suzuki")[0] == 1191
+        assert owner.ask("MSG_LOCK_OPEN", LOCK)[0] == 0
+        assert owner.ask("MSG_USERS", f"password tanaka {passwords['tanaka']}")[0] == 0
+        assert owner.ask("MSG_USERS", "expire tanaka 2031-01-01")[0] == 0
+        assert engawa(office, "user", "list").splitlines()[0] == "tanaka password 2031-01-01 on"
+    finally:
+        engawa(office, "unlock")
+        for name in passwords:
+            engawa(office, "user", "remove", name)
+
+
 def test_address_changes_with_the_next_login(office):
     """Password at the office PC, the old code and the password from home, then the code that the new address got; the old one is told."""
     new = "hanako@city.engawa.example"
