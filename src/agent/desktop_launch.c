@@ -1,12 +1,13 @@
 /*
  * The desktop launcher: becomes the person, connects to the display, tells the monitor how to
  * authorize, and turns into engawa-desktop with two descriptors: 3 the socket to the work process,
- * 4 the display. All that the person controls (the authority file, the display's socket) is touched
- * with the person's rights.
+ * 4 the display, 5 the input method if there is one. All that the person controls (the authority file,
+ * the sockets) is touched with the person's rights.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "agent/ibus_address.h"
 #include "agent/message.h"
 #include "agent/role.h"
 #include "agent/xauthority.h"
@@ -26,6 +28,7 @@
 
 enum {
 	DESKTOP = 4,
+	IBUS = 5,
 	AUTHORITY_MAX_BYTES = 65536
 };
 
@@ -90,6 +93,27 @@ send_auth(const char *path, const char *number)
 	mem_wipe(out, sizeof out);
 }
 
+/* IBus of the session as descriptor 5. There may be none: then characters are typed by keys. */
+static void
+connect_ibus(const struct options *options, const char *number)
+{
+	char directory[PATH_MAX];
+	const char *given = options->ibus_directory;
+	const struct passwd *pw = getpwuid(geteuid());
+	int r = given && *given ? str_copy(directory, sizeof directory, given)
+		: pw ? str_print(directory, sizeof directory, "%s/.config/ibus/bus", pw->pw_dir)
+		     : -ERR_NOT_FOUND;
+	close_range(IBUS, UINT_MAX, CLOSE_RANGE_CLOEXEC);
+	int fd = r < 0 || strcmp(directory, "none") == 0 ? -ERR_NOT_FOUND
+							 : ibus_connect(directory, number);
+	if (fd < 0)
+		LOG(INFO, "desktop.no_ibus", F_ERR("why", fd));
+	else if (fd == IBUS)
+		fcntl(IBUS, F_SETFD, 0);
+	else if (dup2(fd, IBUS) < 0)
+		LOG(WARN, "desktop.no_ibus", F_ERR("why", -errno));
+}
+
 int
 desktop_main(const struct options *options)
 {
@@ -107,6 +131,8 @@ desktop_main(const struct options *options)
 		int socket = dup2(DESKTOP, ROLE_CHANNEL);
 		r = socket < 0 || dup2(fd, DESKTOP) < 0 || close(fd) < 0 ? -errno : 0;
 	}
+	if (r >= 0)
+		connect_ibus(options, number);
 	if (r >= 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
 		prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) == 0) {
 		fcntl(ROLE_CHANNEL, F_SETFD, 0);

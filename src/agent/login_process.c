@@ -225,6 +225,7 @@ send_start(struct login_process *p, const struct start *start)
 	str_copy(msg.message, sizeof msg.message, start->message);
 	str_copy(msg.session_code, sizeof msg.session_code, start->session_code);
 	msg.resume_s = start->resume_s;
+	msg.own_display = start->own_display != 0;
 	msg.resume_ticket.size = (pb_size_t)start->resume_len;
 	memcpy(msg.resume_ticket.bytes, start->resume, start->resume_len);
 	return inner_send_message(

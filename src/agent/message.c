@@ -423,6 +423,7 @@ start_put(const struct start *start, uint8_t *out)
 	wr_text(&w, start->message);
 	wr_text(&w, start->session_code);
 	wr_u32(&w, start->resume_s);
+	wr_u8(&w, start->own_display);
 	wr_u16(&w, (uint16_t)start->resume_len);
 	wr_bytes(&w, start->resume, start->resume_len);
 	return w.len;
@@ -439,6 +440,7 @@ start_get(const uint8_t *p, size_t len, struct start *ret_start)
 	rd_line(&r, ret_start->message, sizeof ret_start->message);
 	rd_line(&r, ret_start->session_code, sizeof ret_start->session_code);
 	ret_start->resume_s = rd_u32(&r);
+	ret_start->own_display = rd_u8(&r);
 	ret_start->resume_len = rd_u16(&r);
 	if (ret_start->resume_len > sizeof ret_start->resume)
 		return -ERR_PROTOCOL;

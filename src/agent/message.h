@@ -191,6 +191,7 @@ struct notice {
 struct start {
 	struct layout layout;
 	uint32_t idle_s, window_mib, resume_s;
+	uint8_t own_display; /* its monitors may be arranged */
 	char message[1024], session_code[32];
 	uint8_t resume[RESUME_MAX_BYTES]; /* ticket */
 	size_t resume_len;                /* 0 = none */

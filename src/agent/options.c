@@ -37,6 +37,8 @@ const struct conf_option option_table[] = {
 		"The display is a virtual one of this service (Xorg with the dummy driver): its monitors become those of the home PC."},
 	STR(XAUTHORITY, xauthority, NULL,
 		"X authority file of that display; read as DESKTOP_USER."),
+	STR(IBUS_DIRECTORY, ibus_directory, NULL,
+		"Where the IBus of that desktop says where it listens: text composed at home goes through it. Read as DESKTOP_USER; default .config/ibus/bus in that user's home; none = text comes by keys."),
 	{"LOGINS_MAX", CONF_INT, offsetof(struct options, logins_max), "4", 2, 16,
 		"Logins at the same time; one of them is kept for devices that are known."},
 	{"DISK_WARN_MIB", CONF_INT, offsetof(struct options, disk_warn_mib), "500", 0, 1000000000,

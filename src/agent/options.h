@@ -4,7 +4,7 @@
 
 struct options {
 	char *state_directory, *run_directory, *policy_file, *user, *owner, *proxy, *log_level;
-	char *desktop_program, *desktop_user, *display, *xauthority;
+	char *desktop_program, *desktop_user, *display, *xauthority, *ibus_directory;
 	char *settings_group;
 	char *pepper_file, *password_blocklist;
 	char *pam_service, *pam_directory;

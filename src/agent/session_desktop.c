@@ -85,12 +85,18 @@ session_desktop_start(struct session *s)
 static int
 send_start(struct session *s, const struct display_auth *auth)
 {
-	engawa_DesktopStart start = {.window_mib = s->flow.facts.window_mib};
+	const struct facts *facts = &s->flow.facts;
+	engawa_DesktopStart start = {.window_mib = facts->window_mib};
 	uint8_t out[FRAME_HEADER_BYTES + engawa_DesktopStart_size];
 	watermark(s, &start);
-	start.film = s->flow.facts.film != 0;
+	start.film = facts->film != 0;
 	start.own_display = s->agent->options.display_virtual != 0;
-	snprintf(start.locale, sizeof start.locale, "%s", s->flow.facts.locale);
+	for (size_t i = 0; i < facts->screen_count; i++) {
+		const struct screen *m = &facts->screens[i];
+		start.monitors[start.monitors_count++] = (engawa_Monitor){
+			m->x_px, m->y_px, m->width_px, m->height_px, m->scale_percent};
+	}
+	snprintf(start.locale, sizeof start.locale, "%s", facts->locale);
 	snprintf(start.auth_name, sizeof start.auth_name, "%s", auth->name);
 	start.auth_data.size = (pb_size_t)auth->data_len;
 	memcpy(start.auth_data.bytes, auth->data, auth->data_len);

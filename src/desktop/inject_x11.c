@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "desktop/inject.h"
+#include "desktop/same_key.h"
 #include "desktop/usage.h"
 
 enum {
@@ -12,10 +13,12 @@ enum {
 	SYM_F1 = 0xffbe,
 	SYM_F12 = 0xffc9,
 	SYM_SHIFT_L = 0xffe1,
+	SYM_SHIFT_R = 0xffe2,
 	SYM_CONTROL_L = 0xffe3,
 	SYM_CONTROL_R = 0xffe4,
 	SYM_META_L = 0xffe7,
 	SYM_ALT_R = 0xffea, /* Meta_R and Alt_L between them */
+	SYM_HYPER_R = 0xffee, /* Control to Hyper: all but Shift and the locks */
 };
 
 static void
@@ -51,7 +54,7 @@ inject_init(struct inject *inject, struct display *display)
 {
 	*inject = (struct inject){.display = display};
 	release_strangers(inject);
-	return keymap_init(&inject->keymap, display->c);
+	return keymap_init(&inject->keymap, display->c, display->root);
 }
 
 void
@@ -79,9 +82,21 @@ inject_button(struct inject *inject, unsigned button, int down)
 	fake(inject, down ? XCB_BUTTON_PRESS : XCB_BUTTON_RELEASE, (uint8_t)button, 0, 0);
 }
 
+/* The person's Shift keys as they are held. */
+static void
+shift_back(struct inject *in)
+{
+	if (in->shift.pressed)
+		key(in, in->shift.pressed, 0);
+	while (in->shift.lifted_count > 0)
+		key(in, in->shift.lifted[--in->shift.lifted_count], 1);
+	in->shift.pressed = 0;
+}
+
 void
 inject_release_keys(struct inject *inject)
 {
+	shift_back(inject);
 	while (inject->held_count > 0)
 		key(inject, inject->held[--inject->held_count].code, 0);
 }
@@ -118,7 +133,7 @@ static int
 holds_sym(const struct inject *in, xcb_keysym_t first, xcb_keysym_t last)
 {
 	for (size_t i = 0; i < in->held_count; i++) {
-		xcb_keysym_t sym = keymap_meaning(&in->keymap, in->held[i].code);
+		xcb_keysym_t sym = keymap_level(&in->keymap, in->held[i].code, 0);
 		if (sym >= first && sym <= last)
 			return 1;
 	}
@@ -130,43 +145,93 @@ holds_sym(const struct inject *in, xcb_keysym_t first, xcb_keysym_t last)
 static int
 forbidden(const struct inject *in, xcb_keycode_t code)
 {
-	xcb_keysym_t sym = keymap_meaning(&in->keymap, code);
+	xcb_keysym_t sym = keymap_level(&in->keymap, code, 0);
 	return (sym == SYM_BACKSPACE || (sym >= SYM_F1 && sym <= SYM_F12)) &&
 	       holds_sym(in, SYM_CONTROL_L, SYM_CONTROL_R) && holds_sym(in, SYM_META_L, SYM_ALT_R);
 }
 
-/* Keycode of Shift when the key needs one that the person does not hold, else 0. */
-static xcb_keycode_t
-shift_for(struct inject *in, struct keymap_key k, struct mono now)
+static int
+is_letter(xcb_keysym_t sym)
+{
+	return (sym >= 'a' && sym <= 'z') || (sym >= 'A' && sym <= 'Z');
+}
+
+static int
+is_shift(const struct inject *in, xcb_keycode_t code)
+{
+	xcb_keysym_t sym = keymap_level(&in->keymap, code, 0);
+	return sym == SYM_SHIFT_L || sym == SYM_SHIFT_R;
+}
+
+/* Control, Alt or Super: what is pressed with them is a command, not a character. */
+static int
+holds_command(const struct inject *in)
+{
+	return holds_sym(in, SYM_CONTROL_L, SYM_CONTROL_R) ||
+	       holds_sym(in, SYM_META_L, SYM_HYPER_R);
+}
+
+/* Shift as the next key needs it, until another key moves: what repeats stays the same. */
+static void
+shift_for(struct inject *in, int wanted, struct mono now)
 {
 	struct keymap_key shift;
-	if (!k.shift || keymap_find(&in->keymap, SYM_SHIFT_L, now, &shift) != 0 ||
-		holds_code(in, shift.code))
-		return 0;
-	return shift.code;
+	int held = holds_sym(in, SYM_SHIFT_L, SYM_SHIFT_R);
+	if (wanted && !held && keymap_find(&in->keymap, SYM_SHIFT_L, now, &shift) == 0) {
+		key(in, shift.code, 1);
+		in->shift.pressed = shift.code;
+	}
+	for (size_t i = 0; !wanted && held && i < in->held_count && in->shift.lifted_count < 2; i++)
+		if (is_shift(in, in->held[i].code)) {
+			key(in, in->held[i].code, 0);
+			in->shift.lifted[in->shift.lifted_count++] = in->held[i].code;
+		}
+}
+
+/* 0, -ERR_NOT_FOUND, or milliseconds to wait. *ret_shift: -1 = as it is. */
+static int
+find_key(struct inject *in, uint32_t usage, xcb_keysym_t sym, struct mono now,
+	xcb_keycode_t *ret_code, int *ret_shift)
+{
+	struct keymap_key k;
+	xcb_keycode_t place = keymap_physical(&in->keymap, usage_evdev(usage));
+	int shift = holds_sym(in, SYM_SHIFT_L, SYM_SHIFT_R);
+	*ret_shift = -1;
+	*ret_code = place;
+	if (same_key(&in->keymap, usage, sym, shift, holds_command(in), &sym) == SAME_PLACE)
+		return place ? 0 : -ERR_NOT_FOUND;
+	int r = keymap_find(&in->keymap, sym, now, &k);
+	if (r == -ERR_NOT_FOUND)
+		return place ? 0 : r;
+	*ret_code = k.code;
+	if (!is_letter(sym) && sym > ' ' && sym <= 0xff)
+		*ret_shift = k.shift;
+	else if (!place && k.shift)
+		*ret_shift = 1;
+	return r;
 }
 
 int
 inject_key_down(struct inject *in, uint32_t usage, uint32_t sym, struct mono now)
 {
+	xcb_keycode_t code;
+	int shift;
 	if (find_held(in, usage, sym) || in->held_count == INJECT_HELD_MAX)
 		return 0;
-	struct keymap_key k = {keymap_physical(&in->keymap, usage_evdev(usage)), 0};
-	if (!k.code) {
-		int wait = keymap_find(&in->keymap, sym, now, &k);
-		if (wait != 0)
-			return wait > 0 ? wait : 0;
-	}
-	if (holds_code(in, k.code) || forbidden(in, k.code))
+	int wait = commit_key(in->commit, now);
+	if (wait == 0)
+		wait = find_key(in, usage, sym, now, &code, &shift);
+	if (wait != 0)
+		return wait > 0 ? wait : 0;
+	shift_back(in);
+	if (holds_code(in, code) || forbidden(in, code))
 		return 0;
-	xcb_keycode_t shift = shift_for(in, k, now);
-	if (shift)
-		key(in, shift, 1);
-	key(in, k.code, 1);
-	if (shift)
-		key(in, shift, 0);
-	keymap_used(&in->keymap, k.code, now);
-	in->held[in->held_count++] = (struct inject_held){usage, sym, k.code};
+	if (shift >= 0)
+		shift_for(in, shift, now);
+	key(in, code, 1);
+	keymap_used(&in->keymap, code, now);
+	commit_pressed(in->commit, now);
+	in->held[in->held_count++] = (struct inject_held){usage, sym, code};
 	return 0;
 }
 
@@ -176,6 +241,7 @@ inject_key_up(struct inject *in, uint32_t usage, uint32_t sym)
 	struct inject_held *held = find_held(in, usage, sym);
 	if (!held)
 		return;
+	shift_back(in);
 	key(in, held->code, 0);
 	size_t after = (size_t)(in->held + --in->held_count - held);
 	memmove(held, held + 1, after * sizeof *held);
@@ -206,10 +272,16 @@ caps_lock(struct inject *in)
 	return on;
 }
 
-static int
-is_letter(xcb_keysym_t sym)
+int
+inject_commits(const struct inject *in)
 {
-	return (sym >= 'a' && sym <= 'z') || (sym >= 'A' && sym <= 'Z');
+	return commit_possible(in->commit);
+}
+
+int
+inject_commit(struct inject *in, const char *text, struct mono now)
+{
+	return commit_text(in->commit, text, now);
 }
 
 int
@@ -223,13 +295,11 @@ inject_character(struct inject *in, uint32_t codepoint, struct mono now)
 	inject_release_keys(in);
 	if (is_letter(sym) && caps_lock(in))
 		k.shift = !k.shift;
-	xcb_keycode_t shift = shift_for(in, k, now);
-	if (shift)
-		key(in, shift, 1);
+	shift_for(in, k.shift, now);
 	key(in, k.code, 1);
 	key(in, k.code, 0);
-	if (shift)
-		key(in, shift, 0);
+	shift_back(in);
 	keymap_used(&in->keymap, k.code, now);
+	commit_pressed(in->commit, now);
 	return 0;
 }

@@ -112,9 +112,9 @@ input_take(struct input *input, uint8_t type, const uint8_t *payload, size_t len
 	}
 }
 
-/* Milliseconds until one event may pass; 0 = now. */
+/* Milliseconds until so many events, no more than a burst, may pass; 0 = now. */
 static int
-bucket_wait(struct input_bucket *b, struct mono now)
+bucket_wait(struct input_bucket *b, uint32_t count, struct mono now)
 {
 	uint64_t full = (uint64_t)b->burst * MICRO;
 	uint64_t ms = mono_diff_ms(b->filled, now);
@@ -123,24 +123,25 @@ bucket_wait(struct input_bucket *b, struct mono now)
 		b->micro = b->micro + gain < full ? b->micro + gain : full;
 		b->filled = mono_add_ms(b->filled, ms);
 	}
-	if (b->micro >= MICRO)
+	uint64_t needed = (uint64_t)count * MICRO;
+	if (b->micro >= needed)
 		return 0;
 	uint64_t per_ms = (uint64_t)b->per_s * (MICRO / 1000);
-	return (int)((MICRO - b->micro + per_ms - 1) / per_ms);
+	return (int)((needed - b->micro + per_ms - 1) / per_ms);
 }
 
 static void
-bucket_take(struct input_bucket *b)
+bucket_take(struct input_bucket *b, uint32_t count)
 {
-	b->micro -= MICRO;
+	b->micro -= (uint64_t)count * MICRO;
 }
 
 static int
-limit(struct input *input, enum input_kind kind, struct mono now)
+limit(struct input *input, enum input_kind kind, uint32_t count, struct mono now)
 {
 	static const char *const names[] = {"button", "key", "text"};
 	uint32_t held;
-	int wait = bucket_wait(&input->rates[kind], now);
+	int wait = bucket_wait(&input->rates[kind], count, now);
 	if (wait > 0 && log_limit_pass(&input->limited, &held))
 		LOG(WARN, "desktop.input_limited", F_STR("kind", names[kind]), F_INT("held", held));
 	return wait;
@@ -157,10 +158,10 @@ run_pointer(struct input *input, struct input_event *e, struct mono now)
 	for (unsigned button = 1; button <= INJECT_BUTTONS; button++) {
 		int down = e->buttons >> (button - 1) & 1;
 		if (down && !(input->inject->buttons >> (button - 1) & 1)) {
-			int wait = limit(input, INPUT_POINTER, now);
+			int wait = limit(input, INPUT_POINTER, 1, now);
 			if (wait > 0)
 				return wait;
-			bucket_take(&input->rates[INPUT_POINTER]);
+			bucket_take(&input->rates[INPUT_POINTER], 1);
 		}
 		inject_button(input->inject, button, down);
 	}
@@ -174,29 +175,60 @@ run_key(struct input *input, struct input_event *e, struct mono now)
 		inject_key_up(input->inject, e->a, e->b);
 		return 0;
 	}
-	int wait = limit(input, INPUT_KEY, now);
+	int wait = limit(input, INPUT_KEY, 1, now);
 	if (wait == 0)
 		wait = inject_key_down(input->inject, e->a, e->b, now);
 	if (wait == 0)
-		bucket_take(&input->rates[INPUT_KEY]);
+		bucket_take(&input->rates[INPUT_KEY], 1);
+	return wait;
+}
+
+static uint32_t
+characters(const char *text)
+{
+	uint32_t n = 0, codepoint;
+	for (; *text; n++)
+		text += str_utf8_next(text, &codepoint);
+	return n;
+}
+
+/* The whole text at once by the input method. 0, milliseconds to wait, or -ERR_NOT_FOUND. */
+static int
+run_commit(struct input *input, struct input_event *e, struct mono now)
+{
+	uint32_t count = characters(e->text);
+	if (!inject_commits(input->inject))
+		return -ERR_NOT_FOUND;
+	int wait = limit(input, INPUT_TEXT, count, now);
+	if (wait == 0)
+		wait = inject_commit(input->inject, e->text, now);
+	if (wait == 0) {
+		bucket_take(&input->rates[INPUT_TEXT], count);
+		input->committed += count;
+	}
 	return wait;
 }
 
 static int
 run_text(struct input *input, struct input_event *e, struct mono now)
 {
-	if (e->a == 0)
+	int wait = e->b ? -ERR_NOT_FOUND : run_commit(input, e, now);
+	if (wait >= 0)
+		return wait;
+	if (!e->b)
 		inject_text_prepare(input->inject, e->text, now);
+	e->b = 1;
 	while (e->text[e->a]) {
 		uint32_t codepoint;
 		size_t n = str_utf8_next(e->text + e->a, &codepoint);
-		int wait = limit(input, INPUT_TEXT, now);
+		wait = limit(input, INPUT_TEXT, 1, now);
 		if (wait == 0)
 			wait = inject_character(input->inject, codepoint, now);
 		if (wait > 0)
 			return wait;
 		/* a character that this keyboard map has no room for is passed over */
-		bucket_take(&input->rates[INPUT_TEXT]);
+		*(wait == 0 ? &input->typed : &input->lost) += 1;
+		bucket_take(&input->rates[INPUT_TEXT], 1);
 		e->a += (uint32_t)n;
 	}
 	return 0;
@@ -207,6 +239,14 @@ input_drop(struct input *input)
 {
 	mem_wipe(input->queue, sizeof input->queue);
 	input->first = input->count = 0;
+}
+
+void
+input_report(const struct input *input)
+{
+	if (input->committed + input->typed + input->lost > 0)
+		LOG(INFO, "desktop.text", F_INT("committed", input->committed),
+			F_INT("typed", input->typed), F_INT("lost", input->lost));
 }
 
 int

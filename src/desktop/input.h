@@ -25,7 +25,8 @@ struct input_event {
 		INPUT_KEY,
 		INPUT_TEXT
 	} kind;
-	uint32_t a, b; /* pointer: x and y; key: usage and keysym; text: bytes that are typed, 0 */
+	uint32_t a, b; /* pointer: x and y; key: usage and keysym; text: bytes that are through, and
+			  whether keys are ready for the rest */
 	uint16_t buttons;
 	uint8_t down;
 	char text[INPUT_TEXT_BYTES];
@@ -38,6 +39,7 @@ struct input {
 	struct input_event queue[INPUT_QUEUE_MAX];
 	size_t first, count;
 	struct log_limit limited;
+	uint64_t committed, typed, lost; /* characters of text: by the input method, by keys, not */
 };
 
 void input_init(struct input *input, struct inject *inject, const struct display *display);
@@ -47,6 +49,9 @@ int input_room(const struct input *input);
 
 /* A Pointer, Key or Text message. 0, or -ERR_PROTOCOL (nothing is taken). */
 int input_take(struct input *input, uint8_t type, const uint8_t *payload, size_t len);
+
+/* Writes into the log how much text there was. */
+void input_report(const struct input *input);
 
 /* Forgets what waits. */
 void input_drop(struct input *input);

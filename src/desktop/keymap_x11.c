@@ -112,11 +112,70 @@ find_spares(struct keymap *m)
 			m->spares[m->spare_count++].code = (xcb_keycode_t)code;
 }
 
-int
-keymap_init(struct keymap *keymap, xcb_connection_t *c)
+/* Both levels, so that a Shift held by somebody changes nothing. */
+static void
+set_key(struct keymap *m, xcb_keycode_t code, xcb_keysym_t sym)
 {
-	*keymap = (struct keymap){.c = c};
+	xcb_keysym_t syms[2] = {sym, sym};
+	xcb_change_keyboard_mapping(m->c, 1, code, 2, syms);
+}
+
+static void
+write_note(struct keymap *m)
+{
+	uint32_t note[2 * KEYMAP_SPARES_MAX], n = 0;
+	for (size_t i = 0; i < m->spare_count; i++)
+		if (m->spares[i].sym) {
+			note[n++] = m->spares[i].code;
+			note[n++] = m->spares[i].sym;
+		}
+	if (n > 0)
+		xcb_change_property(m->c, XCB_PROP_MODE_REPLACE, m->root, m->note,
+			XCB_ATOM_CARDINAL, 32, n, note);
+	else
+		xcb_delete_property(m->c, m->root, m->note);
+}
+
+static void
+find_note(struct keymap *m)
+{
+	static const char name[] = "_ENGAWA_SPARE_KEYS";
+	xcb_intern_atom_reply_t *atom = xcb_intern_atom_reply(
+		m->c, xcb_intern_atom(m->c, 0, sizeof name - 1, name), NULL);
+	m->note = atom ? atom->atom : XCB_NONE;
+	free(atom);
+}
+
+/* Only what still means what it was given. 1 when there was something. */
+static int
+clean_up(struct keymap *m)
+{
+	xcb_get_property_reply_t *note = xcb_get_property_reply(m->c,
+		xcb_get_property(m->c, 1, m->root, m->note, XCB_ATOM_CARDINAL, 0,
+			2 * KEYMAP_SPARES_MAX),
+		NULL);
+	int found = 0, count = note && note->format == 32 ? xcb_get_property_value_length(note) / 8 : 0;
+	for (int i = 0; i < count; i++) {
+		uint32_t pair[2];
+		memcpy(pair, (const uint8_t *)xcb_get_property_value(note) + (size_t)i * 8, 8);
+		if (pair[0] > UINT8_MAX || !pair[1] || sym_at(m, pair[0], 0) != pair[1] ||
+			sym_at(m, pair[0], 1) != pair[1])
+			continue;
+		set_key(m, (xcb_keycode_t)pair[0], 0);
+		found = 1;
+	}
+	free(note);
+	return found;
+}
+
+int
+keymap_init(struct keymap *keymap, xcb_connection_t *c, xcb_window_t root)
+{
+	*keymap = (struct keymap){.c = c, .root = root};
+	find_note(keymap);
 	int r = read_map(keymap);
+	if (r == 0 && clean_up(keymap))
+		r = read_map(keymap);
 	if (r == 0)
 		find_spares(keymap);
 	return r;
@@ -125,20 +184,47 @@ keymap_init(struct keymap *keymap, xcb_connection_t *c)
 static void
 bind_spare(struct keymap *m, struct keymap_spare *spare, xcb_keysym_t sym)
 {
-	/* both levels, so that a Shift held by somebody changes nothing */
-	xcb_keysym_t syms[2] = {sym, sym};
-	xcb_change_keyboard_mapping(m->c, 1, spare->code, 2, syms);
 	spare->sym = sym;
+	write_note(m); /* first: a process that is killed here has noted too much */
+	set_key(m, spare->code, sym);
+}
+
+static void
+give_back(struct keymap *m)
+{
+	int bound = 0;
+	for (size_t i = 0; i < m->spare_count; i++) {
+		if (m->spares[i].sym)
+			set_key(m, m->spares[i].code, 0);
+		bound |= m->spares[i].sym != 0;
+		m->spares[i].sym = 0;
+	}
+	if (bound)
+		write_note(m);
 }
 
 void
 keymap_fini(struct keymap *keymap)
 {
-	for (size_t i = 0; i < keymap->spare_count; i++)
-		if (keymap->spares[i].sym)
-			bind_spare(keymap, &keymap->spares[i], 0);
+	give_back(keymap);
 	free(keymap->syms);
 	*keymap = (struct keymap){.c = keymap->c};
+}
+
+int
+keymap_run(struct keymap *m, struct mono now)
+{
+	struct mono last = {0};
+	for (size_t i = 0; i < m->spare_count; i++)
+		if (m->spares[i].sym && mono_before(last, m->spares[i].rest))
+			last = m->spares[i].rest;
+	if (!last.ns)
+		return -1;
+	struct mono end = mono_add_ms(last, KEYMAP_KEEP_MS - KEYMAP_REST_MS);
+	if (mono_before(now, end))
+		return (int)mono_diff_ms(now, end) + 1;
+	give_back(m);
+	return -1;
 }
 
 void
@@ -246,9 +332,9 @@ keymap_physical(const struct keymap *m, uint16_t evdev)
 }
 
 xcb_keysym_t
-keymap_meaning(const struct keymap *m, xcb_keycode_t code)
+keymap_level(const struct keymap *m, xcb_keycode_t code, unsigned level)
 {
-	return sym_at(m, code, 0);
+	return sym_at(m, code, level);
 }
 
 xcb_keysym_t

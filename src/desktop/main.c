@@ -1,8 +1,10 @@
 /*
- * engawa-desktop: descriptor 3 is the agent, descriptor 4 the display. What opens files or starts
+ * engawa-desktop: descriptor 3 is the agent, descriptor 4 the display, and, where the person's session
+ * has an input method, descriptor 5 its IBus. What opens files or starts
  * processes (the watermark's fonts) comes first, then all rights go, then the session.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +24,7 @@
 enum {
 	AGENT_FD = 3,
 	DISPLAY_FD = 4,
+	IBUS_FD = 5,
 	START_S = 20, /* for the agent's DesktopStart, the fonts and the display together */
 };
 
@@ -157,6 +160,21 @@ open_display(engawa_DesktopStart *start, struct display *display)
 	return r;
 }
 
+/* The session holds them against its limits. */
+static void
+take_monitors(const engawa_DesktopStart *start, struct session_settings *how)
+{
+	for (size_t i = 0; i < start->monitors_count; i++) {
+		const engawa_Monitor *m = &start->monitors[i];
+		if (!display_monitor_make(m->x_px, m->y_px, m->width_px, m->height_px,
+			    &how->monitors[how->monitor_count++])) {
+			how->monitor_count = 0;
+			return;
+		}
+	}
+	how->scale_percent = start->monitors_count ? start->monitors[0].scale_percent : 0;
+}
+
 /* Everything after the options. Returns 0 for an orderly end, or what failed; the agent has been
  * told. */
 static int
@@ -178,6 +196,8 @@ run(const struct settings *settings)
 		r = give_up_rights(settings);
 	struct session_settings how = {start.window_mib, (uint32_t)settings->frame_interval_ms,
 		watermark, start.film, start.own_display};
+	take_monitors(&start, &how);
+	how.ibus_fd = fcntl(IBUS_FD, F_GETFD) < 0 ? -1 : IBUS_FD;
 	if (r == 0)
 		r = session_new(AGENT_FD, &display, &how, &session);
 	if (r == 0) {

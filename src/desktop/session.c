@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "desktop.pb.h"
 #include "desktop/capture.h"
+#include "desktop/commit.h"
 #include "desktop/input.h"
 #include "desktop/layout.h"
 #include "desktop/link.h"
@@ -44,6 +45,7 @@ struct session {
 	struct link link;
 	struct inject inject;
 	struct input input;
+	struct commit *commit; /* NULL: no input method */
 	struct capture capture;
 	xcb_damage_damage_t damage_id;
 	struct damage damage;
@@ -133,6 +135,21 @@ send_ready(struct session *s)
 		&s->link, engawa_DesktopType_DESKTOP_READY, engawa_DesktopReady_fields, &ready);
 }
 
+/* The first picture has the home PC's monitors already. What the display says to it comes by
+ * itself. */
+static void
+arrange_first(struct session *s)
+{
+	const struct session_settings *how = &s->settings;
+	if (!s->layout || how->monitor_count == 0)
+		return;
+	int r = layout_set(s->layout, how->monitors, how->monitor_count,
+		how->scale_percent ? how->scale_percent : LAYOUT_SCALE_DEFAULT);
+	LOG(INFO, "desktop.layout", F_INT("monitors", how->monitor_count), F_ERR("why", r));
+	if (display_measure(s->display) < 0)
+		LOG(ERROR, "desktop.layout_lost");
+}
+
 int
 session_new(int fd, struct display *display, const struct session_settings *settings,
 	struct session **ret_session)
@@ -153,9 +170,13 @@ session_new(int fd, struct display *display, const struct session_settings *sett
 	if (r == 0 && settings->own_display)
 		r = layout_new(display, &s->layout);
 	if (r == 0)
+		arrange_first(s);
+	if (r == 0)
 		r = inject_init(&s->inject, display);
 	if (r == 0)
 		r = resize(s);
+	s->commit = commit_new(settings->ibus_fd);
+	s->inject.commit = s->commit;
 	if (r == 0) {
 		input_init(&s->input, &s->inject, display);
 		watch_damage(s);
@@ -195,7 +216,9 @@ session_free(struct session *s)
 {
 	if (!s)
 		return;
+	input_report(&s->input);
 	inject_fini(&s->inject);
+	commit_free(s->commit);
 	capture_fini(&s->capture);
 	layout_free(s->layout);
 	settle(s->display);
@@ -296,6 +319,7 @@ static void
 release(struct session *s)
 {
 	input_drop(&s->input);
+	commit_drop(s->commit);
 	inject_release(&s->inject);
 }
 
@@ -392,12 +416,9 @@ arrange(struct session *s)
 	s->want.monitors_count = 0;
 	for (size_t i = 0; i < count; i++) {
 		const engawa_Monitor *m = &s->want.monitors[i];
-		if (m->width_px > IMAGE_SIDE_MAX_PX || m->height_px > IMAGE_SIDE_MAX_PX ||
-			m->x_px < -IMAGE_SIDE_MAX_PX || m->x_px > IMAGE_SIDE_MAX_PX ||
-			m->y_px < -IMAGE_SIDE_MAX_PX || m->y_px > IMAGE_SIDE_MAX_PX)
+		if (!display_monitor_make(
+			    m->x_px, m->y_px, m->width_px, m->height_px, &monitors[i]))
 			r = -EINVAL;
-		monitors[i] = (struct display_monitor){(int16_t)m->x_px, (int16_t)m->y_px,
-			(uint16_t)m->width_px, (uint16_t)m->height_px};
 	}
 	uint32_t scale = s->want.monitors[0].scale_percent;
 	if (r == 0)
@@ -619,6 +640,7 @@ run_once(struct session *s, struct mono now, int *ret_wait)
 {
 	int input_wait = -1, picture_wait = -1, cursor_wait = -1;
 	int r = read_display(s);
+	int commit_wait = commit_run(s->commit, now);
 	if (r == 0)
 		r = run_agent(s, now, &input_wait);
 	/* first collect everything that has come, then ask anew: the rule of one question at a time
@@ -638,8 +660,10 @@ run_once(struct session *s, struct mono now, int *ret_wait)
 	}
 	if (r < 0)
 		return r;
+	int keymap_wait = keymap_run(&s->inject.keymap, now);
 	xcb_flush(s->display->c);
-	*ret_wait = sooner(sooner(input_wait, picture_wait), cursor_wait);
+	*ret_wait = sooner(sooner(input_wait, picture_wait), sooner(cursor_wait, commit_wait));
+	*ret_wait = sooner(*ret_wait, keymap_wait);
 	if (s->ping || capture_busy(&s->capture))
 		*ret_wait = sooner(*ret_wait, HANG_MS);
 	return link_flush(&s->link);
@@ -663,15 +687,16 @@ more_came(struct session *s)
 static int
 wait_for_more(struct session *s, int wait_ms, const sigset_t *mask)
 {
-	struct pollfd p[2] = {
+	struct pollfd p[3] = {
 		{.fd = s->link.fd,
 			.events = link_wants_input(&s->link) && input_room(&s->input) ? POLLIN : 0},
 		{.fd = xcb_get_file_descriptor(s->display->c), .events = POLLIN},
 	};
+	p[2].fd = commit_poll(s->commit, &p[2].events);
 	if (link_queued(&s->link) > 0)
 		p[0].events |= POLLOUT;
 	struct timespec t = {wait_ms / 1000, wait_ms % 1000 * 1000000L};
-	if (ppoll(p, 2, wait_ms < 0 ? NULL : &t, mask) < 0)
+	if (ppoll(p, 3, wait_ms < 0 ? NULL : &t, mask) < 0)
 		return errno == EINTR ? 0 : -errno;
 	if (p[0].revents & POLLIN)
 		return link_read(&s->link);

@@ -17,6 +17,11 @@ struct session_settings {
 	const struct watermark *watermark; /* NULL = none; outlives the session */
 	int film; /* the client shows H.264 */
 	int own_display;                   /* its monitors become those of the home PC */
+	/* those, to begin with; their scale in per cent. 0 = as it is */
+	struct display_monitor monitors[DISPLAY_MONITORS_MAX];
+	size_t monitor_count;
+	uint32_t scale_percent;
+	int ibus_fd; /* connected to the input method of the session, taken over; -1 = none */
 };
 
 struct session;

@@ -1,5 +1,6 @@
 /* Hands without a display: whatever they are told is done at once. */
 #pragma once
+#include "base/err.h"
 #include "desktop/inject.h"
 
 void
@@ -25,6 +26,19 @@ void
 inject_key_up(struct inject *inject, uint32_t usage, uint32_t sym)
 {
 	(void)inject, (void)usage, (void)sym;
+}
+
+int
+inject_commits(const struct inject *inject)
+{
+	return inject->commit != NULL;
+}
+
+int
+inject_commit(struct inject *inject, const char *text, struct mono now)
+{
+	(void)inject, (void)text, (void)now;
+	return -ERR_NOT_FOUND;
 }
 
 void

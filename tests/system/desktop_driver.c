@@ -16,9 +16,12 @@
  *   layout                  monitors: x, y, width, height
  *   stats
  * DESKTOP_FILM: the client shows H.264. DESKTOP_OWN: the display is told to be ours.
+ * DESKTOP_IBUS: directory where IBus says where it listens. DESKTOP_MONITORS: "X Y WIDTH HEIGHT SCALE"
+ * for each monitor of the home PC, in DesktopStart.
  * DESKTOP_COOKIE: hex of the display's MIT-MAGIC-COOKIE-1, handed on in DesktopStart.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -30,6 +33,7 @@
 #include <unistd.h>
 #include <xcb/xcb.h>
 
+#include "agent/ibus_address.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -525,10 +529,36 @@ connect_display(void)
 	return fd;
 }
 
+static int
+connect_ibus(void)
+{
+	const char *directory = getenv("DESKTOP_IBUS"), *display = getenv("DISPLAY");
+	int fd = directory ? ibus_connect(directory, display + 1) : -1, high = -1;
+	if (directory && fd < 0)
+		fail("ibus");
+	if (fd >= 0) {
+		high = fcntl(fd, F_DUPFD_CLOEXEC, 41);
+		close(fd);
+	}
+	return high;
+}
+
+static void
+take_monitors(const char *text, engawa_DesktopStart *begin)
+{
+	int used;
+	engawa_Monitor m;
+	for (; text && sscanf(text, "%d %d %u %u %u%n", &m.x_px, &m.y_px, &m.width_px, &m.height_px,
+			       &m.scale_percent, &used) == 5 &&
+		begin->monitors_count < 4;
+		text += used)
+		begin->monitors[begin->monitors_count++] = m;
+}
+
 static void
 start(const char *program)
 {
-	int pair[2], display = connect_display();
+	int pair[2], display = connect_display(), ibus = connect_ibus();
 	if (display < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		fail("sockets");
 	d.pid = fork();
@@ -538,7 +568,10 @@ start(const char *program)
 		dup2(dup(display), 40);
 		dup2(agent, 3);
 		dup2(40, 4);
-		close_range(5, UINT32_MAX, 0);
+		close_range(5, ibus < 5 ? UINT32_MAX : (unsigned)ibus - 1, 0);
+		if (ibus >= 5)
+			dup2(ibus, 5);
+		close_range(6, UINT32_MAX, 0);
 		execl(program, program, "--log-level", "debug", (char *)NULL);
 		_exit(127);
 	}
@@ -563,6 +596,7 @@ main(int argc, char **argv)
 			argv[i]);
 	begin.film = getenv("DESKTOP_FILM") != NULL;
 	begin.own_display = getenv("DESKTOP_OWN") != NULL;
+	take_monitors(getenv("DESKTOP_MONITORS"), &begin);
 	const char *cookie = getenv("DESKTOP_COOKIE");
 	if (cookie) {
 		str_copy(begin.auth_name, sizeof begin.auth_name, "MIT-MAGIC-COOKIE-1");

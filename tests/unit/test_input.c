@@ -19,6 +19,7 @@
 static char done[65536]; /* what was injected, in order */
 static size_t done_len;
 static int waits; /* that many calls ask for 5 ms first */
+static int method, refuses; /* there is an input method; it takes nothing */
 static struct display display = {.width = 1000, .height = 600};
 static struct inject inject;
 static struct input input;
@@ -73,6 +74,25 @@ inject_key_up(struct inject *in, uint32_t usage, uint32_t sym)
 	NOTE("k%u- ", usage);
 }
 
+int
+inject_commits(const struct inject *in)
+{
+	(void)in;
+	return method;
+}
+
+int
+inject_commit(struct inject *in, const char *s, struct mono t)
+{
+	(void)in, (void)t;
+	if (refuses)
+		return -ERR_NOT_FOUND;
+	int wait = wait_first();
+	if (!wait)
+		NOTE("c%s ", s);
+	return wait;
+}
+
 void
 inject_text_prepare(struct inject *in, const char *text, struct mono t)
 {
@@ -97,7 +117,7 @@ setup(void **state)
 	(void)state;
 	done_len = 0;
 	done[0] = '\0';
-	waits = 0;
+	waits = method = refuses = 0;
 	memset(&inject, 0, sizeof inject);
 	input_init(&input, &inject, &display);
 	now = mono_now();
@@ -225,6 +245,47 @@ test_text_rate(void **state)
 	assert_string_equal(done + 120 * strlen("t30 "), "k4+ ");
 }
 
+/* By an input method a text comes as a whole, no sooner than its last character may, and what is
+ * behind it stays behind it. */
+static void
+test_commit(void **state)
+{
+	(void)state;
+	method = 1;
+	assert_int_equal(text("縁側"), 0);
+	assert_int_equal(key(4, 0, true), 0);
+	waits = 2;
+	assert_int_equal(input_run(&input, now), 5);
+	assert_int_equal(input_run(&input, now), 5);
+	assert_string_equal(done, "");
+	assert_int_equal(input_run(&input, now), -1);
+	assert_string_equal(done, "c縁側 k4+ ");
+	assert_int_equal(input.committed, 2);
+
+	/* 62 are left; 48 more leave 14, so of the next 48 34 have to be waited for */
+	const char *long_text = "012345678901234567890123456789012345678901234567";
+	assert_int_equal(text(long_text), 0);
+	assert_int_equal(text(long_text), 0);
+	assert_int_equal(input_run(&input, now), 34 * 50);
+	assert_int_equal(input.committed, 50);
+	assert_in_range(input_run(&input, mono_add_ms(now, 34 * 50 - 1)), 1, 2);
+	assert_int_equal(input_run(&input, mono_add_ms(now, 34 * 50 + 1)), -1);
+	assert_int_equal(input.committed, 98);
+
+	/* nobody takes it: keys, and no second try for the same text */
+	now = mono_add_ms(now, 10000);
+	refuses = 1;
+	done_len = 0;
+	waits = 1;
+	assert_int_equal(text("ab"), 0);
+	assert_int_equal(input_run(&input, now), 5);
+	refuses = 0;
+	assert_int_equal(input_run(&input, now), -1);
+	assert_string_equal(done, "t61 t62 ");
+	assert_int_equal(input.typed, 2);
+	assert_int_equal(input.lost, 0);
+}
+
 static void
 test_button_rate(void **state)
 {
@@ -292,6 +353,7 @@ main(void)
 		cmocka_unit_test_setup(test_refused, setup),
 		cmocka_unit_test_setup(test_key_rate, setup),
 		cmocka_unit_test_setup(test_text_rate, setup),
+		cmocka_unit_test_setup(test_commit, setup),
 		cmocka_unit_test_setup(test_button_rate, setup),
 		cmocka_unit_test_setup(test_waiting, setup),
 		cmocka_unit_test(test_usages),
