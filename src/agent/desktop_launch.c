@@ -1,8 +1,8 @@
 /*
  * The desktop launcher: becomes the person, connects to the display, tells the monitor how to
  * authorize, and turns into engawa-desktop with two descriptors: 3 the socket to the work process,
- * 4 the display, 5 the input method if there is one. All that the person controls (the authority file,
- * the sockets) is touched with the person's rights.
+ * 4 the display, 5 the input method if there is one. All that the person controls (the authority
+ * file, the sockets) is touched with the person's rights.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,7 @@
 /*
- * Where the IBus of a desktop listens: ibus-daemon writes it into a file of the person's, named after
- * machine and display (src/ibusshare.c of IBus 1.5). Its person writes it, so nothing in it is believed.
+ * Where the IBus of a desktop listens: ibus-daemon writes it into a file of the person's, named
+ * after machine and display (src/ibusshare.c of IBus 1.5). Its person writes it, so nothing in it
+ * is believed.
  */
 #pragma once
 #include <stddef.h>

@@ -16,8 +16,8 @@
 struct commit;
 
 enum {
-	COMMIT_HOLD_MS = 300,   /* without text, until the engine of before comes back */
-	COMMIT_KEY_MS = 40,     /* from a key to text: the key must have arrived */
+	COMMIT_HOLD_MS = 300, /* without text, until the engine of before comes back */
+	COMMIT_KEY_MS = 40,   /* from a key to text: the key must have arrived */
 	COMMIT_GAP_MS = 60, /* between two texts: Xlib turns those of XIM round that come at once */
 };
 
@@ -35,8 +35,8 @@ int commit_run(struct commit *commit, struct mono now);
 /* 1 when IBus is there, so that it is worth while to ask. */
 int commit_possible(const struct commit *commit);
 /* Gives a text without control characters to the program in front. 0: it has it. Positive:
- * milliseconds to wait at most before asking again for the same one. -ERR_NOT_FOUND: there is nobody
- * who takes it. */
+ * milliseconds to wait at most before asking again for the same one. -ERR_NOT_FOUND: there is
+ * nobody who takes it. */
 int commit_text(struct commit *commit, const char *text, struct mono now);
 /* A key follows: 0 when the person's engine is back, or milliseconds to wait at most. */
 int commit_key(struct commit *commit, struct mono now);

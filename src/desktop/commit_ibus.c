@@ -12,10 +12,10 @@
 
 enum {
 	CALL_US = 10 * 1000 * 1000,
-	CHOOSE_MS = 1500, /* until our engine is the chosen one: longer is not waited for */
-	SENT_MS = 5000,   /* until a text has gone through */
+	CHOOSE_MS = 1500,  /* until our engine is the chosen one: longer is not waited for */
+	SENT_MS = 5000,    /* until a text has gone through */
 	REFUSED_MS = 1000, /* nobody was there to take it: ask again after that */
-	FRESH_MS = 100,   /* who is in front may be believed for so long */
+	FRESH_MS = 100,    /* who is in front may be believed for so long */
 	WAIT_MS = 50,
 	NAME_SIZE = 128, /* of engines */
 	ROUND_MAX = 64,  /* messages in one go */
@@ -42,16 +42,16 @@ enum state {
 struct commit {
 	sd_bus *bus;
 	enum state state;
-	struct mono since;      /* the state, or the question in it */
+	struct mono since;         /* the state, or the question in it */
 	struct mono text, pressed; /* the last of both */
-	struct mono refused;    /* until then nobody takes it */
-	struct mono known;      /* when focused was true */
-	char before[NAME_SIZE]; /* the engine that was chosen, "" = none */
-	unsigned made, engine;  /* engines so far; the living one, 0 = none */
-	int focused;            /* somebody is behind the context in front */
-	int sent, arrived;      /* the text under way; IBus has dealt with it */
-	struct mono given;      /* the last one */
-	sd_bus_slot *question;  /* the call that is waited for */
+	struct mono refused;       /* until then nobody takes it */
+	struct mono known;         /* when focused was true */
+	char before[NAME_SIZE];    /* the engine that was chosen, "" = none */
+	unsigned made, engine;     /* engines so far; the living one, 0 = none */
+	int focused;               /* somebody is behind the context in front */
+	int sent, arrived;         /* the text under way; IBus has dealt with it */
+	struct mono given;         /* the last one */
+	sd_bus_slot *question;     /* the call that is waited for */
 };
 
 static void
@@ -147,7 +147,8 @@ put_component(sd_bus_message *m)
 	if (r >= 0)
 		r = sd_bus_message_append(m, "av", 1, "(sa{sv}ssssssssussssssss)", "IBusEngineDesc",
 			0, ENGINE, "Engawa", "Text composed at home", "other", "Apache-2.0",
-			"Engawa", "", "default", 0, "", "", "", "", "", ENGAWA_VERSION, "engawa", "");
+			"Engawa", "", "default", 0, "", "", "", "", "", ENGAWA_VERSION, "engawa",
+			"");
 	if (r >= 0)
 		r = sd_bus_message_close_container(m);
 	return r < 0 ? r : sd_bus_message_close_container(m);
@@ -194,7 +195,8 @@ on_context(sd_bus_message *m, void *user, sd_bus_error *error)
 	c->focused = *path && strcmp(path, NOBODY) != 0;
 	c->known = mono_now();
 	/* "nobody in front" is an answer, too; a bus that went away gives none */
-	c->arrived = c->sent && (answered || !sd_bus_message_is_method_error(m, SD_BUS_ERROR_NO_REPLY));
+	c->arrived =
+		c->sent && (answered || !sd_bus_message_is_method_error(m, SD_BUS_ERROR_NO_REPLY));
 	return 0;
 }
 

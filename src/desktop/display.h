@@ -15,8 +15,8 @@ struct display_monitor {
 };
 
 /* 1, or 0 for sizes and places that no display has. */
-int display_monitor_make(int32_t x, int32_t y, uint32_t width, uint32_t height,
-	struct display_monitor *ret_monitor);
+int display_monitor_make(
+	int32_t x, int32_t y, uint32_t width, uint32_t height, struct display_monitor *ret_monitor);
 
 struct display {
 	xcb_connection_t *c;

@@ -132,14 +132,14 @@ display_close(struct display *display)
 }
 
 int
-display_monitor_make(int32_t x, int32_t y, uint32_t width, uint32_t height,
-	struct display_monitor *ret_monitor)
+display_monitor_make(
+	int32_t x, int32_t y, uint32_t width, uint32_t height, struct display_monitor *ret_monitor)
 {
 	if (width > IMAGE_SIDE_MAX_PX || height > IMAGE_SIDE_MAX_PX || x < -IMAGE_SIDE_MAX_PX ||
 		x > IMAGE_SIDE_MAX_PX || y < -IMAGE_SIDE_MAX_PX || y > IMAGE_SIDE_MAX_PX)
 		return 0;
-	*ret_monitor = (struct display_monitor){
-		(int16_t)x, (int16_t)y, (uint16_t)width, (uint16_t)height};
+	*ret_monitor =
+		(struct display_monitor){(int16_t)x, (int16_t)y, (uint16_t)width, (uint16_t)height};
 	return 1;
 }
 

@@ -14,7 +14,7 @@ struct inject {
 	struct display *display;
 	struct keymap keymap;
 	struct commit *commit; /* of the session; NULL: characters are typed by keys only */
-	uint16_t buttons; /* bit n: button n + 1 is down */
+	uint16_t buttons;      /* bit n: button n + 1 is down */
 	struct inject_held {
 		uint32_t usage, sym; /* as the client named it */
 		xcb_keycode_t code;

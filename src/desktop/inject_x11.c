@@ -17,7 +17,7 @@ enum {
 	SYM_CONTROL_L = 0xffe3,
 	SYM_CONTROL_R = 0xffe4,
 	SYM_META_L = 0xffe7,
-	SYM_ALT_R = 0xffea, /* Meta_R and Alt_L between them */
+	SYM_ALT_R = 0xffea,   /* Meta_R and Alt_L between them */
 	SYM_HYPER_R = 0xffee, /* Control to Hyper: all but Shift and the locks */
 };
 

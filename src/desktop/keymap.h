@@ -21,7 +21,7 @@ enum {
 struct keymap {
 	xcb_connection_t *c;
 	xcb_window_t root;
-	xcb_atom_t note; /* _ENGAWA_SPARE_KEYS at the root: code, keysym and so on */
+	xcb_atom_t note;     /* _ENGAWA_SPARE_KEYS at the root: code, keysym and so on */
 	uint8_t first, last; /* keycodes */
 	uint8_t per_code;    /* keysyms of a keycode */
 	xcb_keysym_t *syms;

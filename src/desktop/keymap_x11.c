@@ -140,8 +140,8 @@ static void
 find_note(struct keymap *m)
 {
 	static const char name[] = "_ENGAWA_SPARE_KEYS";
-	xcb_intern_atom_reply_t *atom = xcb_intern_atom_reply(
-		m->c, xcb_intern_atom(m->c, 0, sizeof name - 1, name), NULL);
+	xcb_intern_atom_reply_t *atom =
+		xcb_intern_atom_reply(m->c, xcb_intern_atom(m->c, 0, sizeof name - 1, name), NULL);
 	m->note = atom ? atom->atom : XCB_NONE;
 	free(atom);
 }
@@ -151,10 +151,11 @@ static int
 clean_up(struct keymap *m)
 {
 	xcb_get_property_reply_t *note = xcb_get_property_reply(m->c,
-		xcb_get_property(m->c, 1, m->root, m->note, XCB_ATOM_CARDINAL, 0,
-			2 * KEYMAP_SPARES_MAX),
+		xcb_get_property(
+			m->c, 1, m->root, m->note, XCB_ATOM_CARDINAL, 0, 2 * KEYMAP_SPARES_MAX),
 		NULL);
-	int found = 0, count = note && note->format == 32 ? xcb_get_property_value_length(note) / 8 : 0;
+	int found = 0,
+	    count = note && note->format == 32 ? xcb_get_property_value_length(note) / 8 : 0;
 	for (int i = 0; i < count; i++) {
 		uint32_t pair[2];
 		memcpy(pair, (const uint8_t *)xcb_get_property_value(note) + (size_t)i * 8, 8);

@@ -1,7 +1,7 @@
 /*
- * engawa-desktop: descriptor 3 is the agent, descriptor 4 the display, and, where the person's session
- * has an input method, descriptor 5 its IBus. What opens files or starts
- * processes (the watermark's fonts) comes first, then all rights go, then the session.
+ * engawa-desktop: descriptor 3 is the agent, descriptor 4 the display, and, where the person's
+ * session has an input method, descriptor 5 its IBus. What opens files or starts processes (the
+ * watermark's fonts) comes first, then all rights go, then the session.
  */
 #include <errno.h>
 #include <fcntl.h>

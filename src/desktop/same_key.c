@@ -51,10 +51,9 @@ family(xcb_keysym_t sym)
 		return SYM_HIRAGANA_KATAKANA;
 	case SYM_EISU_SHIFT:
 	case SYM_EISU_TOGGLE:
-	case SYM_CAPS_LOCK: /* one key: 英数 */
 		return SYM_EISU_TOGGLE;
 	default:
-		return sym >= SYM_ROMAJI && sym <= SYM_HIRAGANA_KATAKANA     ? SYM_HIRAGANA_KATAKANA
+		return sym >= SYM_ROMAJI && sym <= SYM_HIRAGANA_KATAKANA  ? SYM_HIRAGANA_KATAKANA
 		       : sym >= SYM_ZENKAKU && sym <= SYM_ZENKAKU_HANKAKU ? SYM_ZENKAKU_HANKAKU
 									  : 0;
 	}
@@ -63,16 +62,17 @@ family(xcb_keysym_t sym)
 static int
 in_family(const struct keymap *m, xcb_keycode_t code, int wanted)
 {
-	return family(keymap_level(m, code, 0)) == wanted || family(keymap_level(m, code, 1)) == wanted;
+	return family(keymap_level(m, code, 0)) == wanted ||
+	       family(keymap_level(m, code, 1)) == wanted;
 }
 
 /* ¥ and \ are one sign to those who write Japanese. */
 static int
 same_sign(uint32_t usage, xcb_keysym_t home, xcb_keysym_t here)
 {
-	return home == here || ((usage == USAGE_RO || usage == USAGE_YEN) &&
-				       (home == SYM_YEN || home == '\\') &&
-				       (here == SYM_YEN || here == '\\'));
+	return home == here ||
+	       ((usage == USAGE_RO || usage == USAGE_YEN) && (home == SYM_YEN || home == '\\') &&
+		       (here == SYM_YEN || here == '\\'));
 }
 
 static enum same_key

@@ -1,7 +1,7 @@
 /*
- * Which key of this display's map does what a key of the home PC's keyboard does there. Places agree
- * for letters, digits and most functions; signs, and what only Japanese or Apple keyboards have, lie
- * elsewhere on another kind of keyboard. keysymdef.h, HID Usage Tables 1.4 section 10.
+ * Which key of this display's map does what a key of the home PC's keyboard does there. Places
+ * agree for letters, digits and most functions; signs, and what only Japanese or Apple keyboards
+ * have, lie elsewhere on another kind of keyboard. keysymdef.h, HID Usage Tables 1.4 section 10.
  */
 #pragma once
 #include "desktop/keymap.h"

@@ -15,7 +15,7 @@ struct session_settings {
 	uint32_t window_mib;
 	uint32_t interval_ms;              /* between captures under continuous change */
 	const struct watermark *watermark; /* NULL = none; outlives the session */
-	int film; /* the client shows H.264 */
+	int film;                          /* the client shows H.264 */
 	int own_display;                   /* its monitors become those of the home PC */
 	/* those, to begin with; their scale in per cent. 0 = as it is */
 	struct display_monitor monitors[DISPLAY_MONITORS_MAX];

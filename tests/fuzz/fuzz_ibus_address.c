@@ -15,6 +15,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	file[size] = '\0';
 	if (ibus_address_find(file, &address, &len) == 0)
 		assert(len > sizeof address.sun_family + 1 && len <= sizeof address &&
-			address.sun_family == AF_UNIX && (!address.sun_path[0] || address.sun_path[0] == '/'));
+			address.sun_family == AF_UNIX &&
+			(!address.sun_path[0] || address.sun_path[0] == '/'));
 	return 0;
 }

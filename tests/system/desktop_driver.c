@@ -16,9 +16,9 @@
  *   layout                  monitors: x, y, width, height
  *   stats
  * DESKTOP_FILM: the client shows H.264. DESKTOP_OWN: the display is told to be ours.
- * DESKTOP_IBUS: directory where IBus says where it listens. DESKTOP_MONITORS: "X Y WIDTH HEIGHT SCALE"
- * for each monitor of the home PC, in DesktopStart.
- * DESKTOP_COOKIE: hex of the display's MIT-MAGIC-COOKIE-1, handed on in DesktopStart.
+ * DESKTOP_IBUS: directory where IBus says where it listens. DESKTOP_MONITORS: "X Y WIDTH HEIGHT
+ * SCALE" for each monitor of the home PC, in DesktopStart. DESKTOP_COOKIE: hex of the display's
+ * MIT-MAGIC-COOKIE-1, handed on in DesktopStart.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -548,8 +548,9 @@ take_monitors(const char *text, engawa_DesktopStart *begin)
 {
 	int used;
 	engawa_Monitor m;
-	for (; text && sscanf(text, "%d %d %u %u %u%n", &m.x_px, &m.y_px, &m.width_px, &m.height_px,
-			       &m.scale_percent, &used) == 5 &&
+	for (; text &&
+		sscanf(text, "%d %d %u %u %u%n", &m.x_px, &m.y_px, &m.width_px, &m.height_px,
+			&m.scale_percent, &used) == 5 &&
 		begin->monitors_count < 4;
 		text += used)
 		begin->monitors[begin->monitors_count++] = m;

@@ -16,7 +16,6 @@ JIS = [(0x1E, "1!"), (0x1F, "2\""), (0x20, "3#"), (0x21, "4$"), (0x22, "5%"), (0
 MAC = [(usage, "¥|" if usage == 0x89 else signs[:1] + "_" if usage == 0x87 else signs) for usage, signs in JIS]
 FRENCH = [(0x1E, "&1"), (0x1F, "é2"), (0x24, "è7"), (0x26, "ç9"), (0x04, "qQ"), (0x14, "aA"), (0x2D, ")°"), (0x37, ":/")]
 OFFICES = {"us": ["-layout", "us"], "jp106": ["-layout", "jp", "-model", "jp106"], "OADG109A": ["-layout", "jp", "-variant", "OADG109A", "-model", "jp106"]}
-KANA_SHIFT = {0xFF23: "Henkan", 0xFF22: "Muhenkan"}
 
 
 def keyboard(desk, office):
@@ -28,7 +27,7 @@ def sym(character):
 
 
 def type_all(d, keys):
-    """Every sign of the keyboard, at a pace that no limit slows down; what should have come."""
+    """Every sign of the keyboard; what should have come."""
     out = ""
     for level in 0, 1:
         if level:
@@ -36,7 +35,6 @@ def type_all(d, keys):
         for usage, signs in keys:
             if level < len(signs):
                 d.key(usage, sym(signs[level]))
-                d("wait", 35)
                 out += signs[level]
         if level:
             d("key", SHIFT, 0xFFE1, 0)

@@ -18,7 +18,7 @@
 
 static char done[65536]; /* what was injected, in order */
 static size_t done_len;
-static int waits; /* that many calls ask for 5 ms first */
+static int waits;           /* that many calls ask for 5 ms first */
 static int method, refuses; /* there is an input method; it takes nothing */
 static struct display display = {.width = 1000, .height = 600};
 static struct inject inject;
