@@ -249,6 +249,44 @@ def test_attack_server_list_closed(own_engawa, come, lists):
     assert come(LISTED) == CODE["SERVER_MAC_DENIED"]
 
 
+@pytest.fixture
+def card(own_engawa, lists):
+    """Gives the office PC this network card; it has its own again afterwards."""
+    def put(mac):
+        own_engawa.agent.stop()
+        own_engawa.agent.start(env={"LD_PRELOAD": system.BUILD / "tests/system/libcard.so", "CARD": mac.hex()})
+        system.wait_for(own_engawa.agent_up, "the office PC does not reach the relay", 90)
+    yield put
+    own_engawa.agent.stop()
+    own_engawa.start_agent()
+
+
+def test_attack_office_pc_that_is_not_listed(own_engawa, come, lists, card):
+    """Tried: SERVER_ALLOWED_MAC_LIST_URL names the organisation's office PCs, and an agent is taken to another computer, where the person connects with
+    the right device. Comes of it: the office PC that is in the list lets in, one with another card lets nobody in and says 329 to whoever is at home;
+    the list of the clients is another one, and one does not stand in for the other."""
+    engawa = own_engawa
+    keys = {**CLOSED, "DISABLE_MACCHECK": "yes", "ENFORCE_MACCHECK": None}
+    card(LISTED)
+    engawa.sign_policy(**keys, SERVER_ALLOWED_MAC_LIST_URL=lists.url("list"))
+    asked = len(lists.asked)
+    assert come(UNLISTED) == 0 and len(lists.asked) == asked + 1
+    assert [path.name for path in copies(engawa)] == ["maclist-server"]
+    result = engawa.connect("--for", "100ms")
+    assert result["code"] == 0, result
+    card(UNLISTED)
+    assert come(LISTED) == CODE["SERVER_MAC_DENIED"] and come(UNLISTED) == CODE["SERVER_MAC_DENIED"]
+    result = engawa.connect("--for", "100ms")
+    assert result["code"] == CODE["SERVER_MAC_DENIED"] and f"EW-{CODE['SERVER_MAC_DENIED']}" in result["stderr"]
+    assert "login.server_mac" in engawa.agent.log.read_text()
+    # what a client says of itself does not help, and the office PC's own list is for clients
+    office(engawa, "mac", "add", "00-16-3E-44-55-66")
+    try:
+        assert come(UNLISTED) == CODE["SERVER_MAC_DENIED"]
+    finally:
+        office(engawa, "mac", "remove", "00-16-3E-44-55-66")
+
+
 def test_attack_exempt_name_claimed(own_engawa, come):
     """Tried: a device calls itself as one that need not close its network. Only the name it was registered with counts: the claimant, registered
     or not, is refused; the exempt device comes in under whatever name it has today."""

@@ -171,8 +171,9 @@ test_systems(void **state)
 		int fits;
 	} cases[] = {{"debian", "13", 1}, {"debian", "10", 0}, {"debian", "", 0},
 		{"debian", "1", 0}, {"ubuntu", "20.04", 0}, {"ubuntu", "24.04", 1},
-		{"rocky", "9.4", 1}, {"rocky", "94", 0}, {"arch", "", 1}, {"arch", "2026", 1},
-		{"windows", "26200", 1}, {"windows", "19045", 0}, {"temple", "5", 0}};
+		{"rocky", "9.4", 1}, {"rocky", "94", 0}, {"opensuse-tumbleweed", "20261101", 1},
+		{"arch", "", 0}, {"windows", "26200", 1}, {"windows", "19045", 0},
+		{"temple", "5", 0}};
 	struct report r = good();
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		strcpy(r.os, cases[i].os);
