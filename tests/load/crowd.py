@@ -26,7 +26,9 @@ DESCRIPTION = f"""One gate, its workers and all agents on this machine, in a net
 address for each load generator of {EACH:,} agents. Every agent has a certificate of its own and is pinged every 30 s. *user* = what the gate's processes
 have written to; *kernel* = growth of the socket, file and epoll slabs, half of it, both ends being here; *machine* = what the machine had less, with both
 ends and the load generators. *back*: all workers are killed with so many agents, and each agent tries again once a second; *join* = a new client's
-whole way to a session with a waiting agent meanwhile, or a failure when there is none within ten seconds."""
+whole way to a session with a waiting agent meanwhile, or a failure when there is none within ten seconds. The next doubling is a matter of processor
+time: keepalives of the whole crowd take a third of one processor and its handshakes the better part of an hour of both ends' time, while a machine of this
+size has memory for several times as many."""
 
 
 def own_network():
