@@ -33,7 +33,7 @@ refused(struct session *s, uint32_t code)
 	if (s->resume.active)
 		resume_refused(s, (int)code);
 	s->final = code != ERR_DRAIN && code != ERR_NO_CONTROLLER && code != ERR_BUSY_DATABASE &&
-		   code != ERR_TOO_MANY && code != ERR_TIMEOUT;
+		   code != ERR_TOO_MANY && code != ERR_TIMEOUT && code != ERR_ORGANISATION_FULL;
 	return -(int)code;
 }
 

@@ -136,7 +136,7 @@ resume_refused(struct session *s, int code)
 	/* the agent may be on its way to this gate, or the gate in trouble */
 	static const int passing[] = {ERR_DRAIN, ERR_NO_CONTROLLER, ERR_BUSY_DATABASE, ERR_TOO_MANY,
 		ERR_TIMEOUT, ERR_UNREACHABLE, ERR_LIMIT, ERR_CLOSED, ERR_INTERNAL, ERR_SLOW,
-		ERR_NO_GATE};
+		ERR_NO_GATE, ERR_ORGANISATION_FULL, ERR_TOO_OFTEN};
 	s->resume.last = 1;
 	for (size_t i = 0; i < sizeof passing / sizeof passing[0]; i++)
 		if (code == passing[i])

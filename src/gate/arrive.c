@@ -92,6 +92,11 @@ adopt(struct worker *w, struct leg *l)
 		}
 	} else {
 		limit_adopt(&w->limits, &l->address);
+		int agent = l->role == engawa_Role_ROLE_AGENT ||
+			    l->role == engawa_Role_ROLE_AGENT_SESSION;
+		if (agent || l->state == LEG_KNOCKING ||
+			(l->state == LEG_PIPE && l->role == engawa_Role_ROLE_CLIENT))
+			door_known(w, l);
 	}
 	leg_adopt(w, l);
 	if (left > 0)
@@ -253,9 +258,11 @@ add_leg(struct worker *w, struct arrival *u, const uint8_t *body, size_t len, in
 		return -ERR_PROTOCOL;
 	if ((size_t)fd >= w->by_fd_count)
 		return -ERR_TOO_MANY;
-	int r = handover_decode(&w->pool, body, len, fd, w->now, &u->leg[u->legs], &u->more);
+	char organisation[FAIR_NAME_SIZE];
+	int r = handover_decode(
+		&w->pool, body, len, fd, w->now, &u->leg[u->legs], organisation, &u->more);
 	if (r == 0)
-		u->legs++;
+		u->leg[u->legs++]->share = (uint16_t)quota_row(w, organisation);
 	return r;
 }
 

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "crypto/resume.h"
 #include "crypto/ticket.h"
+#include "gate/blame.h"
 #include "gate/order.h"
 #include "gate/secure.h"
 #include "gate/worker.h"
@@ -31,7 +32,9 @@ client_on_ask(struct worker *w, struct leg *l, const uint8_t *payload, size_t le
 	}
 	wait_for_controller(w, l);
 	address_text(&l->address, msg.address);
-	r = request_new(w, l, REQUEST_ASK, NULL, &msg.request);
+	r = blame_ask_device(w, msg.ask.device_hash.bytes);
+	if (r == 0)
+		r = request_new(w, l, REQUEST_ASK, msg.ask.device_hash.bytes, &msg.request);
 	if (r < 0)
 		request_refuse(w, l, REQUEST_ASK, NULL, r);
 	else
@@ -56,6 +59,21 @@ client_on_enrol(struct worker *w, struct leg *l, const uint8_t *payload, size_t 
 		link_send(w, engawa_LinkType_LINK_ENROL, engawa_LinkEnrol_fields, &msg);
 	mem_wipe(&msg, sizeof msg); /* the enrolment code */
 	return 0;
+}
+
+/* The ticket is good: it is the device's fault now when nothing comes of it. */
+static int
+knock_for(struct worker *w, struct leg *l, const struct session_claim *claim, const uint8_t *device,
+	size_t device_len, uint8_t type, const pb_msgdesc_t *fields, const void *msg)
+{
+	if (device_len != 32)
+		return -ERR_TICKET_BAD;
+	int r = blame_ask_device(w, device);
+	if (r == 0)
+		r = session_knock(w, l, claim, type, fields, msg);
+	if (r == -ERR_TICKET_BAD || r == -ERR_UNREACHABLE)
+		blame_device(w, l, device);
+	return r;
 }
 
 static int
@@ -90,8 +108,8 @@ client_on_join(struct worker *w, struct leg *l, const uint8_t *payload, size_t l
 		body.organisation, body.prefecture, body.rate_class, 0};
 	static_assert(sizeof knock.ticket == sizeof join.ticket, "passed on as it came");
 	memcpy(&knock.ticket, &join.ticket, sizeof knock.ticket);
-	return session_knock(
-		w, l, &claim, engawa_OuterType_OUTER_KNOCK, engawa_Knock_fields, &knock);
+	return knock_for(w, l, &claim, body.device_hash.bytes, body.device_hash.size,
+		engawa_OuterType_OUTER_KNOCK, engawa_Knock_fields, &knock);
 }
 
 /* No controller is asked: the agent's own certificate, which any gate can check, says whose ticket
@@ -118,8 +136,8 @@ client_on_resume(struct worker *w, struct leg *l, const uint8_t *payload, size_t
 	const struct session_claim claim = {
 		id, agent_id, organisation, body.prefecture, body.rate_class, 1};
 	address_text(&l->address, resume.client_address);
-	return session_knock(
-		w, l, &claim, engawa_OuterType_OUTER_RESUME, engawa_Resume_fields, &resume);
+	return knock_for(w, l, &claim, body.device_hash.bytes, body.device_hash.size,
+		engawa_OuterType_OUTER_RESUME, engawa_Resume_fields, &resume);
 }
 
 int

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "gate/blame.h"
 #include "gate/proxied.h"
 #include "gate/secure.h"
 #include "gate/worker.h"
@@ -42,6 +43,15 @@ door_opened(struct worker *w, struct leg *l)
 	*(newer ? &newer->entry.older : &w->newest) = older;
 	l->is_half_open = 0;
 	limit_opened(&w->limits, &l->address);
+}
+
+void
+door_known(struct worker *w, struct leg *l)
+{
+	door_opened(w, l);
+	if (!l->is_known)
+		limit_known(&w->limits, &l->address, 1);
+	l->is_known = 1;
 }
 
 void
@@ -94,10 +104,11 @@ address_of(const struct sockaddr_storage *ss)
 }
 
 static void
-serve(struct worker *w, int fd, const struct address *address)
+serve(struct worker *w, int fd, const struct address *address, int waits)
 {
 	const int on = 1;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	tally_add(&w->limits.mine->tally.accepted, 1);
 	struct secure *secure = secure_new(w->secure, fd);
 	struct leg *l = secure ? leg_new(w, LEG_NATIVE, fd, secure, address) : NULL;
 	if (!l) {
@@ -105,9 +116,11 @@ serve(struct worker *w, int fd, const struct address *address)
 			close(fd);
 		limit_opened(&w->limits, address);
 		limit_closed(&w->limits, address);
+		tally_code(w->limits.mine->tally.closes, -ERR_TOO_MANY);
 		return;
 	}
 	l->wants_proxy = proxied_source(w, address) != 0;
+	l->waits = waits != 0;
 	door_enter(w, l);
 	leg_deadline(w, l, w->settings.handshake_s);
 	leg_run_later(w, l);
@@ -135,10 +148,12 @@ door_accept(struct worker *w, int listener)
 		if (fd < 0)
 			continue; /* that connection broke before we took it */
 		struct address address = address_of(&ss);
-		if (limit_open(&w->limits, &address) < 0)
+		enum blame blame =
+			proxied_source(w, &address) ? BLAME_NONE : blame_ask_source(w, &address);
+		if (blame == BLAME_CUT || limit_open(&w->limits, &address) < 0)
 			close(fd);
 		else
-			serve(w, fd, &address);
+			serve(w, fd, &address, blame == BLAME_WAITS);
 	}
 }
 

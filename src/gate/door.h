@@ -1,4 +1,5 @@
-/* Who comes in: listening sockets of a worker, and connections that have not said yet who they are.
+/* Who comes in: listening sockets of a worker, and connections that have not shown yet
+ * who they are.
  */
 #pragma once
 
@@ -14,5 +15,7 @@ void door_close(struct worker *w);
 int door_is_poor(struct worker *w);
 /* One that has not said who it is. */
 void door_enter(struct worker *w, struct leg *l);
-/* The leg said who it is. */
+/* No longer half open. */
 void door_opened(struct worker *w, struct leg *l);
+/* The leg has shown who it is: a certificate or a ticket. */
+void door_known(struct worker *w, struct leg *l);

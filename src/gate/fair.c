@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+#include "base/err.h"
+#include "base/wire.h"
+
 enum {
 	SECOND_NS = 1000000000,
 	DEBT_MAX_NS = SECOND_NS, /* of a prefecture: it must not pay for a burst for ever */
@@ -147,6 +150,18 @@ fair_allowance(
 	return most < want ? most : want;
 }
 
+int
+fair_handshake(struct fair_organisation *o, uint64_t rate, uint64_t burst_s, uint64_t now_ns)
+{
+	uint64_t at = get(&o->handshakes_ns), next;
+	do {
+		next = (at > now_ns ? at : now_ns) + SECOND_NS / rate;
+		if (next > now_ns + burst_s * SECOND_NS)
+			return 0;
+	} while (!atomic_compare_exchange_weak(&o->handshakes_ns, &at, next));
+	return 1;
+}
+
 void
 fair_charge(const struct fair *f, size_t row, size_t bytes, int to_client, uint64_t now_ns)
 {
@@ -164,4 +179,96 @@ fair_charge(const struct fair *f, size_t row, size_t bytes, int to_client, uint6
 		use(&o->part_ns, part(f, o), f->rates.burst_ns, bytes, now_ns,
 			2 * f->rates.burst_ns);
 	}
+}
+
+enum {
+	OF_ORGANISATION = 1,
+	OF_PREFECTURE = 2,
+	ITEM_MAX_BYTES = 2 + FAIR_NAME_SIZE + 4 + 4 + 3 * 8,
+};
+
+static void
+put_organisation(struct wr *out, const struct fair_organisation *o)
+{
+	size_t len = strnlen(o->name, sizeof o->name - 1);
+	wr_u8(out, OF_ORGANISATION);
+	wr_u8(out, (uint8_t)len);
+	wr_bytes(out, o->name, len);
+	wr_u32(out, atomic_load(&o->prefecture));
+	wr_u32(out, atomic_load(&o->weight));
+	wr_u64(out, get(&o->own_ns));
+	wr_u64(out, get(&o->part_ns));
+	wr_u64(out, get(&o->handshakes_ns));
+}
+
+size_t
+fair_pack(const struct fair_table *t, size_t *next, uint8_t *out, size_t cap)
+{
+	struct wr wr = wr_init(out, cap);
+	for (; *next < FAIR_ORGANISATIONS + FAIR_PREFECTURES && wr.left >= ITEM_MAX_BYTES;
+		++*next) {
+		size_t prefecture = *next - FAIR_ORGANISATIONS;
+		if (*next < FAIR_ORGANISATIONS) {
+			const struct fair_organisation *o = &t->organisations[*next];
+			/* the last row is nobody's */
+			if (atomic_load(&o->state) == 2 && *next < FAIR_ORGANISATIONS - 1)
+				put_organisation(&wr, o);
+		} else if (get(&t->prefecture_ns[prefecture])) {
+			wr_u8(&wr, OF_PREFECTURE);
+			wr_u8(&wr, (uint8_t)prefecture);
+			wr_u64(&wr, get(&t->prefecture_ns[prefecture]));
+		}
+	}
+	return wr.len;
+}
+
+/* A moment of the same machine's clock, but who knows. */
+static uint64_t
+get_moment(struct rd *in, uint64_t now_ns)
+{
+	uint64_t at = rd_u64(in), most = now_ns + FAIR_DEBT_MAX_S * UINT64_C(1000000000);
+	return at < most ? at : most;
+}
+
+static int
+get_organisation(struct fair_table *t, struct rd *in, uint64_t now_ns)
+{
+	char name[FAIR_NAME_SIZE] = "";
+	size_t len = rd_u8(in);
+	if (len >= sizeof name)
+		return -ERR_PROTOCOL;
+	rd_copy(in, name, len);
+	uint32_t prefecture = rd_u32(in), weight = rd_u32(in);
+	uint64_t own = get_moment(in, now_ns), part = get_moment(in, now_ns);
+	uint64_t handshakes = get_moment(in, now_ns);
+	if (in->failed || strlen(name) != len || prefecture >= FAIR_PREFECTURES || weight == 0)
+		return -ERR_PROTOCOL;
+	size_t row = fair_row(t, name);
+	if (row == FAIR_ORGANISATIONS - 1)
+		return 0;
+	fair_note(t, row, prefecture, weight);
+	atomic_store(&t->organisations[row].own_ns, own);
+	atomic_store(&t->organisations[row].part_ns, part);
+	atomic_store(&t->organisations[row].handshakes_ns, handshakes);
+	return 0;
+}
+
+int
+fair_unpack(struct fair_table *t, const uint8_t *data, size_t len, uint64_t now_ns)
+{
+	struct rd in = rd_init(data, len);
+	while (!in.failed && in.left > 0) {
+		uint8_t kind = rd_u8(&in);
+		if (kind == OF_ORGANISATION) {
+			if (get_organisation(t, &in, now_ns) < 0)
+				return -ERR_PROTOCOL;
+			continue;
+		}
+		uint8_t prefecture = rd_u8(&in);
+		uint64_t until = get_moment(&in, now_ns);
+		if (kind != OF_PREFECTURE || in.failed || prefecture >= FAIR_PREFECTURES)
+			return -ERR_PROTOCOL;
+		atomic_store(&t->prefecture_ns[prefecture], until);
+	}
+	return in.failed ? -ERR_PROTOCOL : 0;
 }

@@ -17,7 +17,9 @@ enum {
 	FAIR_ORGANISATIONS = 2048, /* all of Japan's local governments */
 	FAIR_PREFECTURES = 48,     /* JIS X 0401, 0 = none */
 	FAIR_NAME_SIZE = 64,
-	FAIR_LEAST_BYTES = 16384, /* a record: what may be read at once from a bucket that is not empty */
+	FAIR_DEBT_MAX_S = 60,
+	FAIR_LEAST_BYTES =
+		16384, /* a record: what may be read at once from a bucket that is not empty */
 };
 
 struct fair_organisation {
@@ -27,7 +29,8 @@ struct fair_organisation {
 	_Atomic uint64_t own_ns,
 		part_ns; /* used up until then: its rate; its part of the prefecture */
 	_Atomic uint64_t active_ns;
-	_Atomic uint64_t sessions, to_client, to_agent, throttled;
+	_Atomic uint64_t handshakes_ns; /* likewise */
+	_Atomic uint64_t sessions, to_client, to_agent, throttled, refused;
 };
 
 struct fair_table {
@@ -62,4 +65,15 @@ void fair_tick(struct fair *fair, uint64_t now_ns);
 /* How much of want may be read now; 0 and why not. */
 size_t fair_allowance(const struct fair *fair, size_t row, size_t want, uint64_t now_ns,
 	enum fair_limit *ret_why);
+/* One more handshake of rate a second, with a burst of so many seconds: 0 = too fast. */
+int fair_handshake(struct fair_organisation *o, uint64_t rate, uint64_t burst_s, uint64_t now_ns);
 void fair_charge(const struct fair *fair, size_t row, size_t bytes, int to_client, uint64_t now_ns);
+
+/*
+ * To another version of the program: name, prefecture, weight and debts of each organisation, then
+ * the debts of the prefectures. As many as there is room for from *next on, which then says where
+ * to go on; their bytes, 0 when nothing is left.
+ */
+size_t fair_pack(const struct fair_table *table, size_t *next, uint8_t *out, size_t cap);
+/* 0 or -ERR_PROTOCOL. Moments are not believed further ahead than FAIR_DEBT_MAX_S. */
+int fair_unpack(struct fair_table *table, const uint8_t *data, size_t len, uint64_t now_ns);

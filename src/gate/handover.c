@@ -53,6 +53,25 @@ put_held(struct wr *out, const struct held *held)
 }
 
 static void
+put_name(struct wr *out, const char *name)
+{
+	size_t len = strlen(name);
+	wr_u8(out, (uint8_t)len);
+	wr_bytes(out, name, len);
+}
+
+static void
+get_name(struct rd *in, char ret[static FAIR_NAME_SIZE])
+{
+	size_t len = rd_u8(in);
+	memset(ret, 0, FAIR_NAME_SIZE);
+	if (len < FAIR_NAME_SIZE)
+		rd_copy(in, ret, len);
+	if (len >= FAIR_NAME_SIZE || strlen(ret) != len)
+		in->failed = 1;
+}
+
+static void
 put_ws(struct wr *out, const struct ws *ws)
 {
 	wr_u64(out, ws->left);
@@ -94,8 +113,8 @@ put_queue(struct wr *out, const struct queue *queue, size_t *ret_more)
 }
 
 int
-handover_encode(const struct leg *l, enum leg_state state, wheel_tick left, wheel_tick now,
-	uint8_t *out, size_t *ret_more)
+handover_encode(const struct leg *l, enum leg_state state, const char *organisation,
+	wheel_tick left, wheel_tick now, uint8_t *out, size_t *ret_more)
 {
 	struct wr wr = wr_init(out, HANDOVER_MAX_BYTES);
 	wr_u8(&wr, HANDOVER_VERSION);
@@ -112,6 +131,7 @@ handover_encode(const struct leg *l, enum leg_state state, wheel_tick left, whee
 	if (l->role == engawa_Role_ROLE_AGENT) {
 		wr_bytes(&wr, l->agent.id, sizeof l->agent.id);
 		wr_bytes(&wr, l->agent.instance, sizeof l->agent.instance);
+		put_name(&wr, organisation);
 	}
 	if (l->secure)
 		secure_pack(l->secure, &wr);
@@ -203,7 +223,7 @@ is_possible(const struct leg *l, uint8_t flags)
 }
 
 static int
-get_head(struct rd *in, wheel_tick now, struct leg *l)
+get_head(struct rd *in, wheel_tick now, struct leg *l, char ret_organisation[static FAIR_NAME_SIZE])
 {
 	uint8_t version = rd_u8(in);
 	l->kind = rd_u8(in);
@@ -227,14 +247,16 @@ get_head(struct rd *in, wheel_tick now, struct leg *l)
 	if (l->role == engawa_Role_ROLE_AGENT) {
 		rd_copy(in, l->agent.id, sizeof l->agent.id);
 		rd_copy(in, l->agent.instance, sizeof l->agent.instance);
+		get_name(in, ret_organisation);
 	}
-	return 0;
+	return in->failed ? -ERR_PROTOCOL : 0;
 }
 
 static int
-get_all(struct rd *in, struct pool *pool, int fd, wheel_tick now, struct leg *l, size_t *ret_more)
+get_all(struct rd *in, struct pool *pool, int fd, wheel_tick now, struct leg *l,
+	char ret_organisation[static FAIR_NAME_SIZE], size_t *ret_more)
 {
-	int r = get_head(in, now, l);
+	int r = get_head(in, now, l, ret_organisation);
 	if (r < 0)
 		return r;
 	l->fd = fd;
@@ -257,13 +279,14 @@ get_all(struct rd *in, struct pool *pool, int fd, wheel_tick now, struct leg *l,
 
 int
 handover_decode(struct pool *pool, const uint8_t *data, size_t len, int fd, wheel_tick now,
-	struct leg **ret, size_t *ret_more)
+	struct leg **ret, char ret_organisation[static FAIR_NAME_SIZE], size_t *ret_more)
 {
 	struct rd in = rd_init(data, len);
 	struct leg *l = mem_array(1, sizeof *l);
 	if (!l)
 		return -ENOMEM;
-	int r = get_all(&in, pool, fd, now, l, ret_more);
+	memset(ret_organisation, 0, FAIR_NAME_SIZE);
+	int r = get_all(&in, pool, fd, now, l, ret_organisation, ret_more);
 	if (r < 0)
 		handover_free(pool, l);
 	else
@@ -285,13 +308,11 @@ size_t
 handover_session(const struct session *s, wheel_tick now, uint8_t *out)
 {
 	struct wr wr = wr_init(out, HANDOVER_SESSION_MAX_BYTES);
-	size_t name = strlen(s->organisation);
 	wr_u8(&wr, HANDOVER_VERSION);
 	wr_u8(&wr, (uint8_t)((s->browser ? BROWSER : 0) | (s->resumes ? RESUMES : 0)));
 	wr_bytes(&wr, s->id, sizeof s->id);
 	wr_bytes(&wr, s->agent_id, sizeof s->agent_id);
-	wr_u8(&wr, (uint8_t)name);
-	wr_bytes(&wr, s->organisation, name);
+	put_name(&wr, s->organisation);
 	wr_u64(&wr, s->started_s);
 	wr_u64(&wr, mono_diff_ms(s->joined, mono_now()));
 	wr_u64(&wr, s->to_client);
@@ -315,18 +336,15 @@ handover_session_decode(const uint8_t *data, size_t len, wheel_tick now, struct 
 	s->resumes = (flags & RESUMES) != 0;
 	rd_copy(&in, s->id, sizeof s->id);
 	rd_copy(&in, s->agent_id, sizeof s->agent_id);
-	size_t name = rd_u8(&in);
-	if (name < sizeof s->organisation)
-		rd_copy(&in, s->organisation, name);
+	static_assert(sizeof s->organisation == FAIR_NAME_SIZE, "one name");
+	get_name(&in, s->organisation);
 	s->started_s = rd_u64(&in);
 	s->joined = (struct mono){mono_now().ns - rd_u64(&in) * 1000000};
 	s->to_client = rd_u64(&in);
 	s->to_agent = rd_u64(&in);
 	s->tokens = (int64_t)rd_u64(&in);
 	s->tokens_at = now - rd_u32(&in);
-	if (version != HANDOVER_VERSION || flags > (BROWSER | RESUMES) ||
-		name >= sizeof s->organisation || strlen(s->organisation) != name ||
-		!rd_done(&in)) {
+	if (version != HANDOVER_VERSION || flags > (BROWSER | RESUMES) || !rd_done(&in)) {
 		free(s);
 		return -ERR_PROTOCOL;
 	}

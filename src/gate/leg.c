@@ -83,6 +83,8 @@ leg_close(struct worker *w, struct leg *l, int code)
 		int half_open = l->is_half_open;
 		if (half_open)
 			door_opened(w, l);
+		if (l->is_known)
+			limit_known(&w->limits, &l->address, 0);
 		limit_closed(&w->limits, &l->address);
 	} else if (l->kind == LEG_SPLICE) {
 		limit_give(&w->limits, LIMIT_SPLICE);

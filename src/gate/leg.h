@@ -85,6 +85,7 @@ struct leg {
 	int fd;
 	uint32_t serial; /* never used twice within 2^32 connections */
 	uint32_t build;  /* as the peer's Hello says */
+	uint16_t share;  /* of an agent: row of its organisation, fair.h */
 	wheel_tick opened, heard, pinged;
 	uint8_t kind, state, role; /* enum leg_kind, enum leg_state, engawa_Role or ORDER_LINK */
 	uint8_t asks;              /* tickets asked for, ever */
@@ -98,6 +99,9 @@ struct leg {
 	uint8_t throttled : 1;   /* over its rate: not read until the next tick */
 	uint8_t wants_proxy : 1; /* proxied.h: has not said yet whom it speaks for */
 	uint8_t proxied : 1;     /* has: address is not the peer's */
+	uint8_t is_known : 1;    /* has shown a certificate or a ticket: limit_known */
+	uint8_t blamed : 1;      /* its fault has been noted */
+	uint8_t waits : 1;       /* its source has had too many faults: others go first */
 	uint8_t eof : 1;         /* the peer ended its direction */
 	uint8_t finish : 1;      /* end our direction when the queue is empty */
 	uint8_t finished : 1; /* done: close_notify, Close frame, or FIN of a plain leg, is out */

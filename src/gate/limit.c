@@ -26,6 +26,13 @@ static const char *const names[LIMIT_COUNT] = {
 	[LIMIT_MEMORY] = "limit.memory",
 	[LIMIT_ORGANISATION] = "limit.organisation",
 	[LIMIT_PREFECTURE] = "limit.prefecture",
+	[LIMIT_ORGANISATION_AGENTS] = "limit.organisation_agents",
+	[LIMIT_ORGANISATION_SESSIONS] = "limit.organisation_sessions",
+	[LIMIT_ORGANISATION_HANDSHAKES] = "limit.organisation_handshakes",
+	[LIMIT_ORGANISATION_PART] = "limit.organisation_part",
+	[LIMIT_AGENT_FAULTS] = "limit.agent_faults",
+	[LIMIT_DEVICE_FAULTS] = "limit.device_faults",
+	[LIMIT_SOURCE_FAULTS] = "limit.source_faults",
 };
 
 static const uint8_t v4_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
@@ -60,6 +67,13 @@ limits_init(struct limits *l, const struct settings *s)
 		[LIMIT_MEMORY] = s->memory_max_mib,
 		[LIMIT_ORGANISATION] = s->organisation_rate_bytes_s,
 		[LIMIT_PREFECTURE] = s->prefecture_rate_bytes_s,
+		[LIMIT_ORGANISATION_AGENTS] = s->organisation_agents_max,
+		[LIMIT_ORGANISATION_SESSIONS] = s->organisation_sessions_max,
+		[LIMIT_ORGANISATION_HANDSHAKES] = s->organisation_handshakes_s,
+		[LIMIT_ORGANISATION_PART] = s->organisation_reserve_percent,
+		[LIMIT_AGENT_FAULTS] = s->agent_faults_per_minute,
+		[LIMIT_DEVICE_FAULTS] = s->device_faults_per_minute,
+		[LIMIT_SOURCE_FAULTS] = s->source_faults_per_minute,
 	};
 	memset(l, 0, sizeof *l);
 	for (size_t i = 0; i < LIMIT_COUNT; i++) {
@@ -69,6 +83,9 @@ limits_init(struct limits *l, const struct settings *s)
 	ssize_t n = getrandom(l->alone_seed, sizeof l->alone_seed, 0);
 	assert(n == sizeof l->alone_seed);
 	l->seed = l->alone_seed;
+	l->faults.per_minute[FAULT_AGENT] = (uint32_t)s->agent_faults_per_minute;
+	l->faults.per_minute[FAULT_DEVICE] = (uint32_t)s->device_faults_per_minute;
+	l->faults.per_minute[FAULT_SOURCE] = (uint32_t)s->source_faults_per_minute;
 	l->rows = l->mine = &l->alone;
 	l->row_count = 1;
 }
@@ -123,6 +140,8 @@ limits_share(struct limits *l, int fd, size_t row, size_t row_count)
 	memcpy(l->alone_seed, s->seed, sizeof l->alone_seed);
 	l->rows = s->rows;
 	l->fair = &s->fair;
+	l->faults.table = &s->faults;
+	memcpy(l->faults.seed, l->alone_seed, sizeof l->faults.seed);
 	l->mine = &s->rows[row];
 	l->row_count = row_count;
 	return 0;
@@ -161,14 +180,20 @@ void
 limit_bite(struct limits *l, enum limit which, const struct address *address)
 {
 	char text[ADDRESS_TEXT_SIZE] = "-";
+	if (address)
+		address_text(address, text);
+	limit_bite_of(l, which, "address", text);
+}
+
+void
+limit_bite_of(struct limits *l, enum limit which, const char *key, const char *name)
+{
 	uint32_t held;
 	l->each[which].bites++;
 	tally_add(&l->mine->tally.bites[which], 1);
 	if (!log_limit_pass(&l->each[which].log, &held))
 		return;
-	if (address)
-		address_text(address, text);
-	LOG(WARN, names[which], F_STR("address", text), F_INT("max", l->each[which].max),
+	LOG(WARN, names[which], F_STR(key, name), F_INT("max", l->each[which].max),
 		F_INT("bites", l->each[which].bites), F_INT("held", held));
 }
 
@@ -191,15 +216,29 @@ limit_give(struct limits *l, enum limit which)
 	change(l, which, -1);
 }
 
+/* IPv4 whole, IPv6 its /64. */
+static uint64_t
+source_of(const struct address *a)
+{
+	uint64_t source;
+	memcpy(&source, address_is_v4(a) ? a->bytes + 8 : a->bytes, sizeof source);
+	return source;
+}
+
+void
+limit_source_key(const struct address *address, uint8_t ret_key[static FAULT_KEY_BYTES])
+{
+	uint64_t source[2] = {source_of(address), (uint64_t)address_is_v4(address)};
+	static_assert(sizeof source == FAULT_KEY_BYTES, "the whole key");
+	memcpy(ret_key, source, sizeof source);
+}
+
 /* Multiply and fold with secret seeds: nobody outside can choose addresses that meet in one bucket.
  */
 static void
 buckets(const struct limits *l, const struct address *a, uint16_t ret[2])
 {
-	uint64_t source = 0;
-	const uint8_t *p =
-		address_is_v4(a) ? a->bytes + 8 : a->bytes; /* IPv4 whole, IPv6 its /64 */
-	memcpy(&source, p, sizeof source);
+	uint64_t source = source_of(a);
 	for (size_t i = 0; i < 2; i++) {
 		unsigned __int128 m =
 			(unsigned __int128)(source ^ l->seed[i]) * (l->seed[1 - i] | 1);
@@ -209,17 +248,18 @@ buckets(const struct limits *l, const struct address *a, uint16_t ret[2])
 	}
 }
 
-/* Of all workers; half_open or connections. */
+/* Of all workers; sketch: as it lies in the first row. */
 static int64_t
-least(const struct limits *l, int half_open, const uint16_t at[2])
+least(const struct limits *l, const _Atomic uint16_t sketch[2][SOURCE_BUCKETS],
+	const uint16_t at[2])
 {
 	int64_t sum[2] = {0, 0};
+	size_t offset = (size_t)((const char *)sketch - (const char *)l->rows);
 	for (size_t r = 0; r < l->row_count; r++) {
-		struct limit_row *row = &l->rows[r];
+		const _Atomic uint16_t(*counts)[SOURCE_BUCKETS] =
+			(const void *)((const char *)&l->rows[r] + offset);
 		for (size_t i = 0; i < 2; i++)
-			sum[i] += atomic_load_explicit(
-				half_open ? &row->half_open[i][at[i]] : &row->connections[i][at[i]],
-				memory_order_relaxed);
+			sum[i] += atomic_load_explicit(&counts[i][at[i]], memory_order_relaxed);
 	}
 	return sum[0] < sum[1] ? sum[0] : sum[1];
 }
@@ -243,8 +283,9 @@ limit_open(struct limits *l, const struct address *address)
 {
 	uint16_t at[2];
 	buckets(l, address, at);
-	enum limit which = least(l, 0, at) >= l->each[LIMIT_SOURCE].max ? LIMIT_SOURCE
-			   : least(l, 1, at) >= l->each[LIMIT_SOURCE_HALF_OPEN].max
+	enum limit which = least(l, l->rows->connections, at) >= l->each[LIMIT_SOURCE].max
+				   ? LIMIT_SOURCE
+			   : least(l, l->rows->half_open, at) >= l->each[LIMIT_SOURCE_HALF_OPEN].max
 				   ? LIMIT_SOURCE_HALF_OPEN
 				   : LIMIT_COUNT;
 	if (which != LIMIT_COUNT) {
@@ -257,7 +298,6 @@ limit_open(struct limits *l, const struct address *address)
 	count(l->mine->connections, at, 1);
 	count(l->mine->half_open, at, 1);
 	change(l, LIMIT_HALF_OPEN, 1);
-	tally_add(&l->mine->tally.accepted, 1);
 	return 0;
 }
 
@@ -268,6 +308,22 @@ limit_opened(struct limits *l, const struct address *address)
 	buckets(l, address, at);
 	count(l->mine->half_open, at, 0);
 	limit_give(l, LIMIT_HALF_OPEN);
+}
+
+void
+limit_known(struct limits *l, const struct address *address, int is_known)
+{
+	uint16_t at[2];
+	buckets(l, address, at);
+	count(l->mine->known, at, is_known);
+}
+
+int
+limit_has_known(const struct limits *l, const struct address *address)
+{
+	uint16_t at[2];
+	buckets(l, address, at);
+	return least(l, l->rows->known, at) > 0;
 }
 
 void

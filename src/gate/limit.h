@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "gate/fair.h"
+#include "gate/fault.h"
 #include "gate/settings.h"
 #include "gate/tally.h"
 
@@ -23,6 +24,13 @@ enum limit {
 	LIMIT_MEMORY,       /* in MiB, where it counts; buffers of all workers */
 	LIMIT_ORGANISATION, /* fair.h */
 	LIMIT_PREFECTURE,
+	LIMIT_ORGANISATION_AGENTS, /* quota.h */
+	LIMIT_ORGANISATION_SESSIONS,
+	LIMIT_ORGANISATION_HANDSHAKES, /* a second */
+	LIMIT_ORGANISATION_PART,       /* percent of all connections that are kept for the others */
+	LIMIT_AGENT_FAULTS,            /* a minute: fault.h */
+	LIMIT_DEVICE_FAULTS,
+	LIMIT_SOURCE_FAULTS,
 	LIMIT_COUNT,
 };
 _Static_assert((int)LIMIT_COUNT <= (int)TALLY_LIMITS, "each has its counter");
@@ -55,11 +63,15 @@ struct limit_row {
 	/* A count-min sketch: two hashed counters for each source, the smaller one counts. Fixed
 	 * size, whoever connects. */
 	_Atomic uint16_t connections[2][SOURCE_BUCKETS], half_open[2][SOURCE_BUCKETS];
+	/* of those, the ones that have shown a certificate or a ticket */
+	_Atomic uint16_t known[2][SOURCE_BUCKETS];
+	_Atomic uint32_t agents[FAIR_ORGANISATIONS], sessions[FAIR_ORGANISATIONS]; /* quota.h */
 };
 
 struct limit_segment {
 	uint64_t seed[2];
 	struct fair_table fair;
+	struct fault_table faults;
 	struct tally gone; /* of workers that died: counters never go back */
 	struct limit_row rows[];
 };
@@ -75,6 +87,7 @@ struct limits {
 	const uint64_t *seed;
 	struct limit_row *rows, *mine;
 	struct fair_table *fair; /* NULL until it shares */
+	struct faults faults;
 	size_t row_count;
 	uint64_t alone_seed[2]; /* until it shares */
 	struct limit_row alone;
@@ -99,6 +112,8 @@ int64_t limit_state(struct limits *limits, enum limit which, uint32_t mine);
 
 /* Writes the log line of a limit that bit. address may be NULL. */
 void limit_bite(struct limits *limits, enum limit which, const struct address *address);
+/* The same, of somebody who has a name: key is what it is of. */
+void limit_bite_of(struct limits *limits, enum limit which, const char *key, const char *name);
 
 /* One more of a counted limit: 0, or -ERR_TOO_MANY when it is full (and a line in the log). */
 int limit_take(struct limits *limits, enum limit which, const struct address *address);
@@ -109,6 +124,12 @@ void limit_give(struct limits *limits, enum limit which);
 int limit_open(struct limits *limits, const struct address *address);
 /* It said who it is. */
 void limit_opened(struct limits *limits, const struct address *address);
+/* It has shown a certificate or a ticket; until it is closed, or never did. */
+void limit_known(struct limits *limits, const struct address *address, int is_known);
+/* 1 when this source has somebody like that. */
+int limit_has_known(const struct limits *limits, const struct address *address);
+/* What fault.h takes as the source. */
+void limit_source_key(const struct address *address, uint8_t ret_key[static FAULT_KEY_BYTES]);
 /* One that another worker has counted until now; no limit is asked. */
 void limit_adopt(struct limits *limits, const struct address *address);
 void limit_closed(struct limits *limits, const struct address *address);

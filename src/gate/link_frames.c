@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "gate/blame.h"
 #include "gate/order.h"
 #include "gate/tell.h"
 #include "gate/worker.h"
@@ -16,9 +17,12 @@ link_on_grant(struct worker *w, struct leg *link, const uint8_t *payload, size_t
 	int r = frame_decode(engawa_LinkGrant_fields, &msg, payload, len);
 	if (r < 0)
 		return r;
-	struct leg *l = request_take(w, msg.request, REQUEST_ASK);
+	uint8_t device[16];
+	struct leg *l = request_take(w, msg.request, REQUEST_ASK, device);
 	if (!l || l->state != LEG_ASKING)
 		return 0;
+	if (msg.grant.code == ERR_UNREACHABLE)
+		blame_device(w, NULL, device); /* a mistake, or somebody who tries */
 	l->state = LEG_READY;
 	leg_deadline(w, l, w->settings.frame_s);
 	leg_frame(w, l, engawa_OuterType_OUTER_GRANT, engawa_Grant_fields, &msg.grant);
@@ -33,13 +37,13 @@ link_on_enrolled(struct worker *w, struct leg *link, const uint8_t *payload, siz
 	int r = frame_decode(engawa_LinkEnrolled_fields, &msg, payload, len);
 	if (r < 0)
 		return r;
-	struct leg *l = request_take(w, msg.request, REQUEST_RENEW);
+	struct leg *l = request_take(w, msg.request, REQUEST_RENEW, NULL);
 	if (l) {
 		leg_frame(w, l, engawa_OuterType_OUTER_ENROLLED, engawa_Enrolled_fields,
 			&msg.enrolled);
 		return 0;
 	}
-	l = request_take(w, msg.request, REQUEST_ENROL);
+	l = request_take(w, msg.request, REQUEST_ENROL, NULL);
 	if (!l || l->state != LEG_ASKING)
 		return 0;
 	leg_frame(w, l, engawa_OuterType_OUTER_ENROLLED, engawa_Enrolled_fields, &msg.enrolled);
@@ -55,7 +59,7 @@ link_on_code_sent(struct worker *w, struct leg *link, const uint8_t *payload, si
 	int r = frame_decode(engawa_LinkCodeSent_fields, &msg, payload, len);
 	if (r < 0)
 		return r;
-	struct leg *l = request_take(w, msg.request, REQUEST_SEND_CODE);
+	struct leg *l = request_take(w, msg.request, REQUEST_SEND_CODE, NULL);
 	if (l)
 		leg_frame(w, l, engawa_OuterType_OUTER_CODE_SENT, engawa_CodeSent_fields,
 			&msg.code_sent);

@@ -57,7 +57,7 @@ write_limits(FILE *out, const struct limit_segment *s, size_t workers, const str
 		const char *name, *help;
 	} counted[] = {
 		{LIMIT_CONNECTIONS, "connections", "Connections of all kinds."},
-		{LIMIT_HALF_OPEN, "half_open", "Connections that have not said yet who they are."},
+		{LIMIT_HALF_OPEN, "half_open", "Connections that have not shown yet who they are."},
 		{LIMIT_SPLICE, "page_connections", "Connections of browsers to the controller."},
 		{LIMIT_MEMORY, "memory_mib", "Buffers for bytes on their way."},
 	};
@@ -104,6 +104,44 @@ write_label(FILE *out, const char *name)
 }
 
 static void
+write_one_organisation(
+	FILE *out, const char *name, const struct fair_table *t, size_t row, uint64_t n)
+{
+	const struct fair_organisation *o = &t->organisations[row];
+	if (atomic_load(&o->state) != 2 && n == 0)
+		return;
+	fprintf(out, "engawa_gate_%s{organisation=\"", name);
+	write_label(out, row == FAIR_ORGANISATIONS - 1 ? "(others)" : o->name);
+	fprintf(out, "\",prefecture=\"%u\"} %" PRIu64 "\n", (unsigned)atomic_load(&o->prefecture),
+		n);
+}
+
+/* What they hold now, of all workers. */
+static void
+write_held(FILE *out, const struct limit_segment *s, size_t workers)
+{
+	family(out, "organisation_agents", "gauge", "Office PCs that wait, of an organisation.");
+	for (size_t i = 0; i < FAIR_ORGANISATIONS; i++) {
+		uint64_t n = 0;
+		for (size_t w = 0; w < workers; w++)
+			n += atomic_load(&s->rows[w].agents[i]);
+		write_one_organisation(out, "organisation_agents", &s->fair, i, n);
+	}
+	family(out, "organisation_sessions_now", "gauge", "Sessions that run, of an organisation.");
+	for (size_t i = 0; i < FAIR_ORGANISATIONS; i++) {
+		uint64_t n = 0;
+		for (size_t w = 0; w < workers; w++)
+			n += atomic_load(&s->rows[w].sessions[i]);
+		write_one_organisation(out, "organisation_sessions_now", &s->fair, i, n);
+	}
+	family(out, "organisation_weight", "gauge",
+		"Weight of an organisation, as its tickets say.");
+	for (size_t i = 0; i < FAIR_ORGANISATIONS - 1; i++)
+		write_one_organisation(out, "organisation_weight", &s->fair, i,
+			atomic_load(&s->fair.organisations[i].weight));
+}
+
+static void
 write_organisations(FILE *out, const struct fair_table *t)
 {
 	static const struct {
@@ -118,6 +156,8 @@ write_organisations(FILE *out, const struct fair_table *t)
 			offsetof(struct fair_organisation, to_agent)},
 		{"organisation_throttled", "Times it had to wait for its share.",
 			offsetof(struct fair_organisation, throttled)},
+		{"organisation_refused", "Times it had as much of the gate as it may have.",
+			offsetof(struct fair_organisation, refused)},
 	};
 	for (size_t k = 0; k < sizeof each / sizeof each[0]; k++) {
 		family(out, each[k].name, "counter", each[k].help);
@@ -157,6 +197,7 @@ metrics_write(
 		out, "connections_closed", "Connections by the reason of their end.", sum->closes);
 	write_reasons(out, "sessions_ended", "Sessions by the reason of their end.", sum->ends);
 	write_organisations(out, &s->fair);
+	write_held(out, s, workers);
 	fputs("# EOF\n", out);
 	free(sum);
 }

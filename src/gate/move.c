@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/ipc.h"
 #include "base/mem.h"
+#include "gate/door.h"
 #include "gate/handover.h"
 #include "gate/order.h"
 #include "gate/worker.h"
@@ -65,7 +66,7 @@ send_hand(struct worker *w, const struct move_out *m, const struct leg *l)
 	memcpy(hand.id, m->id, sizeof hand.id);
 	memcpy(message, &hand, sizeof hand);
 	size_t more = 0;
-	int n = handover_encode(l, LEG_READY, 0, w->now, message + sizeof hand, &more);
+	int n = handover_encode(l, LEG_READY, "", 0, w->now, message + sizeof hand, &more);
 	int r = n < 0      ? n
 		: more > 0 ? -ERR_TOO_LONG
 		: w->outbox.head
@@ -173,9 +174,10 @@ move_on_hand(struct worker *w, const uint8_t *payload, size_t len, int fd)
 	struct move_in *m = mem_array(1, sizeof *m);
 	int r = !m || (size_t)fd >= w->by_fd_count || w->draining ? -ERR_TOO_MANY : 0;
 	size_t more = 0;
+	char none[FAIR_NAME_SIZE];
 	if (r == 0)
 		r = handover_decode(&w->pool, payload + sizeof hand, len - sizeof hand, fd, w->now,
-			&m->leg, &more);
+			&m->leg, none, &more);
 	if (r == 0 && (more > 0 || m->leg->state != LEG_READY ||
 			      m->leg->role == engawa_Role_ROLE_AGENT)) {
 		handover_free(&w->pool, m->leg);
@@ -206,6 +208,7 @@ install(struct worker *w, struct move_in **at)
 	free(m);
 	l->moved = 1;
 	limit_adopt(&w->limits, &l->address);
+	door_known(w, l); /* nobody else is handed over here */
 	leg_adopt(w, l);
 	if (leg_watch(w, l) < 0) {
 		leg_close(w, l, -ENOMEM);

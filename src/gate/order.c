@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "gate/blame.h"
 #include "gate/door.h"
 #include "gate/secure.h"
 #include "gate/worker.h"
@@ -118,6 +119,18 @@ greet(struct worker *w, struct leg *l)
 	return leg_frame(w, l, engawa_OuterType_OUTER_HELLO, engawa_Hello_fields, &hello);
 }
 
+/* An organisation's handshakes all count; a session that somebody waits for is not refused for
+ * them, nor an office PC that takes its own place again for the number of them. */
+static int
+in_quota(struct worker *w, const struct leg *l, engawa_Role role, const uint8_t agent_id[static 16])
+{
+	int r = quota_handshake(w, l->share, role == engawa_Role_ROLE_AGENT);
+	if (role != engawa_Role_ROLE_AGENT || r < 0)
+		return r;
+	blame_agent(w, agent_id);
+	return presence_find(w, agent_id) ? 0 : quota_ask(w, l->share, QUOTA_AGENTS);
+}
+
 /* Who may be what: agents have a certificate, nobody else has one, browsers are clients. */
 static int
 admit(struct worker *w, const struct leg *l, const engawa_Hello *hello, uint8_t agent_id[static 16])
@@ -135,11 +148,14 @@ admit(struct worker *w, const struct leg *l, const engawa_Hello *hello, uint8_t 
 		return secure_has_certificate(l->secure) ? -ERR_PROTOCOL : 0;
 	if (secure_agent(l->secure, agent_id) < 0)
 		return -ERR_DENIED;
+	if (blame_ask_agent(w, agent_id) < 0)
+		return -ERR_TOO_OFTEN;
 	if (hello->role == engawa_Role_ROLE_AGENT && hello->instance.size != 16)
 		return -ERR_PROTOCOL;
 	if (hello->role == engawa_Role_ROLE_AGENT && w->draining)
 		return -ERR_DRAIN;
-	return -(int)presence_denied(&w->presence, agent_id);
+	uint32_t denied = presence_denied(&w->presence, agent_id);
+	return denied ? -(int)denied : in_quota(w, l, hello->role, agent_id);
 }
 
 int
@@ -154,7 +170,8 @@ order_hello(struct worker *w, struct leg *l, const uint8_t *payload, size_t len)
 		return r;
 	if (greet(w, l) < 0)
 		return 0;
-	door_opened(w, l);
+	if (hello.role == engawa_Role_ROLE_AGENT || hello.role == engawa_Role_ROLE_AGENT_SESSION)
+		door_known(w, l);
 	l->build = hello.build;
 	l->role = (uint8_t)hello.role;
 	l->state = LEG_READY;

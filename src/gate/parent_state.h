@@ -65,5 +65,7 @@ struct parent {
 
 void parent_keep_welcome(struct parent *p, const uint8_t *payload, size_t len);
 void parent_keep_deny(struct parent *p, const uint8_t *payload, size_t len, int allow);
+/* Something came from this worker, or its end. */
+void parent_on_worker(struct parent *p, struct worker_child *worker);
 /* No more connections from here on. */
 void parent_close_listeners(struct parent *p);

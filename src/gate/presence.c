@@ -110,6 +110,7 @@ presence_attach(struct worker *w, struct leg *l)
 	l->agent.next = *at;
 	*at = l;
 	w->presence.count++;
+	quota_count(w, l->share, QUOTA_AGENTS, 1);
 }
 
 void
@@ -122,6 +123,7 @@ presence_detach(struct worker *w, struct leg *l)
 		return;
 	*at = l->agent.next;
 	w->presence.count--;
+	quota_count(w, l->share, QUOTA_AGENTS, -1);
 }
 
 void

@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "gate/blame.h"
 #include "gate/worker.h"
 #include "net/proxy.h"
 
@@ -75,9 +76,11 @@ address_of(const struct proxy *proxy)
 static int
 count_anew(struct worker *w, struct leg *l, const struct address *real)
 {
-	int r = limit_open(&w->limits, real);
+	enum blame blame = blame_ask_source(w, real);
+	int r = blame == BLAME_CUT ? -ERR_TOO_MANY : limit_open(&w->limits, real);
 	if (r < 0)
 		return r;
+	l->waits = blame == BLAME_WAITS;
 	limit_opened(&w->limits, &l->address);
 	limit_closed(&w->limits, &l->address);
 	l->address = *real;

@@ -20,7 +20,7 @@ at(struct requests *requests, uint64_t number)
 }
 
 int
-request_new(struct worker *w, struct leg *l, enum request_kind kind, const uint8_t *session_id,
+request_new(struct worker *w, struct leg *l, enum request_kind kind, const uint8_t *about,
 	uint64_t *ret_number)
 {
 	struct requests *q = &w->requests;
@@ -36,8 +36,8 @@ request_new(struct worker *w, struct leg *l, enum request_kind kind, const uint8
 		.serial = l->serial,
 		.kind = (uint8_t)kind,
 		.open = 1};
-	if (session_id)
-		memcpy(r->session_id, session_id, sizeof r->session_id);
+	if (about)
+		memcpy(r->about, about, sizeof r->about);
 	l->waiting++;
 	*ret_number = q->next++;
 	return 0;
@@ -62,7 +62,7 @@ finish(struct worker *w, struct request *r)
 }
 
 struct leg *
-request_take(struct worker *w, uint64_t number, enum request_kind kind)
+request_take(struct worker *w, uint64_t number, enum request_kind kind, uint8_t *ret_about)
 {
 	struct requests *q = &w->requests;
 	if (number < q->first || number >= q->next)
@@ -70,6 +70,8 @@ request_take(struct worker *w, uint64_t number, enum request_kind kind)
 	struct request *r = at(q, number);
 	if (!r->open || r->kind != kind)
 		return NULL;
+	if (ret_about)
+		memcpy(ret_about, r->about, sizeof r->about);
 	struct leg *l = finish(w, r);
 	skip_closed(q);
 	return l;
@@ -110,7 +112,7 @@ refuse_first(struct worker *w, int code)
 	struct leg *l = r.open ? finish(w, at(q, q->first)) : NULL;
 	skip_closed(q);
 	if (l)
-		request_refuse(w, l, r.kind, r.session_id, code);
+		request_refuse(w, l, r.kind, r.about, code);
 }
 
 void

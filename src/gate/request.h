@@ -1,7 +1,7 @@
 /*
- * Questions at the controller that a connection waits for: Ask, Enrol (twice: of a new agent and of one that renews), SendCode. A ring in the
- * order of asking, which is also the order of their deadlines. The number on the wire is the place
- * in it.
+ * Questions at the controller that a connection waits for: Ask, Enrol (twice: of a new agent and of
+ * one that renews), SendCode. A ring in the order of asking, which is also the order of their
+ * deadlines. The number on the wire is the place in it.
  */
 #pragma once
 #include <stdint.h>
@@ -26,7 +26,7 @@ struct request {
 	int fd;
 	uint32_t serial;
 	uint8_t kind, open;
-	uint8_t session_id[16]; /* SEND_CODE */
+	uint8_t about[16]; /* SEND_CODE: the session; ASK: the device */
 };
 
 struct requests {
@@ -36,11 +36,13 @@ struct requests {
 
 void requests_init(struct requests *requests);
 /* *ret_number for the wire: to be sent next; when the link breaks at that, link_gone refuses it
- * like all others. 0, -ERR_NO_CONTROLLER, -ERR_LIMIT. session_id NULL unless SEND_CODE. */
-int request_new(struct worker *w, struct leg *l, enum request_kind kind, const uint8_t *session_id,
+ * like all others. 0, -ERR_NO_CONTROLLER, -ERR_LIMIT. about: 16 bytes, or NULL. */
+int request_new(struct worker *w, struct leg *l, enum request_kind kind, const uint8_t *about,
 	uint64_t *ret_number);
-/* The answer came: who asked, NULL when nobody waits for it any more. */
-struct leg *request_take(struct worker *w, uint64_t number, enum request_kind kind);
+/* The answer came: who asked, and ret_about (16 bytes, or NULL) about what. NULL when nobody waits
+ * for it any more. */
+struct leg *request_take(
+	struct worker *w, uint64_t number, enum request_kind kind, uint8_t *ret_about);
 /* Tells who asked that there is no answer. */
 void request_refuse(struct worker *w, struct leg *l, enum request_kind kind,
 	const uint8_t *session_id, int code);

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "base/err.h"
+#include "gate/blame.h"
 #include "gate/browser.h"
 #include "gate/door.h"
 #include "gate/order.h"
@@ -43,6 +44,10 @@ static void
 handshake(struct worker *w, struct leg *l)
 {
 	char text[128] = "";
+	if (l->waits && !w->late_turn) {
+		leg_run_again(w, l);
+		return;
+	}
 	if (door_is_poor(w)) {
 		leg_close(w, l, -ERR_TOO_MANY);
 		return;
@@ -62,6 +67,8 @@ handshake(struct worker *w, struct leg *l)
 	}
 	int native = secure_is_native(l->secure);
 	tally_add(&w->limits.mine->tally.handshakes, 1);
+	if (native && *text)
+		l->share = (uint16_t)quota_row(w, text);
 	l->kind = native ? LEG_NATIVE : LEG_BROWSER;
 	l->state = native ? LEG_HELLO : LEG_HEAD;
 	l->can_read = l->can_write = 1;
@@ -199,9 +206,11 @@ void
 roles_gone(struct worker *w, struct leg *l, enum leg_state was, int code)
 {
 	struct leg *peer = l->peer;
-	tally_code(w->limits.mine->tally.closes, code);
 	if (was == LEG_MOVING)
 		return; /* another worker has it */
+	if (l->kind == LEG_NATIVE || l->kind == LEG_BROWSER)
+		tally_code(w->limits.mine->tally.closes, code);
+	blame_close(w, l, was, code);
 	if (was == LEG_DIALLING)
 		limit_give(&w->limits, LIMIT_SPLICE);
 	if (l->kind == LEG_LINK) {

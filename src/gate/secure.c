@@ -194,9 +194,8 @@ failure(SSL *ssl, int n)
 }
 
 /* All that is asked of the handshake later; then OpenSSL's part is over. */
-static int export(struct secure *s)
+static int export(struct secure *s, char *ret_organisation, size_t size)
 {
-	char organisation[128];
 	const uint8_t *name;
 	unsigned len;
 	SSL_get0_alpn_selected(s->ssl, &name, &len);
@@ -204,7 +203,7 @@ static int export(struct secure *s)
 	X509 *cert = SSL_get0_peer_certificate(s->ssl);
 	s->has_certificate = cert != NULL;
 	s->is_agent = cert && SSL_get_verify_result(s->ssl) == X509_V_OK &&
-		      cert_agent(cert, s->agent_id, organisation, sizeof organisation) == 0;
+		      cert_agent(cert, s->agent_id, ret_organisation, size) == 0;
 	int r = tlsexport_take(s->ssl, &s->rec);
 	SSL_free(s->ssl);
 	s->ssl = NULL;
@@ -219,12 +218,18 @@ secure_handshake(struct secure *secure, char *ret_text, size_t size)
 	errno = 0;
 	int n = SSL_accept(secure->ssl);
 	if (n == 1)
-		return export(secure);
+		return export(secure, ret_text, size);
 	int r = failure(secure->ssl, n);
 	if (r == -ERR_CRYPTO)
 		return tls_failure(secure->ssl, ret_text, size);
 	ERR_clear_error();
 	return r;
+}
+
+int
+secure_has_begun(const struct secure *secure)
+{
+	return secure->ssl && SSL_get_state(secure->ssl) != TLS_ST_BEFORE;
 }
 
 int

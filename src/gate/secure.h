@@ -41,8 +41,11 @@ void secure_pack(const struct secure *secure, struct wr *out);
  */
 struct secure *secure_unpack(struct rd *in, int fd);
 
-/* 0 = done, -EAGAIN, else why not; then text has OpenSSL's words. */
+/* 0 = done: text has the organisation of an agent's certificate, or nothing. -EAGAIN, else why not;
+ * then text has OpenSSL's words. */
 int secure_handshake(struct secure *secure, char *ret_text, size_t size);
+/* In a handshake: 1 when the peer has said something that TLS could read. */
+int secure_has_begun(const struct secure *secure);
 /* After the handshake: 1 = engawa/1, 0 = a browser. */
 int secure_is_native(const struct secure *secure);
 /* 1 when the peer gave a certificate (which then is a good one). */

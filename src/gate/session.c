@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "gate/door.h"
 #include "gate/pipe.h"
 #include "gate/worker.h"
 #include "outer.pb.h"
@@ -69,8 +70,9 @@ session_attach(struct worker *w, struct session *s)
 	s->next = *at;
 	*at = s;
 	w->sessions.count++;
-	if (w->fair.table)
-		s->share = fair_row(w->fair.table, s->organisation);
+	s->share = quota_row(w, s->organisation);
+	if (s->agent)
+		quota_count(w, s->share, QUOTA_SESSIONS, 1);
 }
 
 void
@@ -81,6 +83,8 @@ session_detach(struct worker *w, struct session *s)
 		at = &(*at)->next;
 	*at = s->next;
 	w->sessions.count--;
+	if (s->agent)
+		quota_count(w, s->share, QUOTA_SESSIONS, -1);
 }
 
 void
@@ -98,12 +102,20 @@ session_knock(struct worker *w, struct leg *client, const struct session_claim *
 {
 	struct leg *agent = presence_find(w, claim->agent_id);
 	uint32_t denied = presence_denied(&w->presence, claim->agent_id);
+	door_known(w, client);
 	if (session_find(w, claim->id))
 		return -ERR_TICKET_BAD; /* the same ticket, while its session lives */
 	if (!denied && !agent && move_start(w, client, TELL_AGENT, claim->agent_id) == 0)
 		return 0;
 	if (denied || !agent)
 		return -ERR_UNREACHABLE; /* one answer for both */
+	size_t share = quota_row(w, claim->organisation);
+	/* what an agent says of itself in a resume ticket moves no shares */
+	if (w->fair.table && !claim->resumes)
+		fair_note(w->fair.table, share, claim->prefecture, claim->rate_class);
+	int full = quota_ask(w, share, QUOTA_SESSIONS);
+	if (full < 0)
+		return full;
 	struct session *s = mem_array(1, sizeof *s);
 	if (!s)
 		return -ERR_TOO_MANY;
@@ -114,9 +126,6 @@ session_knock(struct worker *w, struct leg *client, const struct session_claim *
 	s->client = client;
 	s->browser = client->kind == LEG_BROWSER;
 	session_attach(w, s);
-	/* what an agent says of itself in a resume ticket moves no shares */
-	if (w->fair.table && !s->resumes)
-		fair_note(w->fair.table, s->share, claim->prefecture, claim->rate_class);
 	client->session = s;
 	client->state = LEG_KNOCKING;
 	leg_deadline(w, client, w->settings.answer_s);
@@ -154,6 +163,8 @@ session_answer(struct worker *w, struct leg *agent, const uint8_t agent_id[stati
 		return 0;
 	s->agent = agent;
 	agent->session = s;
+	quota_count(w, s->share, QUOTA_SESSIONS,
+		1); /* not before: who has only a ticket uses up nothing */
 	s->started_s = wall_s();
 	s->joined = mono_now();
 	s->tokens = w->settings.client_burst_bytes;

@@ -21,9 +21,9 @@ enum {
 };
 
 /*
- * Defaults suit networks in which thousands of people share one address: no limit counts failures
- * against an address, and the two that count an address's connections stand far above what one
- * office or one NAT has.
+ * Defaults suit networks in which thousands of people share one address: the two limits that count
+ * an address's connections stand far above what one office or one NAT has, and faults are an
+ * address's only as long as nobody better is known (fault.h).
  */
 const struct conf_option settings_table[] = {
 	OPTION("LISTEN", LIST, listen, NULL, 0, 0,
@@ -73,7 +73,7 @@ const struct conf_option settings_table[] = {
 	OPTION("CONNECTIONS_MAX", INT, connections_max, "18000", 4, 1000000,
 		"Connections of all workers. Lowered to what their descriptors allow."),
 	OPTION("HALF_OPEN_MAX", INT, half_open_max, "2048", 1, 1000000,
-		"Connections that have not said yet who they are. When full, the slowest one makes room."),
+		"Connections that have not shown yet who they are, with a certificate or a ticket. When full, the slowest one makes room."),
 	OPTION("SOURCE_MAX", INT, source_max, "8192", 1, 65535,
 		"Connections from one IPv4 address or IPv6 /64."),
 	OPTION("SOURCE_HALF_OPEN_MAX", INT, source_half_open_max, "512", 1, 65535,
@@ -95,6 +95,20 @@ const struct conf_option settings_table[] = {
 		"Bytes a second of all sessions of one organisation, both directions. 0 = no limit."),
 	OPTION("PREFECTURE_RATE_BYTES_S", INT, prefecture_rate_bytes_s, "0", 0, INT64_C(1) << 40,
 		"Bytes a second of one prefecture. While there is more to send, each of its organisations that sends gets its part. 0 = no limit."),
+	OPTION("ORGANISATION_AGENTS_MAX", INT, organisation_agents_max, "0", 0, 1000000,
+		"Office PCs of one organisation that wait here. 0 = no limit but its part of a full gate."),
+	OPTION("ORGANISATION_SESSIONS_MAX", INT, organisation_sessions_max, "0", 0, 1000000,
+		"Sessions of one organisation at a time. 0 = no limit but its part of a full gate."),
+	OPTION("ORGANISATION_HANDSHAKES_S", INT, organisation_handshakes_s, "200", 0, 1000000,
+		"Office PCs of one organisation that may come (back) in a second, ten seconds' worth at once. The others come a little later. 0 = no limit."),
+	OPTION("ORGANISATION_RESERVE_PERCENT", INT, organisation_reserve_percent, "25", 0, 90,
+		"So much of CONNECTIONS_MAX is kept for organisations that hold less than their part by weight. One that is alone may have all. 0 = nothing is kept."),
+	OPTION("AGENT_FAULTS_PER_MINUTE", INT, agent_faults_per_minute, "60", 0, 6000,
+		"Faults of one office PC, known by its certificate, before it is refused for up to a minute. 0 = no limit."),
+	OPTION("DEVICE_FAULTS_PER_MINUTE", INT, device_faults_per_minute, "60", 0, 6000,
+		"Faults of one device of a client, known by its ticket or its question for one. 0 = no limit."),
+	OPTION("SOURCE_FAULTS_PER_MINUTE", INT, source_faults_per_minute, "600", 0, 6000,
+		"Faults of those at one IPv4 address or IPv6 /64 who have not shown who they are. Where office PCs wait or sessions run too, nobody is refused: newcomers only have their turn after the others. 0 = no limit."),
 	OPTION("RATE_BURST_MS", INT, rate_burst_ms, "500", 10, 10000,
 		"So much of those rates may be used at once after a pause."),
 	OPTION("METRICS_SOCKET", STR, metrics_socket, NULL, 0, 0,

@@ -14,6 +14,9 @@ struct settings {
 	/* limits */
 	int64_t connections_max, half_open_max, source_max, source_half_open_max, splice_max,
 		asks_max, memory_max_mib;
+	int64_t organisation_agents_max, organisation_sessions_max, organisation_handshakes_s,
+		organisation_reserve_percent;
+	int64_t agent_faults_per_minute, device_faults_per_minute, source_faults_per_minute;
 	int64_t organisation_rate_bytes_s, prefecture_rate_bytes_s, rate_burst_ms;
 	char *metrics_socket;
 	int64_t pipe_high_bytes, client_rate_bytes_s, client_burst_bytes, signs_max_s;

@@ -164,7 +164,7 @@ takeover_on_here(struct parent *p)
 void
 takeover_hear(struct parent *p)
 {
-	static uint8_t payload[64];
+	static uint8_t payload[IPC_PAYLOAD_MAX];
 	struct takeover *t = &p->takeover;
 	uint16_t type;
 	int fd = -1;
@@ -177,6 +177,11 @@ takeover_hear(struct parent *p)
 		process_gone(&t->channel);
 	} else if (type == TELL_COMMIT) {
 		ask_all(p);
+	} else if (type == TELL_SHARES) {
+		/* without them everybody has the same weight until the next ticket */
+		int r = fair_unpack(&p->common->fair, payload, (size_t)n, mono_now().ns);
+		if (r < 0)
+			LOG(ERROR, "gate.takeover", F_STR("shares", "not taken"), F_ERR("code", r));
 	} else if (type != TELL_ARRIVE || on_channel(p, payload, (size_t)n, fd) < 0) {
 		p->draining = 1; /* we end, and the old one goes on */
 	}

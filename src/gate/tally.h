@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 enum {
-	TALLY_LIMITS = 16,
+	TALLY_LIMITS = 32,
 	TALLY_CODES = 64, /* reasons that ever occurred; later ones count as 0 */
 };
 

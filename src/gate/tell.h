@@ -17,12 +17,11 @@
  * To a new version of the program (upgrade.h): parents, workers of both sides, and a channel
  * between each old worker and a new one:
  *
- *   old parent -> new parent   UPGRADE, LISTENER..., [WELCOME, DENY...], READY; CHANNEL..., COMMIT
- *   new parent -> old parent   UPGRADE, then COMMIT
- *   old parent -> old worker   LEAVE                       old worker -> old parent   LEFT
- *   new parent -> new worker   WAIT, ARRIVE, HERE, GO      new worker -> new parent   HERE, ARRIVED
- *   old worker -> new worker   LEG, MORE, SESSION, COMMIT, END
- *   new worker -> old worker   ACK, BACK
+ *   old parent -> new parent   UPGRADE, LISTENER..., [WELCOME, DENY...], READY; ARRIVE...,
+ * SHARES..., COMMIT new parent -> old parent   UPGRADE, then COMMIT old parent -> old worker LEAVE
+ * old worker -> old parent   LEFT new parent -> new worker   WAIT, ARRIVE, HERE, GO      new worker
+ * -> new parent   HERE, ARRIVED old worker -> new worker   LEG, MORE, SESSION, COMMIT, END new
+ * worker -> old worker   ACK, BACK
  */
 #pragma once
 #include <stdint.h>
@@ -70,6 +69,7 @@ enum tell {
 	TELL_HERE,    /* are you still there, with what has come? and the answer */
 	TELL_MORE,    /* struct tell_part, then queued bytes of the leg before it */
 	TELL_SESSION_OF, /* struct tell_part, then the session of the legs before it */
+	TELL_SHARES,     /* fair_pack: organisations, their weights and debts */
 };
 
 /* Of both sides. version: of the hand-over's messages that this side writes and reads. */

@@ -140,6 +140,20 @@ commit(struct parent *p)
 	return 0;
 }
 
+/* Organisations' weights and debts, as late as possible: here nobody moves bytes any more. */
+static int
+tell_shares(struct parent *p)
+{
+	static uint8_t message[32768];
+	size_t next = 0, len;
+	while ((len = fair_pack(&p->common->fair, &next, message, sizeof message)) > 0) {
+		int r = process_tell(&p->upgrade.next, TELL_SHARES, message, len, -1);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 /* When all have done this step, the next one. */
 static void
 go_on(struct parent *p)
@@ -157,7 +171,7 @@ go_on(struct parent *p)
 		go_on(p); /* when nobody is left */
 	} else if (u->step == UPGRADE_REST) {
 		step(p, UPGRADE_ASKED, "sessions are across");
-		if (process_tell(&u->next, TELL_COMMIT, NULL, 0, -1) < 0)
+		if (tell_shares(p) < 0 || process_tell(&u->next, TELL_COMMIT, NULL, 0, -1) < 0)
 			upgrade_abort(p, -ERR_CLOSED);
 	}
 }

@@ -197,8 +197,10 @@ run_queue(struct worker *w)
 	if (!w->late_head)
 		w->late_tail = NULL;
 	l->in_run = 0;
+	w->late_turn = 1;
 	if (l->state != LEG_DEAD)
 		roles_run(w, l);
+	w->late_turn = 0;
 }
 
 static void

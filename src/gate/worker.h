@@ -15,6 +15,7 @@
 #include "gate/outbox.h"
 #include "gate/pool.h"
 #include "gate/presence.h"
+#include "gate/quota.h"
 #include "gate/request.h"
 #include "gate/secure.h"
 #include "gate/session.h"
@@ -55,6 +56,7 @@ struct worker {
 	struct pool pool;
 	struct limits limits;
 	struct fair fair;
+	struct quotas quotas;
 	struct presence presence;
 	struct sessions sessions;
 	struct requests requests;
@@ -75,6 +77,7 @@ struct worker {
 	size_t surplus; /* bytes behind the frame that is being handled */
 	wheel_tick drain_until;
 	uint8_t draining, stopping;
+	uint8_t late_turn; /* the leg that runs has waited for the others */
 
 	uint8_t raw[WS_HELD_MAX_BYTES + WORKER_READ_BYTES];
 	uint8_t scratch[FRAME_HEADER_BYTES + FRAME_MAX_BYTES + WS_HELD_MAX_BYTES +

@@ -67,12 +67,13 @@ class Keys:
     def engawa(self, *arguments):
         subprocess.run([BUILD / "src/cli/engawa", *arguments], check=True, capture_output=True)
 
-    def agent(self, agent_id, issuer_key=None, days=(-1, 30), usage=x509.ExtendedKeyUsageOID.CLIENT_AUTH):
+    def agent(self, agent_id, issuer_key=None, days=(-1, 30), usage=x509.ExtendedKeyUsageOID.CLIENT_AUTH,
+            organisation=ORGANISATION):
         """Certificate and key of an agent in one PEM file."""
         path = self.dir / f"agent-{agent_id.hex()}-{os.urandom(3).hex()}.pem"
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, agent_id.hex()),
-            x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, ORGANISATION)])
+            x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, organisation)])
         now = datetime.datetime.utcnow()
         signer = issuer_key or self.issuer_key
         cert = (x509.CertificateBuilder().subject_name(name).issuer_name(self.issuer.subject).public_key(key.public_key())
@@ -218,11 +219,12 @@ class Controller:
         stream.close()
 
     def ticket(self, agent_id, session_id=None, gates=("east",), issued=0, life=60, key=None, purpose=b"engawa ticket v1",
-            organisation=ORGANISATION, prefecture=0):
+            organisation=ORGANISATION, prefecture=0, rate_class=0, device=None):
         session_id = session_id or os.urandom(16)
         now = int(time.time()) + issued
         body = self.signed.TicketBody(session_id=session_id, agent_id=agent_id, agent_key=os.urandom(32),
-            device_hash=os.urandom(32), client_address="192.0.2.1", organisation=organisation, prefecture=prefecture, gates=gates, issued_s=now,
+            device_hash=device or os.urandom(32), client_address="192.0.2.1", organisation=organisation, prefecture=prefecture,
+            rate_class=rate_class, gates=gates, issued_s=now,
             not_after_s=now + life).SerializeToString()
         key = key or self.keys.ticket_key
         signature = key.sign(purpose + b"\0" + body, ec.ECDSA(hashes.SHA256()))

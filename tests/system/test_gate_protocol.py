@@ -295,7 +295,7 @@ def room_again(gate):
 
 def test_limits_of_a_source(start_gate):
     gate = start_gate(SOURCE_MAX=5, SOURCE_HALF_OPEN_MAX=3)
-    crowd = [gate.client() for _ in range(5)]
+    crowd = [gate.agent() for _ in range(5)]
     with pytest.raises((OSError, EOFError)):
         gate.client()
     gate.wait_log("limit.source address=127.0.0.1")

@@ -163,6 +163,72 @@ test_attack_flood(void **state)
 	fair_tick(&fair, now);
 }
 
+/* To another version: who is there, what it weighs, what it owes. */
+static void
+test_crosses(void **state)
+{
+	(void)state;
+	static uint8_t data[400000];
+	struct fair_table *to = calloc(1, sizeof *to);
+	char name[FAIR_NAME_SIZE];
+	assert_non_null(to);
+	for (unsigned i = 0; i < FAIR_ORGANISATIONS + 5; i++) {
+		snprintf(name, sizeof name, "%u-a-name-that-takes-up-as-much-room-as-it-may", i);
+		fair_note(fair.table, fair_row(fair.table, name), 1 + i % 47, 1 + i % 9);
+	}
+	fair.rates = (struct fair_rates){1000, 1000, SECOND};
+	fair_tick(&fair, now);
+	fair_charge(&fair, 7, 20000, 1, now);
+	assert_int_equal(fair_handshake(&fair.table->organisations[7], 2, 10, now), 1);
+	fair_row(to, "already-there");
+	/* in as many messages as it takes */
+	size_t next = 0, len, messages = 0;
+	while ((len = fair_pack(fair.table, &next, data, 32768)) > 0) {
+		assert_int_equal(fair_unpack(to, data, len, now), 0);
+		messages++;
+	}
+	assert_true(messages > 2);
+	for (unsigned i = 0; i < FAIR_ORGANISATIONS - 2; i++) {
+		const struct fair_organisation *a = &fair.table->organisations[i];
+		const struct fair_organisation *b = &to->organisations[i + 1];
+		assert_string_equal(a->name, b->name);
+		assert_int_equal(a->prefecture, b->prefecture);
+		assert_int_equal(a->weight, b->weight);
+		assert_int_equal(a->own_ns, b->own_ns);
+		assert_int_equal(a->part_ns, b->part_ns);
+		assert_int_equal(a->handshakes_ns, b->handshakes_ns);
+	}
+	assert_memory_equal(to->prefecture_ns, fair.table->prefecture_ns, sizeof to->prefecture_ns);
+	assert_true(to->prefecture_ns[8] > 0);
+	/* cut anywhere it is refused, or the whole of what came before; never more than that */
+	next = 0;
+	len = fair_pack(fair.table, &next, data, 2000);
+	for (size_t cut = 0; cut < len; cut++)
+		fair_unpack(to, data, cut, now);
+	/* a moment out of this world is none */
+	memset(data + 2 + data[1] + 8, 0xff, 8);
+	assert_int_equal(fair_unpack(to, data, len, now), 0);
+	assert_true(to->organisations[1].own_ns <= now + FAIR_DEBT_MAX_S * SECOND);
+	free(to);
+}
+
+static void
+test_handshakes(void **state)
+{
+	(void)state;
+	struct fair_organisation *o = &fair.table->organisations[fair_row(fair.table, "a")];
+	int passed = 0;
+	for (int i = 0; i < 100; i++)
+		passed += fair_handshake(o, 5, 10, now);
+	assert_int_equal(passed, 50);
+	for (int i = 0; i < 60; i++) {
+		now += SECOND;
+		for (int k = 0; k < 7; k++)
+			passed += fair_handshake(o, 5, 10, now);
+	}
+	assert_in_range(passed, 50 + 59 * 5, 50 + 61 * 5);
+}
+
 int
 main(void)
 {
@@ -172,6 +238,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_prefecture_is_shared, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_weights, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_attack_flood, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_crosses, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_handshakes, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -128,7 +128,7 @@ static int
 encode(const struct leg *l, wheel_tick now, uint8_t *out)
 {
 	size_t more = 1;
-	int n = handover_encode(l, (enum leg_state)l->state, LEFT, now, out, &more);
+	int n = handover_encode(l, (enum leg_state)l->state, "test-city", LEFT, now, out, &more);
 	assert_int_equal(more, 0);
 	return n;
 }
@@ -137,7 +137,11 @@ static int
 decode(const uint8_t *data, size_t len, wheel_tick now, struct leg **ret)
 {
 	size_t more = 0;
-	int r = handover_decode(&pool, data, len, FD, now, ret, &more);
+	char name[FAIR_NAME_SIZE];
+	int r = handover_decode(&pool, data, len, FD, now, ret, name, &more);
+	if (r == 0)
+		assert_string_equal(
+			name, (*ret)->role == engawa_Role_ROLE_AGENT ? "test-city" : "");
 	assert_int_equal(more, 0);
 	return r;
 }
@@ -248,10 +252,11 @@ test_long_queue(void **state)
 	size_t more = 0, still = 0;
 	pool_init(&pool, 8 << 20);
 	fill(&l, &kinds[4], 200000);
-	int n = handover_encode(&l, LEG_PIPE, 0, NOW, out, &more);
+	int n = handover_encode(&l, LEG_PIPE, "", 0, NOW, out, &more);
 	assert_int_equal(n, HANDOVER_MAX_BYTES);
 	assert_true(more > 100000 && more < 200000);
-	assert_int_equal(handover_decode(&pool, out, (size_t)n, FD, NOW, &to, &still), 0);
+	char name[FAIR_NAME_SIZE];
+	assert_int_equal(handover_decode(&pool, out, (size_t)n, FD, NOW, &to, name, &still), 0);
 	assert_int_equal(more, still);
 	while (more > 0) {
 		size_t len = handover_more(&l, more, part);
