@@ -77,6 +77,13 @@ weights(struct worker *w)
 	return q->weights;
 }
 
+/* It is in nobody's way. */
+static int
+is_alone(struct worker *w, size_t row)
+{
+	return weights(w) <= (connections(w, row) > 0 ? weight(w, row) : 0);
+}
+
 /*
  * The last connections of a full gate are for organisations that have less than their part of it
  * by weight. One that is alone has all.
@@ -121,7 +128,8 @@ quota_handshake(struct worker *w, size_t row, int may_refuse)
 	if (!w->fair.table || rate == 0)
 		return 0;
 	struct fair_organisation *o = &w->fair.table->organisations[row];
-	if (fair_handshake(o, rate, HANDSHAKES_BURST_S, mono_now().ns) || !may_refuse)
+	if (fair_handshake(o, rate, HANDSHAKES_BURST_S, mono_now().ns) || !may_refuse ||
+		is_alone(w, row))
 		return 0;
 	tally_add(&o->refused, 1);
 	limit_bite_of(&w->limits, LIMIT_ORGANISATION_HANDSHAKES, "organisation", o->name);

@@ -100,7 +100,7 @@ const struct conf_option settings_table[] = {
 	OPTION("ORGANISATION_SESSIONS_MAX", INT, organisation_sessions_max, "0", 0, 1000000,
 		"Sessions of one organisation at a time. 0 = no limit but its part of a full gate."),
 	OPTION("ORGANISATION_HANDSHAKES_S", INT, organisation_handshakes_s, "200", 0, 1000000,
-		"Office PCs of one organisation that may come (back) in a second, ten seconds' worth at once. The others come a little later. 0 = no limit."),
+		"Office PCs of one organisation that may come (back) in a second, ten seconds' worth at once. The others come a little later. One that is alone here has no such limit. 0 = no limit."),
 	OPTION("ORGANISATION_RESERVE_PERCENT", INT, organisation_reserve_percent, "25", 0, 90,
 		"So much of CONNECTIONS_MAX is kept for organisations that hold less than their part by weight. One that is alone may have all. 0 = nothing is kept."),
 	OPTION("AGENT_FAULTS_PER_MINUTE", INT, agent_faults_per_minute, "60", 0, 6000,

@@ -89,7 +89,7 @@ def gate_for(home, total):
     if not e.org_file.exists():
         e.make_organisation()
     settings = {"LOG_LEVEL": "warn", "SOURCE_MAX": 65535, "SOURCE_HALF_OPEN_MAX": 65535, "CONNECTIONS_MAX": total + 2000,
-        "CLIENT_RATE_BYTES_S": 0, "ORGANISATION_HANDSHAKES_S": 0, "SILENCE_S": 300, "HANDSHAKE_S": 60, "HELLO_S": 60}
+        "CLIENT_RATE_BYTES_S": 0, "SILENCE_S": 300, "HANDSHAKE_S": 60, "HELLO_S": 60}
     try:
         (e.log_dir / "gate.log").unlink(missing_ok=True)
         e.start_gate(**settings)

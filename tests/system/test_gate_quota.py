@@ -90,6 +90,7 @@ def test_sessions_of_an_organisation(make, workers):
 def test_handshakes_of_an_organisation(make):
     """Ten seconds' worth at once, then one a second: the others are told to come later. Their sessions are not touched."""
     gate = make(ORGANISATION_HANDSHAKES_S=1, WORKERS=1)
+    village = agent_of(gate, "village")
     agents = [agent_of(gate, "city") for _ in range(8)]
     cert = gate.keys.agent(os.urandom(16), organisation="city")
     end = time.monotonic() + 60
@@ -105,6 +106,7 @@ def test_handshakes_of_an_organisation(make):
     assert gate.wait_log("limit.organisation_handshakes organisation=city")
     for agent in agents[:4]:
         gate.join(agent)  # each with a handshake of the same organisation
+    gate.join(village)
     agent_of(gate, "village")
 
 
