@@ -40,6 +40,8 @@ enum {
 	AGAIN_RELAY_MS = 10000,
 	AGAIN_WAIT_FIRST_MS = 500,
 	AGAIN_WAIT_MAX_MS = 10000,
+	SCOUT_WAIT_MS = 3000,  /* for the new way, when the one before ends: as DEAD_MS */
+	SCOUT_AGAIN_MS = 2000, /* no gate leads to the agent yet */
 	AGAIN_FORGED_MAX = 3, /* handshakes that fail: the other side does not have our key */
 	INPUT_MAX = 256,      /* a person does not get there */
 	STATEMENT_MAX_BYTES = SIGN_ENVELOPE_MAX_BYTES,
@@ -72,6 +74,9 @@ struct resume {
 	uint64_t wait_ms;
 	size_t left; /* gates of this round */
 	struct timer *move;
+	/* The gate goes: a session that makes its way through another one while this one works, up to
+	 * Start. of: in that one, for whom. */
+	struct session *scout, *of;
 };
 
 struct session {
@@ -171,6 +176,8 @@ void resume_next(struct session *s);
 /* Start has come: what the next time takes. */
 void resume_take(struct session *s, const engawa_Start *start);
 void resume_fini(struct session *s);
+/* Start has come to the scout: its connection is the session's from here on. 0 or negative. */
+int resume_switch(struct session *scout, const engawa_Start *start);
 /* The frame in place of Ask. */
 int resume_send(struct session *s);
 /* A refusal of the relay while coming back. */

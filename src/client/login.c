@@ -337,7 +337,9 @@ on_start(struct session *s, const uint8_t *payload, size_t len)
 	resume_take(s, &start);
 	mem_wipe(&s->secrets, sizeof s->secrets);
 	timer_stop(s->deadline);
-	return r < 0 ? r : work_start(s, &start);
+	if (r < 0)
+		return r;
+	return s->resume.of ? resume_switch(s, &start) : work_start(s, &start);
 }
 
 /* Wipes it. */

@@ -1,6 +1,7 @@
 /*
  * Going on with a session whose path is lost: round after round over all gates, the next one first,
- * until one leads to the agent or its time is over. Until the agent's Start has come, the key and
+ * until one leads to the agent or its time is over. When a gate says that it goes, a second session
+ * (the scout) makes the way through another one, up to Start, while the first one works. Until the agent's Start has come, the key and
  * the ticket of before stay: an attempt that breaks in the middle costs nothing.
  */
 #include <openssl/rand.h>
@@ -51,6 +52,14 @@ leave(struct session *s)
 	timer_start(s->deadline, 0, 0);
 }
 
+static void
+scout_drop(struct session *s)
+{
+	struct session *scout = s->resume.scout;
+	s->resume.scout = NULL;
+	session_free(scout);
+}
+
 int
 resume_fail(struct session *s, int code, const char *words)
 {
@@ -63,7 +72,13 @@ resume_fail(struct session *s, int code, const char *words)
 	session_say(s, words);
 	if (!r->active) {
 		leave(s);
-		tell_lost(s, code);
+		if (r->scout) {
+			/* the agent ends this way when it has taken the other one */
+			r->last_byte = mono_now();
+			timer_start(s->deadline, SCOUT_WAIT_MS, 0);
+		} else {
+			tell_lost(s, code);
+		}
 		return 1;
 	}
 	if (s->state == NOISE && code == -ERR_CRYPTO && ++r->forged == AGAIN_FORGED_MAX)
@@ -78,6 +93,16 @@ void
 resume_next(struct session *s)
 {
 	struct resume *r = &s->resume;
+	if (r->scout) {
+		scout_drop(s);
+		tell_lost(s, -ERR_DRAIN);
+		if (s->freed || s->state >= ENDING)
+			return;
+	}
+	if (r->of && r->left == 0) {
+		session_over(s, -ERR_NO_GATE, 0); /* on_scout_ended */
+		return;
+	}
 	if (mono_diff_ms(r->since, mono_now()) >= r->life_s * UINT64_C(1000)) {
 		session_over(s, -ERR_PATH_LOST, 0);
 		return;
@@ -113,6 +138,7 @@ resume_take(struct session *s, const engawa_Start *start)
 void
 resume_fini(struct session *s)
 {
+	scout_drop(s);
 	timer_free(s->resume.move);
 	mem_wipe(&s->resume, sizeof s->resume);
 }
@@ -143,14 +169,103 @@ resume_refused(struct session *s, int code)
 			s->resume.last = 0;
 }
 
+/* No other gate leads there: later again, or, when the way before has ended meanwhile, like
+ * everybody whose way has ended. */
+static void
+on_scout_ended(void *user, int code)
+{
+	struct session *s = user;
+	(void)code;
+	scout_drop(s);
+	if (s->state == WORK)
+		timer_start(s->resume.move, SCOUT_AGAIN_MS, 0);
+	if (s->state != WAITING)
+		return;
+	tell_lost(s, -ERR_DRAIN);
+	if (!s->freed && s->state == WAITING)
+		timer_start(s->deadline, 0, 0);
+}
+
+static const struct session_events scout_events = {.ended = on_scout_ended};
+
+/* As this session would come back, but with the way that it has still there. */
+static struct session *
+scout_new(struct session *s)
+{
+	struct session_settings settings = {.org = s->org,
+		.device = s->device,
+		.proof_key = s->proof_key,
+		.token = s->token,
+		.proxy = s->proxy,
+		.facts = s->facts,
+		.posture = s->collect};
+	memcpy(settings.terminal, s->terminal, sizeof settings.terminal);
+	struct session *scout = session_new(s->loop, &settings, &scout_events, s);
+	mem_wipe(&settings, sizeof settings);
+	if (!scout)
+		return NULL;
+	struct resume *r = &scout->resume;
+	memcpy(r->ticket, s->resume.ticket, s->resume.len);
+	memcpy(r->psk, s->resume.psk, sizeof r->psk);
+	r->len = s->resume.len;
+	r->generation = s->resume.generation;
+	r->life_s = s->resume.life_s;
+	r->since = mono_now();
+	r->left = s->org->gate_count - 1; /* not this one again */
+	r->active = 1;
+	r->of = s;
+	scout->ticket_body = s->ticket_body; /* the agent's key */
+	memcpy(scout->order, s->order, sizeof scout->order);
+	scout->tried = s->tried;
+	scout->state = WAITING;
+	return scout;
+}
+
 static void
 on_move(void *user)
 {
 	struct session *s = user;
-	if (s->state != WORK)
+	if (s->state != WORK || s->resume.scout)
+		return;
+	s->resume.scout = scout_new(s);
+	if (s->resume.scout)
 		return;
 	leave(s);
 	s->resume.planned = 1;
+}
+
+int
+resume_switch(struct session *scout, const engawa_Start *start)
+{
+	struct session *s = scout->resume.of;
+	struct resume *r = &s->resume, *new = &scout->resume;
+	if (s->state == WORK) {
+		r->last_byte = mono_now(); /* the way before worked until now */
+		work_fini(s);
+		channel_drop(s);
+		session_drop(s);
+	}
+	timer_stop(s->deadline);
+	s->conn = scout->conn;
+	scout->conn = NULL;
+	conn_give(s->conn, s);
+	s->to_agent = scout->to_agent;
+	s->from_agent = scout->from_agent;
+	mem_wipe(&scout->to_agent, sizeof scout->to_agent);
+	mem_wipe(&scout->from_agent, sizeof scout->from_agent);
+	memcpy(r->ticket, new->ticket, new->len);
+	memcpy(r->psk, new->psk, sizeof r->psk);
+	r->len = new->len;
+	r->generation = new->generation;
+	r->life_s = new->life_s;
+	r->active = 1;
+	s->tried = scout->tried;
+	s->last_byte = scout->last_byte;
+	scout_drop(s);
+	int result = work_start(s, start);
+	if (result < 0 && !s->freed)
+		session_fail(s, result, "Start");
+	return 0;
 }
 
 int

@@ -501,6 +501,12 @@ fail:
 	return NULL;
 }
 
+void
+conn_give(struct conn *c, void *user)
+{
+	c->user = user;
+}
+
 static void
 release(void *user)
 {

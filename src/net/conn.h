@@ -50,6 +50,8 @@ size_t conn_queued(const struct conn *conn); /* bytes not yet given to the kerne
 /* Flush, tell the peer, wait up to 2 s for its end, close; closed(-ERR_CLOSED) follows. No data()
  * any more. */
 void conn_finish(struct conn *conn);
+/* Whose events they are from the next one on; the kind stays. */
+void conn_give(struct conn *conn, void *user);
 void conn_pause(struct conn *conn);
 void conn_resume(struct conn *conn);
 

@@ -125,6 +125,9 @@ def test_gate_is_drained(office):
     assert (result["code"], result["resumes"], result["stderr"]) == (0, 1, "") and result["gate"] != gate
     office.gates[gate].process.wait(30)
     assert "code=DRAIN" in log(office, mark)
+    # the new path was there before the old one went, and it took one try
+    assert "session.lost" not in log(office, mark)
+    assert re.search(r"session.resumed .*lost_ms=", log(office, mark))
 
 
 def test_route_is_lost():
