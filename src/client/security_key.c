@@ -83,6 +83,22 @@ wants_uv(const struct security_key_question *q, fido_dev_t *dev)
 	return q->asked.user_verification && fido_dev_has_uv(dev) && !pin_of(q, dev);
 }
 
+/* Why libfido2 could not. */
+static int
+failure(int r)
+{
+	return r == FIDO_ERR_PIN_INVALID || r == FIDO_ERR_PIN_REQUIRED       ? -ERR_WEBAUTHN_PIN
+	       : r == FIDO_ERR_PIN_BLOCKED || r == FIDO_ERR_PIN_AUTH_BLOCKED ? -ERR_WEBAUTHN_BLOCKED
+									     : -ERR_WEBAUTHN_DEVICE;
+}
+
+/* A signature that does not say what was asked for is a failure that counts at the office PC. */
+static int
+can_verify(const struct security_key_question *q, fido_dev_t *dev)
+{
+	return !q->asked.user_verification || pin_of(q, dev) || fido_dev_has_uv(dev);
+}
+
 static void
 close_key(fido_dev_t *dev)
 {
@@ -151,9 +167,9 @@ sign_with(const struct security_key_question *q, fido_dev_t *dev, engawa_Webauth
 		r = fido_assert_set_uv(a, FIDO_OPT_TRUE);
 	if (r == FIDO_OK)
 		r = fido_dev_get_assert(dev, a, pin_of(q, dev));
-	int result = r == FIDO_OK && TAKE(out->client_data, data, len) == 0
-			     ? take_assertion(q, a, out)
-			     : -ERR_WEBAUTHN_DEVICE;
+	int result = r != FIDO_OK                             ? failure(r)
+		     : TAKE(out->client_data, data, len) == 0 ? take_assertion(q, a, out)
+							      : -ERR_WEBAUTHN_DEVICE;
 	fido_assert_free(&a);
 	return result;
 }
@@ -182,19 +198,18 @@ make_with(const struct security_key_question *q, fido_dev_t *dev, engawa_Webauth
 	if (r == FIDO_OK)
 		r = fido_dev_make_cred(dev, c, pin_of(q, dev));
 	out->algorithm = COSE_ES256;
-	int result = r == FIDO_OK &&
-				     TAKE(out->credential, fido_cred_id_ptr(c),
-					     fido_cred_id_len(c)) == 0 &&
-				     TAKE(out->public_key, fido_cred_pubkey_ptr(c),
-					     fido_cred_pubkey_len(c)) == 0
-			     ? 0
-			     : -ERR_WEBAUTHN_DEVICE;
+	int result = -ERR_WEBAUTHN_DEVICE;
+	if (r != FIDO_OK)
+		result = failure(r);
+	else if (TAKE(out->credential, fido_cred_id_ptr(c), fido_cred_id_len(c)) == 0 &&
+		 TAKE(out->public_key, fido_cred_pubkey_ptr(c), fido_cred_pubkey_len(c)) == 0)
+		result = 0;
 	fido_cred_free(&c);
 	return result;
 }
 
 /* One key after another until one has done it: of keys that have no credential libfido2 hears so
- * at once. Exactly one of the two outs. */
+ * at once. A PIN that was wrong is not tried at the next one. Exactly one of the two outs. */
 static int
 use(const struct security_key_question *q, engawa_WebauthnAssertion *assertion,
 	engawa_WebauthnKey *key)
@@ -204,9 +219,12 @@ use(const struct security_key_question *q, engawa_WebauthnAssertion *assertion,
 	if (!rp_id_fits(q->asked.rp_id))
 		return -ERR_PROTOCOL;
 	fido_init(FIDO_DISABLE_U2F_FALLBACK);
-	for (size_t i = 0; r < 0 && i < KEYS_MAX && (dev = q->open(q->user, i)); i++) {
+	for (size_t i = 0; r == -ERR_WEBAUTHN_DEVICE && i < KEYS_MAX && (dev = q->open(q->user, i));
+		i++) {
 		fido_dev_set_timeout(dev, SECURITY_KEY_MS);
-		r = assertion ? sign_with(q, dev, assertion) : make_with(q, dev, key);
+		r = !can_verify(q, dev) ? -ERR_WEBAUTHN_PIN
+		    : assertion         ? sign_with(q, dev, assertion)
+					: make_with(q, dev, key);
 		close_key(dev);
 	}
 	return r;

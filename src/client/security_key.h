@@ -34,7 +34,7 @@ struct security_key_question {
 };
 
 /* The first key that has a credential for this office PC signs. 0; -ERR_WEBAUTHN_DEVICE (none, not
- * touched in time, wrong PIN). */
+ * touched in time), -ERR_WEBAUTHN_PIN (wrong, or needed and not given), -ERR_WEBAUTHN_BLOCKED. */
 int security_key_sign(
 	const struct security_key_question *q, engawa_WebauthnAssertion *ret_assertion);
 /* The first key makes one. The same. */

@@ -1,7 +1,7 @@
 /*
  * A security key in software for tests: CTAP 2.0 over HID reports, under libfido2's own I/O hooks.
- * It has discoverable ES256 credentials and a fingerprint that always fits. Never part of a
- * program.
+ * It has discoverable ES256 credentials, and a PIN or else a fingerprint that always fits. Never
+ * part of a program.
  */
 #pragma once
 #include <fido.h>
@@ -11,6 +11,8 @@
 #include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "authenticator_pin.h"
 
 enum {
 	SOFT_KEYS_MAX = 8,
@@ -31,6 +33,8 @@ struct authenticator {
 	uint32_t counter;
 	uint8_t flags; /* 5: touched and verified */
 	int plugged;   /* how many answer when keys are looked for: 0 or 1 */
+	struct soft_pin pin;
+	int verified; /* the command at hand came with the PIN */
 	/* of one command */
 	uint8_t cid[4], cmd, in[MESSAGE_BYTES], out[MESSAGE_BYTES];
 	size_t in_len, in_total, out_len, out_sent;
@@ -40,95 +44,10 @@ struct authenticator {
 	size_t match[SOFT_KEYS_MAX], matches, next;
 };
 
-/* ---- CBOR (RFC 8949), as much as these commands have of it ---- */
-
-static inline uint64_t
-cbor_head(const uint8_t **p, unsigned *ret_major)
+static inline uint8_t
+soft_flags(const struct authenticator *a)
 {
-	uint8_t first = *(*p)++;
-	uint64_t value = first & 31;
-	*ret_major = first >> 5;
-	for (unsigned n = value < 24 ? 0 : 1u << (value - 24), i = 0; i < n; i++)
-		value = (i ? value << 8 : 0) | *(*p)++;
-	return value;
-}
-
-static inline void
-cbor_skip(const uint8_t **p)
-{
-	unsigned major;
-	uint64_t n = cbor_head(p, &major);
-	if (major == 2 || major == 3)
-		*p += n;
-	if (major == 4 || major == 5)
-		for (uint64_t i = 0; i < n * (major - 3); i++)
-			cbor_skip(p);
-}
-
-/* The value of a key in a map; NULL. text NULL: the number. */
-static inline const uint8_t *
-cbor_find(const uint8_t *map, uint64_t number, const char *text)
-{
-	unsigned major;
-	uint64_t n = cbor_head(&map, &major);
-	for (uint64_t i = 0; i < n; i++) {
-		uint64_t key = cbor_head(&map, &major);
-		int is = text ? major == 3 && key == strlen(text) && memcmp(map, text, key) == 0
-			      : major == 0 && key == number;
-		if (major == 3)
-			map += key;
-		if (is)
-			return map;
-		cbor_skip(&map);
-	}
-	return NULL;
-}
-
-static inline size_t
-cbor_take(const uint8_t *p, void *out, size_t cap)
-{
-	unsigned major;
-	uint64_t n = cbor_head(&p, &major);
-	if (n > cap)
-		abort();
-	memcpy(out, p, n);
-	return n;
-}
-
-struct cbor {
-	uint8_t *p;
-};
-
-static inline void
-put_head(struct cbor *c, unsigned major, size_t n)
-{
-	if (n < 24) {
-		*c->p++ = (uint8_t)(major << 5 | n);
-	} else {
-		*c->p++ = (uint8_t)(major << 5 | 25);
-		*c->p++ = (uint8_t)(n >> 8);
-		*c->p++ = (uint8_t)n;
-	}
-}
-
-static inline void
-put_string(struct cbor *c, unsigned major, const void *data, size_t len)
-{
-	/* one byte of length where it is enough: the shortest form */
-	if (len >= 24 && len < 256) {
-		*c->p++ = (uint8_t)(major << 5 | 24);
-		*c->p++ = (uint8_t)len;
-	} else {
-		put_head(c, major, len);
-	}
-	memcpy(c->p, data, len);
-	c->p += len;
-}
-
-static inline void
-put_name(struct cbor *c, const char *name)
-{
-	put_string(c, 3, name, strlen(name));
+	return a->pin.pin[0] ? (uint8_t)((a->flags & ~4u) | (a->verified ? 4u : 0)) : a->flags;
 }
 
 /* ---- commands: what is in a->in, answered in a->out ---- */
@@ -148,7 +67,7 @@ get_info(struct authenticator *a)
 {
 	static const uint8_t aaguid[16] = "engawa-test-key";
 	struct cbor c = {a->out + 1};
-	put_head(&c, 5, 3);
+	put_head(&c, 5, 4);
 	put_head(&c, 0, 1);
 	put_head(&c, 4, 1);
 	put_name(&c, "FIDO_2_0");
@@ -156,11 +75,14 @@ get_info(struct authenticator *a)
 	put_string(&c, 2, aaguid, sizeof aaguid);
 	put_head(&c, 0, 4);
 	put_head(&c, 5, 3);
-	static const char *const options[] = {"rk", "up", "uv"};
+	const char *const options[] = {"rk", "up", a->pin.pin[0] ? "clientPin" : "uv"};
 	for (int i = 0; i < 3; i++) {
 		put_name(&c, options[i]);
 		*c.p++ = 0xf5; /* true */
 	}
+	put_head(&c, 0, 6); /* PIN protocols */
+	put_head(&c, 4, 1);
+	put_head(&c, 0, 1);
 	return (size_t)(c.p - a->out);
 }
 
@@ -176,6 +98,13 @@ make_credential(struct authenticator *a)
 		a->out[0] = 0x28; /* store full */
 		return 1;
 	}
+	cbor_take(cbor_find(request, 1, NULL), a->hash, sizeof a->hash);
+	int shown = soft_pin_shown(&a->pin, cbor_find(request, 8, NULL), a->hash);
+	a->verified = shown > 0;
+	if (shown < 0 || (a->pin.pin[0] && !shown)) {
+		a->out[0] = shown < 0 ? SOFT_PIN_AUTH_INVALID : 0x36; /* PIN required */
+		return 1;
+	}
 	cbor_take(cbor_find(cbor_find(request, 2, NULL), 0, "id"), rp_id, sizeof rp_id - 1);
 	*k = (struct soft_credential){.key = EVP_EC_gen("P-256")};
 	strcpy(k->rp_id, rp_id);
@@ -186,7 +115,7 @@ make_credential(struct authenticator *a)
 	SHA256(point, sizeof point, k->id);
 	a->count++;
 	a->counter++;
-	struct cbor d = {data + authenticator_data(a, rp_id, a->flags | 0x40, data)};
+	struct cbor d = {data + authenticator_data(a, rp_id, soft_flags(a) | 0x40, data)};
 	memset(d.p, 0, 16);
 	d.p += 16;
 	*d.p++ = 0;
@@ -220,7 +149,7 @@ next_assertion(struct authenticator *a)
 	uint8_t data[37 + 32], signature[80];
 	size_t len = sizeof signature;
 	a->counter++;
-	authenticator_data(a, k->rp_id, a->flags, data);
+	authenticator_data(a, k->rp_id, soft_flags(a), data);
 	memcpy(data + 37, a->hash, 32);
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	if (EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, k->key) != 1 ||
@@ -256,6 +185,12 @@ get_assertion(struct authenticator *a)
 	char rp_id[128] = "";
 	cbor_take(cbor_find(a->in + 1, 1, NULL), rp_id, sizeof rp_id - 1);
 	cbor_take(cbor_find(a->in + 1, 2, NULL), a->hash, sizeof a->hash);
+	int shown = soft_pin_shown(&a->pin, cbor_find(a->in + 1, 6, NULL), a->hash);
+	a->verified = shown > 0;
+	if (shown < 0) {
+		a->out[0] = SOFT_PIN_AUTH_INVALID;
+		return 1;
+	}
 	a->matches = a->next = 0;
 	for (size_t i = a->count; i-- > 0;) /* the newest first */
 		if (strcmp(a->list[i].rp_id, rp_id) == 0)
@@ -280,6 +215,8 @@ run_command(struct authenticator *a)
 		a->out_len = get_assertion(a);
 	} else if (a->cmd == 0x10 && a->in[0] == 0x08) {
 		a->out_len = next_assertion(a);
+	} else if (a->cmd == 0x10 && a->in[0] == 0x06) {
+		a->out_len = 1 + soft_pin_command(&a->pin, a->in + 1, a->out + 1);
 	} else {
 		a->out[0] = 0x01; /* invalid command */
 		a->out_len = 1;
@@ -374,5 +311,6 @@ authenticator_fini(struct authenticator *a)
 {
 	for (size_t i = 0; i < a->count; i++)
 		EVP_PKEY_free(a->list[i].key);
+	soft_pin_fini(&a->pin);
 	a->count = 0;
 }

@@ -105,6 +105,73 @@ test_none(void **state)
 	assert_int_equal(security_key_make(&question, &key), -ERR_WEBAUTHN_DEVICE);
 }
 
+static void
+with_pin(const char *given)
+{
+	strcpy(question.pin, given);
+}
+
+/* A key with a PIN, as most have it: the PIN is what verifies, and is asked for where that is asked
+ * for. */
+static void
+test_pin(void **state)
+{
+	(void)state;
+	engawa_WebauthnKey key;
+	engawa_WebauthnAssertion a;
+	uint32_t counter = 0;
+	strcpy(usb.pin.pin, "2468");
+	with_pin("");
+	assert_int_equal(security_key_make(&question, &key), -ERR_WEBAUTHN_PIN);
+	with_pin("2468");
+	assert_int_equal(security_key_make(&question, &key), 0);
+	assert_int_equal(security_key_sign(&question, &a), 0);
+	assert_int_equal(judge(&key, &a, &counter), 0); /* says that it was verified */
+	with_pin("");
+	assert_int_equal(security_key_sign(&question, &a), -ERR_WEBAUTHN_PIN);
+	question.asked.user_verification = false;
+	assert_int_equal(security_key_sign(&question, &a), 0);
+	assert_int_equal(judge(&key, &a, &counter), -ERR_WEBAUTHN_WRONG); /* touched only */
+	assert_int_equal(usb.pin.wrong, 0);
+}
+
+/* A key that has neither is no use where policy wants its person verified: said at home, before it
+ * counts as a failure at the office PC. */
+static void
+test_pin_for_a_key_without(void **state)
+{
+	(void)state;
+	engawa_WebauthnKey key;
+	engawa_WebauthnAssertion a;
+	uint32_t counter = 0;
+	with_pin("2468"); /* this one has a fingerprint: the PIN is not needed */
+	assert_int_equal(security_key_make(&question, &key), 0);
+	assert_int_equal(security_key_sign(&question, &a), 0);
+	assert_int_equal(judge(&key, &a, &counter), 0);
+}
+
+/* Somebody with the key guesses its PIN, here or through an office PC that asks again and again:
+ * one try is one try, the key counts them, and the right one after that does not help any more. */
+static void
+test_attack_pin_guessed(void **state)
+{
+	(void)state;
+	engawa_WebauthnKey key;
+	engawa_WebauthnAssertion a;
+	strcpy(usb.pin.pin, "2468");
+	with_pin("2468");
+	assert_int_equal(security_key_make(&question, &key), 0);
+	with_pin("1357");
+	for (int i = 1; i < SOFT_PIN_RETRIES; i++) {
+		assert_int_equal(security_key_sign(&question, &a), -ERR_WEBAUTHN_PIN);
+		assert_int_equal(usb.pin.wrong, i);
+	}
+	assert_int_equal(security_key_sign(&question, &a), -ERR_WEBAUTHN_BLOCKED);
+	with_pin("2468");
+	assert_int_equal(security_key_sign(&question, &a), -ERR_WEBAUTHN_BLOCKED);
+	assert_int_equal(security_key_make(&question, &key), -ERR_WEBAUTHN_BLOCKED);
+}
+
 /* An office PC asks for a signature that another site would take: the ID goes into no JSON that it
  * could break, and the origin is one that no web page has. */
 static void
@@ -131,6 +198,9 @@ main(void)
 		T(test_make_and_sign),
 		T(test_several_office_pcs),
 		T(test_none),
+		T(test_pin),
+		T(test_pin_for_a_key_without),
+		T(test_attack_pin_guessed),
 		T(test_attack_signature_for_a_site),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
