@@ -8,12 +8,6 @@
 #include <xcb/shm.h>
 
 #include "desktop/display.h"
-#include "screen/image.h"
-
-enum {
-	CAPTURE_PARTS_MAX = 16, /* of one capture; more areas are captured as the box around them */
-	CAPTURE_CURSOR_MAX_PX = 96,
-};
 
 struct capture {
 	struct display *display;
@@ -25,7 +19,7 @@ struct capture {
 		unsigned sequence;
 		size_t offset; /* into memory */
 		void *reply;   /* without a segment: owns the pixels */
-	} parts[CAPTURE_PARTS_MAX];
+	} parts[SOURCE_PARTS_MAX];
 	size_t count, arrived;
 	int collected;
 	unsigned cursor_sequence; /* 0: none is asked for */
@@ -33,16 +27,11 @@ struct capture {
 	void *cursor_reply; /* NULL when the display refused */
 };
 
-struct capture_cursor {
-	uint16_t width, height, hot_x, hot_y; /* width 0: hidden */
-	uint8_t bgra[CAPTURE_CURSOR_MAX_PX * CAPTURE_CURSOR_MAX_PX * 4];
-};
-
 /* For the display's present size. */
 void capture_init(struct capture *capture, struct display *display);
 void capture_fini(struct capture *capture);
 
-/* Asks for disjoint areas of the screen; count <= CAPTURE_PARTS_MAX. Not before the last capture
+/* Asks for disjoint areas of the screen; count <= SOURCE_PARTS_MAX. Not before the last capture
  * has been collected. */
 void capture_start(struct capture *capture, const struct rect *areas, size_t count);
 
@@ -60,5 +49,5 @@ struct image capture_view(struct capture *capture, size_t i, struct rect *ret_ar
 
 void capture_cursor_start(struct capture *capture);
 /* 1 with the shape, 0 not yet or not asked for, -EAGAIN when the display refused. Cut to
- * CAPTURE_CURSOR_MAX_PX around its hot spot. */
-int capture_cursor_collect(struct capture *capture, struct capture_cursor *ret_cursor);
+ * SOURCE_CURSOR_MAX_PX around its hot spot. */
+int capture_cursor_collect(struct capture *capture, struct source_cursor *ret_cursor);

@@ -40,7 +40,8 @@ capture_init(struct capture *capture, struct display *display)
 {
 	*capture = (struct capture){.display = display};
 	if (display->shm)
-		share(capture, (size_t)display->width * display->height * IMAGE_PIXEL_BYTES);
+		share(capture,
+			(size_t)display->shape.width * display->shape.height * IMAGE_PIXEL_BYTES);
 }
 
 static void
@@ -76,7 +77,7 @@ capture_start(struct capture *c, const struct rect *areas, size_t count)
 	xcb_connection_t *x = c->display->c;
 	xcb_window_t root = c->display->root;
 	size_t offset = 0;
-	assert(count <= CAPTURE_PARTS_MAX && !capture_busy(c));
+	assert(count <= SOURCE_PARTS_MAX && !capture_busy(c));
 	forget(c);
 	for (size_t i = 0; i < count; i++) {
 		struct rect r = areas[i];
@@ -175,12 +176,12 @@ cut(size_t size, size_t hot, size_t max)
 }
 
 static void
-copy_cursor(const xcb_xfixes_get_cursor_image_reply_t *reply, struct capture_cursor *out)
+copy_cursor(const xcb_xfixes_get_cursor_image_reply_t *reply, struct source_cursor *out)
 {
 	const uint32_t *argb = xcb_xfixes_get_cursor_image_cursor_image(reply);
 	size_t length = (size_t)xcb_xfixes_get_cursor_image_cursor_image_length(reply);
-	size_t max = CAPTURE_CURSOR_MAX_PX, w = reply->width, h = reply->height;
-	*out = (struct capture_cursor){0};
+	size_t max = SOURCE_CURSOR_MAX_PX, w = reply->width, h = reply->height;
+	*out = (struct source_cursor){0};
 	if (w == 0 || h == 0 || length < w * h)
 		return;
 	size_t hot_x = reply->xhot < w ? reply->xhot : w - 1,
@@ -204,7 +205,7 @@ copy_cursor(const xcb_xfixes_get_cursor_image_reply_t *reply, struct capture_cur
 }
 
 int
-capture_cursor_collect(struct capture *c, struct capture_cursor *ret_cursor)
+capture_cursor_collect(struct capture *c, struct source_cursor *ret_cursor)
 {
 	if (!c->cursor_arrived)
 		return 0;

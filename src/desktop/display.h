@@ -1,22 +1,9 @@
 /* The X display behind descriptor 4: connection, what it must be able to do, its size and monitors.
  */
 #pragma once
-#include <stddef.h>
-#include <stdint.h>
 #include <xcb/xcb.h>
 
-enum {
-	DISPLAY_MONITORS_MAX = 4
-};
-
-struct display_monitor {
-	int16_t x, y;
-	uint16_t width, height;
-};
-
-/* 1, or 0 for sizes and places that no display has. */
-int display_monitor_make(
-	int32_t x, int32_t y, uint32_t width, uint32_t height, struct display_monitor *ret_monitor);
+#include "desktop/source.h"
 
 struct display {
 	xcb_connection_t *c;
@@ -24,9 +11,7 @@ struct display {
 	uint8_t damage_event, cursor_event,
 		screen_event; /* numbers of the events that are looked at */
 	int shm; /* pictures can come through memory that the server shares by descriptor */
-	uint16_t width, height;
-	struct display_monitor monitors[DISPLAY_MONITORS_MAX];
-	size_t monitor_count;
+	struct source_shape shape;
 };
 
 /* Takes over the connected socket. auth_name "" = no authorization. 0, or -ERR_DESKTOP_FAILED with

@@ -131,20 +131,8 @@ display_close(struct display *display)
 	display->c = NULL;
 }
 
-int
-display_monitor_make(
-	int32_t x, int32_t y, uint32_t width, uint32_t height, struct display_monitor *ret_monitor)
-{
-	if (width > IMAGE_SIDE_MAX_PX || height > IMAGE_SIDE_MAX_PX || x < -IMAGE_SIDE_MAX_PX ||
-		x > IMAGE_SIDE_MAX_PX || y < -IMAGE_SIDE_MAX_PX || y > IMAGE_SIDE_MAX_PX)
-		return 0;
-	*ret_monitor =
-		(struct display_monitor){(int16_t)x, (int16_t)y, (uint16_t)width, (uint16_t)height};
-	return 1;
-}
-
 static size_t
-monitors(struct display *d, struct display_monitor out[static DISPLAY_MONITORS_MAX])
+monitors(struct display *d, struct source_monitor out[static SOURCE_MONITORS_MAX])
 {
 	xcb_randr_get_monitors_reply_t *reply =
 		xcb_randr_get_monitors_reply(d->c, xcb_randr_get_monitors(d->c, d->root, 1), NULL);
@@ -152,8 +140,8 @@ monitors(struct display *d, struct display_monitor out[static DISPLAY_MONITORS_M
 	if (reply) {
 		xcb_randr_monitor_info_iterator_t m =
 			xcb_randr_get_monitors_monitors_iterator(reply);
-		for (; m.rem && count < DISPLAY_MONITORS_MAX; xcb_randr_monitor_info_next(&m))
-			out[count++] = (struct display_monitor){
+		for (; m.rem && count < SOURCE_MONITORS_MAX; xcb_randr_monitor_info_next(&m))
+			out[count++] = (struct source_monitor){
 				m.data->x, m.data->y, m.data->width, m.data->height};
 	}
 	free(reply);
@@ -163,7 +151,7 @@ monitors(struct display *d, struct display_monitor out[static DISPLAY_MONITORS_M
 int
 display_measure(struct display *d)
 {
-	struct display_monitor found[DISPLAY_MONITORS_MAX] = {{0}};
+	struct source_monitor found[SOURCE_MONITORS_MAX] = {{0}};
 	xcb_get_geometry_reply_t *root =
 		xcb_get_geometry_reply(d->c, xcb_get_geometry(d->c, d->root), NULL);
 	if (!root || !image_fits(root->width, root->height)) {
@@ -172,13 +160,14 @@ display_measure(struct display *d)
 	}
 	size_t count = monitors(d, found);
 	if (count == 0)
-		found[count++] = (struct display_monitor){0, 0, root->width, root->height};
-	int changed = root->width != d->width || root->height != d->height ||
-		      count != d->monitor_count || memcmp(found, d->monitors, sizeof found) != 0;
-	d->width = root->width;
-	d->height = root->height;
-	d->monitor_count = count;
-	memcpy(d->monitors, found, sizeof found);
+		found[count++] = (struct source_monitor){0, 0, root->width, root->height};
+	int changed = root->width != d->shape.width || root->height != d->shape.height ||
+		      count != d->shape.monitor_count ||
+		      memcmp(found, d->shape.monitors, sizeof found) != 0;
+	d->shape.width = root->width;
+	d->shape.height = root->height;
+	d->shape.monitor_count = count;
+	memcpy(d->shape.monitors, found, sizeof found);
 	free(root);
 	return changed;
 }

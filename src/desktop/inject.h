@@ -1,46 +1,27 @@
-/* Keys and buttons into the display, through XTEST. What is held is known, so that nothing stays
- * held. */
+/* Hands: pointer, buttons, keys and characters, into whatever source the program has. What is held
+ * is known, so that nothing stays held. */
 #pragma once
-#include "desktop/commit.h"
-#include "desktop/display.h"
-#include "desktop/keymap.h"
+#include <stdint.h>
+
+#include "base/clock.h"
 
 enum {
 	INJECT_HELD_MAX = 32, /* more keys at once than hands can hold */
 	INJECT_BUTTONS = 9,   /* 1-3, wheel 4-7, back 8, forward 9 */
 };
 
-struct inject {
-	struct display *display;
-	struct keymap keymap;
-	struct commit *commit; /* of the session; NULL: characters are typed by keys only */
-	uint16_t buttons;      /* bit n: button n + 1 is down */
-	struct inject_held {
-		uint32_t usage, sym; /* as the client named it */
-		xcb_keycode_t code;
-	} held[INJECT_HELD_MAX];
-	size_t held_count;
-	struct inject_shift {
-		xcb_keycode_t pressed;   /* for the last key, 0 = none */
-		xcb_keycode_t lifted[2]; /* likewise, though the person holds them */
-		size_t lifted_count;
-	} shift;
-};
-
-/* Releases what an earlier process may have left held. 0, -ENOMEM, -ERR_DESKTOP_FAILED. */
-int inject_init(struct inject *inject, struct display *display);
-/* Releases everything. */
-void inject_fini(struct inject *inject);
+struct inject;
 
 void inject_motion(struct inject *inject, uint16_t x, uint16_t y);
 void inject_button(struct inject *inject, unsigned button, int down);
+int inject_holds_button(const struct inject *inject, unsigned button);
 
 /* The key at the same place when it means the same here, else one that gives the keysym: what the
  * home keyboard has printed on it is what arrives, be it a Japanese, an American or a Mac's. 0
  * (done, or nothing to do), or milliseconds to wait before trying again. */
 int inject_key_down(struct inject *inject, uint32_t usage, uint32_t sym, struct mono now);
 void inject_key_up(struct inject *inject, uint32_t usage, uint32_t sym);
-/* Releases every key, or every key and button. */
+/* Releases every key, or every key and button; text under way is not wanted any more. */
 void inject_release_keys(struct inject *inject);
 void inject_release(struct inject *inject);
 

@@ -4,7 +4,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
-#include "desktop/inject.h"
+#include "desktop/inject_x11.h"
 #include "desktop/same_key.h"
 #include "desktop/usage.h"
 
@@ -82,6 +82,12 @@ inject_button(struct inject *inject, unsigned button, int down)
 	fake(inject, down ? XCB_BUTTON_PRESS : XCB_BUTTON_RELEASE, (uint8_t)button, 0, 0);
 }
 
+int
+inject_holds_button(const struct inject *inject, unsigned button)
+{
+	return inject->buttons >> (button - 1) & 1;
+}
+
 /* The person's Shift keys as they are held. */
 static void
 shift_back(struct inject *in)
@@ -104,6 +110,7 @@ inject_release_keys(struct inject *inject)
 void
 inject_release(struct inject *inject)
 {
+	commit_drop(inject->commit);
 	inject_release_keys(inject);
 	for (unsigned button = 1; button <= INJECT_BUTTONS; button++)
 		inject_button(inject, button, 0);

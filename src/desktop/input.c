@@ -29,10 +29,10 @@ bucket(uint32_t burst, uint32_t per_s)
 }
 
 void
-input_init(struct input *input, struct inject *inject, const struct display *display)
+input_init(struct input *input, struct inject *inject, const struct source_shape *shape)
 {
 	*input = (struct input){
-		.inject = inject, .display = display, .limited = {.burst = 1, .window_ms = 10000}};
+		.inject = inject, .shape = shape, .limited = {.burst = 1, .window_ms = 10000}};
 	input->rates[INPUT_POINTER] = bucket(BUTTON_BURST, BUTTON_PER_S);
 	input->rates[INPUT_KEY] = bucket(KEY_BURST, KEY_PER_S);
 	input->rates[INPUT_TEXT] = bucket(TEXT_BURST, TEXT_PER_S);
@@ -152,12 +152,12 @@ limit(struct input *input, enum input_kind kind, uint32_t count, struct mono now
 static int
 run_pointer(struct input *input, struct input_event *e, struct mono now)
 {
-	uint32_t x = e->a, y = e->b, w = input->display->width, h = input->display->height;
+	uint32_t x = e->a, y = e->b, w = input->shape->width, h = input->shape->height;
 	/* a client that has not heard of a smaller layout yet points outside */
 	inject_motion(input->inject, (uint16_t)(x < w ? x : w - 1), (uint16_t)(y < h ? y : h - 1));
 	for (unsigned button = 1; button <= INJECT_BUTTONS; button++) {
 		int down = e->buttons >> (button - 1) & 1;
-		if (down && !(input->inject->buttons >> (button - 1) & 1)) {
+		if (down && !inject_holds_button(input->inject, button)) {
 			int wait = limit(input, INPUT_POINTER, 1, now);
 			if (wait > 0)
 				return wait;

@@ -6,6 +6,7 @@
 #pragma once
 #include "base/log.h"
 #include "desktop/inject.h"
+#include "desktop/source.h"
 
 enum {
 	INPUT_QUEUE_MAX = 128,
@@ -34,7 +35,7 @@ struct input_event {
 
 struct input {
 	struct inject *inject;
-	const struct display *display;
+	const struct source_shape *shape;
 	struct input_bucket rates[3]; /* by enum input_kind; of the pointer: presses of buttons */
 	struct input_event queue[INPUT_QUEUE_MAX];
 	size_t first, count;
@@ -42,7 +43,7 @@ struct input {
 	uint64_t committed, typed, lost; /* characters of text: by the input method, by keys, not */
 };
 
-void input_init(struct input *input, struct inject *inject, const struct display *display);
+void input_init(struct input *input, struct inject *inject, const struct source_shape *shape);
 
 /* 1 when one more message can be taken. */
 int input_room(const struct input *input);

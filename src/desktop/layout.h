@@ -10,8 +10,7 @@
 struct layout;
 
 enum {
-	LAYOUT_SIDE_MIN_PX = 320,
-	LAYOUT_SCALE_DEFAULT = 100
+	LAYOUT_SIDE_MIN_PX = 320
 };
 
 /* Remembers how the outputs stand. 0; -ERR_DESKTOP_FAILED when the display has no outputs that can
@@ -20,9 +19,9 @@ int layout_new(struct display *display, struct layout **ret_layout);
 /* Puts everything back. NULL is fine. */
 void layout_free(struct layout *layout);
 
-/* 1 <= count <= DISPLAY_MONITORS_MAX, the first one primary, positions relative to each other;
+/* 1 <= count <= SOURCE_MONITORS_MAX, the first one primary, positions relative to each other;
  * scale_percent: how much larger than at 96 dots per inch text and controls shall be. 0;
  * -EINVAL for sizes beyond the limits or more monitors than outputs; -ERR_DESKTOP_FAILED when the
  * server refuses: then it is as before. */
-int layout_set(struct layout *layout, const struct display_monitor *monitors, size_t count,
+int layout_set(struct layout *layout, const struct source_monitor *monitors, size_t count,
 	uint32_t scale_percent);

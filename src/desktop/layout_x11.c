@@ -33,12 +33,12 @@ struct place {
 
 struct arrangement {
 	uint16_t width, height;
-	struct place places[DISPLAY_MONITORS_MAX];
+	struct place places[SOURCE_MONITORS_MAX];
 };
 
 struct layout {
 	struct display *display;
-	struct output outputs[DISPLAY_MONITORS_MAX];
+	struct output outputs[SOURCE_MONITORS_MAX];
 	size_t count;
 	struct arrangement found, now;
 	struct scale scale;
@@ -66,7 +66,7 @@ add_output(struct layout *l, xcb_randr_output_t id)
 {
 	xcb_randr_get_output_info_reply_t *info = xcb_randr_get_output_info_reply(
 		l->display->c, xcb_randr_get_output_info(l->display->c, id, 0), NULL);
-	if (!info || l->count == DISPLAY_MONITORS_MAX) {
+	if (!info || l->count == SOURCE_MONITORS_MAX) {
 		free(info);
 		return;
 	}
@@ -83,8 +83,8 @@ add_output(struct layout *l, xcb_randr_output_t id)
 static void
 remember(struct layout *l)
 {
-	l->found.width = l->display->width;
-	l->found.height = l->display->height;
+	l->found.width = l->display->shape.width;
+	l->found.height = l->display->shape.height;
 	for (size_t i = 0; i < l->count; i++) {
 		xcb_randr_get_crtc_info_reply_t *crtc = xcb_randr_get_crtc_info_reply(l->display->c,
 			xcb_randr_get_crtc_info(l->display->c, l->outputs[i].crtc, 0), NULL);
@@ -218,7 +218,7 @@ arrange(struct layout *l, const struct arrangement *a)
 
 /* The box around all, its corner at 0, 0. */
 static int
-measure(const struct display_monitor *m, size_t count, struct arrangement *a)
+measure(const struct source_monitor *m, size_t count, struct arrangement *a)
 {
 	int32_t left = INT16_MAX, top = INT16_MAX, right = INT16_MIN, bottom = INT16_MIN;
 	for (size_t i = 0; i < count; i++) {
@@ -241,7 +241,7 @@ measure(const struct display_monitor *m, size_t count, struct arrangement *a)
 }
 
 int
-layout_set(struct layout *l, const struct display_monitor *monitors, size_t count,
+layout_set(struct layout *l, const struct source_monitor *monitors, size_t count,
 	uint32_t scale_percent)
 {
 	struct arrangement a = {0};

@@ -1,10 +1,8 @@
 /*
- * engawa-desktop: descriptor 3 is the agent, descriptor 4 the display, and, where the person's
- * session has an input method, descriptor 5 its IBus. What opens files or starts processes (the
- * watermark's fonts) comes first, then all rights go, then the session.
+ * engawa-desktop and engawa-desktop-rdp: descriptor 3 is the agent. What opens files or starts
+ * processes (the watermark's fonts) comes first, then all rights go, then the session.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,24 +21,7 @@
 
 enum {
 	AGENT_FD = 3,
-	DISPLAY_FD = 4,
-	IBUS_FD = 5,
-	START_S = 20, /* for the agent's DesktopStart, the fonts and the display together */
-};
-
-struct settings {
-	char *log_level, *user;
-	int64_t frame_interval_ms;
-};
-
-static const struct conf_option options[] = {
-	{"LOG_LEVEL", CONF_STR, offsetof(struct settings, log_level), "info", 0, 0,
-		"lowest level that is written: debug, info, warn or error"},
-	{"USER", CONF_STR, offsetof(struct settings, user), "nobody", 0, 0,
-		"the user to become when started as root"},
-	{"FRAME_INTERVAL_MS", CONF_INT, offsetof(struct settings, frame_interval_ms), "15", 1, 1000,
-		"shortest time between two pictures while the screen changes all the time"},
-	CONF_OPTIONS_END,
+	START_S = 20, /* for the agent's DesktopStart, the fonts and the source together */
 };
 
 static volatile int stop;
@@ -65,12 +46,12 @@ tell_failed(int code)
 		LOG(DEBUG, "desktop.agent_gone");
 }
 
-/* The display, or a font server, does not answer. frame_encode and send touch only the stack. */
+/* The source, or a font server, does not answer. frame_encode and send touch only the stack. */
 static void
 on_alarm(int number)
 {
 	(void)number;
-	tell_failed(-ERR_DESKTOP_FAILED);
+	tell_failed(source_silent);
 	_exit(1);
 }
 
@@ -136,52 +117,42 @@ draw_mark(const engawa_DesktopStart *start, struct watermark **ret_watermark)
 }
 
 static int
-give_up_rights(const struct settings *settings)
+give_up_rights(const struct source_settings *settings)
 {
 	int r = sandbox_user(settings->user, NULL);
 	if (r == 0)
 		r = sandbox_no_files();
 	if (r == 0)
-		r = sandbox_calls(SANDBOX_IO);
+		r = sandbox_calls(source_sandbox);
 	if (r < 0)
 		LOG(ERROR, "desktop.sandbox_failed", F_ERR("why", r));
 	return r < 0 ? -ERR_INTERNAL : 0;
 }
 
+/* Under the alarm throughout; a source that connects without rights may stop it then, too. */
 static int
-open_display(engawa_DesktopStart *start, struct display *display)
+open_source(const struct source_settings *settings, engawa_DesktopStart *start,
+	struct source **ret_source)
 {
-	const char *why;
-	int r = display_open(display, DISPLAY_FD, start->auth_name, start->auth_data.bytes,
-		start->auth_data.size, &why);
-	mem_wipe(start->auth_data.bytes, sizeof start->auth_data.bytes);
-	if (r < 0)
-		LOG(ERROR, "desktop.display_refused", F_STR("why", why));
+	int r = source_new(settings, start, ret_source);
+	if (r == 0 && source_sandbox == SANDBOX_IO)
+		alarm(0); /* no call for it afterwards */
+	if (r == 0)
+		r = give_up_rights(settings);
+	if (r == 0)
+		r = source_connect(*ret_source);
+	if (source_sandbox != SANDBOX_IO)
+		alarm(0);
 	return r;
-}
-
-/* The session holds them against its limits. */
-static void
-take_monitors(const engawa_DesktopStart *start, struct session_settings *how)
-{
-	for (size_t i = 0; i < start->monitors_count; i++) {
-		const engawa_Monitor *m = &start->monitors[i];
-		if (!display_monitor_make(m->x_px, m->y_px, m->width_px, m->height_px,
-			    &how->monitors[how->monitor_count++])) {
-			how->monitor_count = 0;
-			return;
-		}
-	}
-	how->scale_percent = start->monitors_count ? start->monitors[0].scale_percent : 0;
 }
 
 /* Everything after the options. Returns 0 for an orderly end, or what failed; the agent has been
  * told. */
 static int
-run(const struct settings *settings)
+run(const struct source_settings *settings)
 {
 	static engawa_DesktopStart start;
-	struct display display = {0};
+	struct source *source = NULL;
 	struct watermark *watermark = NULL;
 	struct session *session = NULL;
 	alarm(START_S);
@@ -190,26 +161,21 @@ run(const struct settings *settings)
 		return r;
 	r = draw_mark(&start, &watermark);
 	if (r == 0)
-		r = open_display(&start, &display);
-	alarm(0); /* no call for it afterwards */
+		r = open_source(settings, &start, &source);
+	struct session_settings how = {
+		start.window_mib, (uint32_t)settings->frame_interval_ms, watermark, start.film};
 	if (r == 0)
-		r = give_up_rights(settings);
-	struct session_settings how = {start.window_mib, (uint32_t)settings->frame_interval_ms,
-		watermark, start.film, start.own_display};
-	take_monitors(&start, &how);
-	how.ibus_fd = fcntl(IBUS_FD, F_GETFD) < 0 ? -1 : IBUS_FD;
-	if (r == 0)
-		r = session_new(AGENT_FD, &display, &how, &session);
+		r = session_new(AGENT_FD, source, &how, &session);
 	if (r == 0) {
-		LOG(INFO, "desktop.ready", F_INT("width_px", display.width),
-			F_INT("height_px", display.height), F_INT("shm", display.shm));
+		LOG(INFO, "desktop.ready", F_INT("width_px", source_shape(source)->width),
+			F_INT("height_px", source_shape(source)->height));
 		r = session_run(session, &stop);
 		LOG(INFO, "desktop.end", F_ERR("why", r));
 	} else {
 		tell_failed(r);
 	}
 	session_free(session);
-	display_close(&display);
+	source_close(source);
 	watermark_free(watermark);
 	return r == -ERR_CLOSED ? 0 : r;
 }
@@ -217,19 +183,19 @@ run(const struct settings *settings)
 int
 main(int argc, char **argv)
 {
-	struct settings settings = {0};
+	struct source_settings settings = {0};
 	enum log_level level;
 	int rest;
-	int r = conf_main(options, &settings, "engawa-desktop", argc, argv, &rest);
+	int r = conf_main(source_options, &settings, source_program, argc, argv, &rest);
 	if (r != 0)
 		return r < 0 ? 2 : 0;
 	if (rest < argc || log_level_parse(settings.log_level, &level) < 0) {
-		conf_free(options, &settings);
+		conf_free(source_options, &settings);
 		return 2;
 	}
-	log_open("engawa-desktop", level, -1);
+	log_open(source_program, level, -1);
 	signals();
 	r = run(&settings);
-	conf_free(options, &settings);
+	conf_free(source_options, &settings);
 	return r < 0;
 }

@@ -5,17 +5,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xcb/damage.h>
-#include <xcb/xcbext.h>
 
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "desktop.pb.h"
-#include "desktop/capture.h"
-#include "desktop/commit.h"
+#include "desktop/inject.h"
 #include "desktop/input.h"
-#include "desktop/layout.h"
 #include "desktop/link.h"
 #include "inner.pb.h"
 #include "net/frame.h"
@@ -28,8 +24,6 @@
 
 enum {
 	CURSOR_INTERVAL_MS = 40, /* an animated cursor is no video */
-	HANG_MS = 15000,         /* a display that does not answer for so long has failed */
-	RELEASE_WAIT_MS = 3000,
 	PIECES_PER_ROUND = 4,
 	REFUSALS_MAX = 50, /* of captures in a row: more is no resize */
 };
@@ -41,13 +35,10 @@ enum state {
 };
 
 struct session {
-	struct display *display;
+	struct source *source;
 	struct link link;
-	struct inject inject;
 	struct input input;
-	struct commit *commit; /* NULL: no input method */
-	struct capture capture;
-	xcb_damage_damage_t damage_id;
+	size_t parts; /* areas of the capture under way */
 	struct damage damage;
 	struct image shown; /* what the client has, or will have, without the watermark */
 	struct encoder *encoder;
@@ -56,16 +47,12 @@ struct session {
 	enum state state;
 	uint32_t seq;
 	int whole;              /* the next picture covers the screen */
-	int resized;            /* the display said so */
-	struct layout *layout;  /* NULL: the display keeps its monitors */
+	int resized;            /* the source said so */
 	engawa_WantLayout want; /* the last wish, until it is looked at */
 	int cursor_stale;
 	unsigned refusals;
-	struct mono asked;       /* the oldest request under way */
 	struct mono cursor_next; /* not before */
-	unsigned ping; /* sequence of a request that only tells that the display lives; 0 = none */
-	struct mono ping_sent;
-	struct capture_cursor cursor;
+	struct source_cursor cursor;
 	struct moves *moves;
 	struct motion motion;
 	int film_wanted; /* the client shows them, and none has failed */
@@ -86,7 +73,7 @@ tell(struct session *s, engawa_InnerType type, const pb_msgdesc_t *fields, const
 }
 
 static engawa_Layout
-layout(const struct display *d)
+layout(const struct source_shape *d)
 {
 	engawa_Layout l = {.width_px = d->width, .height_px = d->height};
 	for (size_t i = 0; i < d->monitor_count; i++)
@@ -98,67 +85,42 @@ layout(const struct display *d)
 	return l;
 }
 
-/* Buffers for the display's size. */
+/* Buffers for the source's size. */
 static int
 resize(struct session *s)
 {
 	damage_fini(&s->damage);
 	image_fini(&s->shown);
-	capture_fini(&s->capture);
 	motion_fini(&s->motion);
-	int r = damage_init(&s->damage, s->display->width, s->display->height);
+	const struct source_shape *shape = source_shape(s->source);
+	int r = damage_init(&s->damage, shape->width, shape->height);
 	if (r == 0)
 		r = motion_init(&s->motion, &s->damage);
 	if (r == 0)
-		r = image_init(&s->shown, s->display->width, s->display->height);
+		r = image_init(&s->shown, shape->width, shape->height);
 	if (r < 0)
 		return r;
-	capture_init(&s->capture, s->display);
 	damage_add_all(&s->damage);
 	s->whole = 1;
 	return 0;
 }
 
-static void
-watch_damage(struct session *s)
-{
-	s->damage_id = xcb_generate_id(s->display->c);
-	xcb_damage_create(s->display->c, s->damage_id, s->display->root,
-		XCB_DAMAGE_REPORT_LEVEL_DELTA_RECTANGLES);
-}
-
 static int
 send_ready(struct session *s)
 {
-	engawa_DesktopReady ready = {.has_layout = true, .layout = layout(s->display)};
+	engawa_DesktopReady ready = {.has_layout = true, .layout = layout(source_shape(s->source))};
 	return link_send(
 		&s->link, engawa_DesktopType_DESKTOP_READY, engawa_DesktopReady_fields, &ready);
 }
 
-/* The first picture has the home PC's monitors already. What the display says to it comes by
- * itself. */
-static void
-arrange_first(struct session *s)
-{
-	const struct session_settings *how = &s->settings;
-	if (!s->layout || how->monitor_count == 0)
-		return;
-	int r = layout_set(s->layout, how->monitors, how->monitor_count,
-		how->scale_percent ? how->scale_percent : LAYOUT_SCALE_DEFAULT);
-	LOG(INFO, "desktop.layout", F_INT("monitors", how->monitor_count), F_ERR("why", r));
-	if (display_measure(s->display) < 0)
-		LOG(ERROR, "desktop.layout_lost");
-}
-
 int
-session_new(int fd, struct display *display, const struct session_settings *settings,
+session_new(int fd, struct source *source, const struct session_settings *settings,
 	struct session **ret_session)
 {
 	struct session *s = mem_new(sizeof *s);
-	s->display = display;
+	s->source = source;
 	s->settings = *settings;
 	s->cursor_stale = 1;
-	s->capture.display = display;
 	s->film_wanted = settings->film;
 	s->watermark = settings->watermark;
 	pace_init(&s->pace, settings->interval_ms);
@@ -167,19 +129,10 @@ session_new(int fd, struct display *display, const struct session_settings *sett
 		r = encoder_new(settings->window_mib, settings->watermark, &s->encoder);
 	if (r == 0)
 		r = moves_new(&s->moves);
-	if (r == 0 && settings->own_display)
-		r = layout_new(display, &s->layout);
-	if (r == 0)
-		arrange_first(s);
-	if (r == 0)
-		r = inject_init(&s->inject, display);
 	if (r == 0)
 		r = resize(s);
-	s->commit = commit_new(settings->ibus_fd);
-	s->inject.commit = s->commit;
 	if (r == 0) {
-		input_init(&s->input, &s->inject, display);
-		watch_damage(s);
+		input_init(&s->input, source_inject(source), source_shape(source));
 		r = send_ready(s);
 	}
 	if (r < 0) {
@@ -190,38 +143,12 @@ session_new(int fd, struct display *display, const struct session_settings *sett
 	return 0;
 }
 
-/* The display has done everything so far once it answers; when the connection ends before, releases
- * may be lost. */
-static void
-settle(struct display *d)
-{
-	if (xcb_connection_has_error(d->c))
-		return;
-	unsigned sequence = xcb_get_input_focus(d->c).sequence;
-	struct mono now = mono_now(), end = mono_add_ms(now, RELEASE_WAIT_MS);
-	struct pollfd p = {.fd = xcb_get_file_descriptor(d->c), .events = POLLIN};
-	void *reply = NULL;
-	xcb_generic_error_t *error = NULL;
-	xcb_flush(d->c);
-	while (mono_before(now, end) && !xcb_poll_for_reply(d->c, sequence, &reply, &error)) {
-		poll(&p, 1, (int)mono_diff_ms(now, end));
-		now = mono_now();
-	}
-	free(reply);
-	free(error);
-}
-
 void
 session_free(struct session *s)
 {
 	if (!s)
 		return;
 	input_report(&s->input);
-	inject_fini(&s->inject);
-	commit_free(s->commit);
-	capture_fini(&s->capture);
-	layout_free(s->layout);
-	settle(s->display);
 	damage_fini(&s->damage);
 	image_fini(&s->shown);
 	encoder_free(s->encoder);
@@ -232,63 +159,24 @@ session_free(struct session *s)
 	mem_wipe_free(s, sizeof *s);
 }
 
-/* ---- from the display ---- */
+/* ---- from the source ---- */
 
 static void
-on_event(struct session *s, const xcb_generic_event_t *event)
+on_news(struct session *s, unsigned news)
 {
-	uint8_t type = event->response_type & 0x7f;
-	if (type == s->display->damage_event) {
-		const xcb_damage_notify_event_t *e = (const void *)event;
-		damage_add(&s->damage, e->area.x, e->area.y, e->area.width, e->area.height);
-	} else if (type == s->display->cursor_event) {
+	if (news & SOURCE_CURSOR_CHANGED)
 		s->cursor_stale = 1;
-	} else if (type == s->display->screen_event) {
+	if (news & SOURCE_SHAPE_CHANGED)
 		s->resized = 1;
-	} else if (type == XCB_MAPPING_NOTIFY) {
-		keymap_changed(&s->inject.keymap);
-	} else if (type == 0) {
-		const xcb_generic_error_t *e = (const void *)event;
-		LOG(DEBUG, "desktop.x_error", F_INT("error", e->error_code),
-			F_INT("request", e->major_code), F_INT("minor", e->minor_code));
-	}
-}
-
-/* A display that stands still says nothing; one that gets input must at least take it. */
-static void
-ping_display(struct session *s, struct mono now)
-{
-	if (s->ping)
-		return;
-	s->ping = xcb_get_input_focus(s->display->c).sequence;
-	s->ping_sent = now;
 }
 
 static int
-hangs(struct session *s, struct mono now)
+read_source(struct session *s)
 {
-	void *reply = NULL;
-	xcb_generic_error_t *error = NULL;
-	if (s->ping && xcb_poll_for_reply(s->display->c, s->ping, &reply, &error))
-		s->ping = 0;
-	free(reply);
-	free(error);
-	return (s->ping && mono_diff_ms(s->ping_sent, now) >= HANG_MS) ||
-	       (capture_busy(&s->capture) && mono_diff_ms(s->asked, now) >= HANG_MS);
-}
-
-static int
-read_display(struct session *s)
-{
-	xcb_generic_event_t *event;
-	while ((event = xcb_poll_for_event(s->display->c))) {
-		on_event(s, event);
-		free(event);
-	}
-	if (!xcb_connection_has_error(s->display->c))
-		return 0;
-	LOG(ERROR, "desktop.display_lost", F_INT("xcb", xcb_connection_has_error(s->display->c)));
-	return -ERR_DESKTOP_FAILED;
+	unsigned news;
+	int r = source_read(s->source, &s->damage, &news);
+	on_news(s, news);
+	return r;
 }
 
 /* ---- from the agent ---- */
@@ -306,7 +194,7 @@ static int
 take_layout(struct session *s, const uint8_t *payload, size_t len)
 {
 	int r = frame_decode(engawa_WantLayout_fields, &s->want, payload, len);
-	if (r == 0 && !s->layout) {
+	if (r == 0 && !source_arranges(s->source)) {
 		LOG(INFO, "desktop.layout_kept", F_INT("monitors", s->want.monitors_count));
 		s->want.monitors_count = 0;
 	}
@@ -319,11 +207,10 @@ static void
 release(struct session *s)
 {
 	input_drop(&s->input);
-	commit_drop(s->commit);
-	inject_release(&s->inject);
+	inject_release(source_inject(s->source));
 }
 
-/* The client has come back with empty hands: a new stream, from a whole picture. What the display
+/* The client has come back with empty hands: a new stream, from a whole picture. What the source
  * was asked for already is of use all the same. */
 static int
 restart(struct session *s)
@@ -361,7 +248,7 @@ take_message(struct session *s, uint8_t type, const uint8_t *payload, size_t len
 		return take_ack(s, payload, len);
 	if (type == engawa_InnerType_INNER_WANT_LAYOUT)
 		return take_layout(s, payload, len);
-	ping_display(s, now);
+	source_ping(s->source, now);
 	return input_take(&s->input, type, payload, len);
 }
 
@@ -392,51 +279,49 @@ static int
 tell_resize(struct session *s)
 {
 	s->resized = 0;
-	int changed = display_measure(s->display);
+	int changed = source_measure(s->source);
 	if (changed <= 0)
 		return changed;
 	int r = resize(s);
 	if (r < 0)
 		return r;
-	LOG(INFO, "desktop.resized", F_INT("width_px", s->display->width),
-		F_INT("height_px", s->display->height));
-	engawa_Layout l = layout(s->display);
+	engawa_Layout l = layout(source_shape(s->source));
+	LOG(INFO, "desktop.resized", F_INT("width_px", l.width_px),
+		F_INT("height_px", l.height_px));
 	return tell(s, engawa_InnerType_INNER_LAYOUT, engawa_Layout_fields, &l);
 }
 
-/* Between pictures. The display says itself what has become of it. */
-static void
+/* Between pictures. The source says itself what has become of it. */
+static int
 arrange(struct session *s)
 {
-	struct display_monitor monitors[DISPLAY_MONITORS_MAX];
+	struct source_monitor monitors[SOURCE_MONITORS_MAX];
 	size_t count = s->want.monitors_count;
-	_Static_assert(sizeof s->want.monitors / sizeof s->want.monitors[0] == DISPLAY_MONITORS_MAX,
+	_Static_assert(sizeof s->want.monitors / sizeof s->want.monitors[0] == SOURCE_MONITORS_MAX,
 		"a wish fits");
-	int r = 0;
+	int r = 0, lost = 0;
 	s->want.monitors_count = 0;
 	for (size_t i = 0; i < count; i++) {
 		const engawa_Monitor *m = &s->want.monitors[i];
-		if (!display_monitor_make(
-			    m->x_px, m->y_px, m->width_px, m->height_px, &monitors[i]))
+		if (!source_monitor_make(m->x_px, m->y_px, m->width_px, m->height_px, &monitors[i]))
 			r = -EINVAL;
 	}
 	uint32_t scale = s->want.monitors[0].scale_percent;
 	if (r == 0)
-		r = layout_set(s->layout, monitors, count, scale ? scale : LAYOUT_SCALE_DEFAULT);
+		r = source_arrange(
+			s->source, monitors, count, scale ? scale : SOURCE_SCALE_DEFAULT, &lost);
 	LOG(INFO, "desktop.layout", F_INT("monitors", count), F_ERR("why", r));
 	s->resized = 1;
+	return lost ? r : 0;
 }
 
 static void
 start_capture(struct session *s, struct mono now)
 {
-	struct rect areas[CAPTURE_PARTS_MAX];
-	size_t count = damage_take(&s->damage, areas, CAPTURE_PARTS_MAX);
-	/* first forget, then look: what is drawn in between is reported again */
-	xcb_damage_subtract(s->display->c, s->damage_id, XCB_NONE, XCB_NONE);
-	capture_start(&s->capture, areas, count);
+	struct rect areas[SOURCE_PARTS_MAX];
+	s->parts = damage_take(&s->damage, areas, SOURCE_PARTS_MAX);
+	source_capture(s->source, areas, s->parts, now);
 	pace_capture(&s->pace, now);
-	s->asked = now;
 	s->state = CAPTURE;
 }
 
@@ -496,22 +381,22 @@ begin_picture(struct session *s, struct encode_change *change, struct mono now)
 static void
 compare(struct session *s, struct mono now)
 {
-	_Static_assert((int)CAPTURE_PARTS_MAX <= (int)MOVE_VIEWS_MAX, "one search takes a capture");
-	struct move_view views[CAPTURE_PARTS_MAX];
+	_Static_assert((int)SOURCE_PARTS_MAX <= (int)MOVE_VIEWS_MAX, "one search takes a capture");
+	struct move_view views[SOURCE_PARTS_MAX];
 	struct copy copies[MOVE_COPIES_MAX];
 	struct encode_change change = {.copies = copies};
-	for (size_t i = 0; i < s->capture.count; i++)
-		views[i].image = capture_view(&s->capture, i, &views[i].area);
+	for (size_t i = 0; i < s->parts; i++)
+		views[i].image = source_view(s->source, i, &views[i].area);
 	if (!s->whole)
-		change.copy_count = moves_find(
-			s->moves, views, s->capture.count, &s->motion.film, &s->shown, copies);
-	for (size_t i = 0; i < s->capture.count; i++)
+		change.copy_count =
+			moves_find(s->moves, views, s->parts, &s->motion.film, &s->shown, copies);
+	for (size_t i = 0; i < s->parts; i++)
 		damage_compare(
 			&s->damage, &views[i].image, views[i].area.x, views[i].area.y, &s->shown);
 	begin_picture(s, &change, now);
 }
 
-/* The display refuses when the screen has become smaller than what was asked for: its event comes,
+/* The source refuses when the screen has become smaller than what was asked for: its event comes,
  * or has come. */
 static int
 refused(struct session *s)
@@ -552,7 +437,7 @@ send_pieces(struct session *s)
 static int
 continue_picture(struct session *s, struct mono now)
 {
-	int r = capture_collect(&s->capture);
+	int r = source_collect(s->source);
 	if (r == 1) {
 		s->refusals = 0;
 		compare(s, now);
@@ -569,11 +454,11 @@ static int
 start_picture(struct session *s, struct mono now, int *ret_wait)
 {
 	int r = 0;
-	if (s->state != IDLE || capture_busy(&s->capture))
+	if (s->state != IDLE || source_busy(s->source))
 		return 0;
 	if (s->want.monitors_count)
-		arrange(s);
-	if (s->resized)
+		r = arrange(s);
+	if (r == 0 && s->resized)
 		r = tell_resize(s);
 	int film_wait = motion_wait_ms(&s->motion, now);
 	if (r < 0 || (s->damage.dirty_count == 0 && film_wait < 0) || link_queued(&s->link) > 0)
@@ -594,7 +479,7 @@ static int
 send_cursor(struct session *s)
 {
 	engawa_Cursor *m = &s->cursor_message;
-	const struct capture_cursor *c = &s->cursor;
+	const struct source_cursor *c = &s->cursor;
 	m->width_px = c->width;
 	m->height_px = c->height;
 	m->hot_x_px = c->hot_x;
@@ -607,23 +492,22 @@ send_cursor(struct session *s)
 static int
 continue_cursor(struct session *s)
 {
-	int r = capture_cursor_collect(&s->capture, &s->cursor);
+	int r = source_collect_cursor(s->source, &s->cursor);
 	return r == 1 ? send_cursor(s) : 0;
 }
 
 static void
 start_cursor(struct session *s, struct mono now, int *ret_wait)
 {
-	if (!s->cursor_stale || capture_busy(&s->capture) || link_queued(&s->link) > 0)
+	if (!s->cursor_stale || source_busy(s->source) || link_queued(&s->link) > 0)
 		return;
 	if (mono_before(now, s->cursor_next)) {
 		*ret_wait = (int)mono_diff_ms(now, s->cursor_next) + 1;
 		return;
 	}
-	capture_cursor_start(&s->capture);
+	source_capture_cursor(s->source, now);
 	s->cursor_stale = 0;
 	s->cursor_next = mono_add_ms(now, CURSOR_INTERVAL_MS);
-	s->asked = now;
 }
 
 /* ---- the loop ---- */
@@ -639,13 +523,12 @@ static int
 run_once(struct session *s, struct mono now, int *ret_wait)
 {
 	int input_wait = -1, picture_wait = -1, cursor_wait = -1;
-	int r = read_display(s);
-	int commit_wait = commit_run(s->commit, now);
+	int r = read_source(s);
 	if (r == 0)
 		r = run_agent(s, now, &input_wait);
 	/* first collect everything that has come, then ask anew: the rule of one question at a time
 	 * lets nothing be forgotten. The cursor, which is rarer, goes first. */
-	capture_arrived(&s->capture);
+	source_arrived(s->source);
 	if (r == 0)
 		r = continue_cursor(s);
 	if (r == 0)
@@ -654,18 +537,15 @@ run_once(struct session *s, struct mono now, int *ret_wait)
 		start_cursor(s, now, &cursor_wait);
 		r = start_picture(s, now, &picture_wait);
 	}
-	if (r == 0 && hangs(s, now)) {
-		LOG(ERROR, "desktop.display_hangs");
+	if (r == 0 && source_hangs(s->source, now)) {
+		LOG(ERROR, "desktop.hangs");
 		r = -ERR_DESKTOP_FAILED;
 	}
 	if (r < 0)
 		return r;
-	int keymap_wait = keymap_run(&s->inject.keymap, now);
-	xcb_flush(s->display->c);
-	*ret_wait = sooner(sooner(input_wait, picture_wait), sooner(cursor_wait, commit_wait));
-	*ret_wait = sooner(*ret_wait, keymap_wait);
-	if (s->ping || capture_busy(&s->capture))
-		*ret_wait = sooner(*ret_wait, HANG_MS);
+	*ret_wait = sooner(sooner(input_wait, picture_wait),
+		sooner(cursor_wait, source_wait_ms(s->source, now)));
+	source_flush(s->source);
 	return link_flush(&s->link);
 }
 
@@ -673,13 +553,11 @@ run_once(struct session *s, struct mono now, int *ret_wait)
 static int
 more_came(struct session *s)
 {
-	xcb_generic_event_t *event;
-	int more = capture_arrived(&s->capture);
-	while ((event = xcb_poll_for_queued_event(s->display->c))) {
-		on_event(s, event);
-		free(event);
-		more = 1;
-	}
+	unsigned news;
+	int more = source_arrived(s->source);
+	source_read_queued(s->source, &s->damage, &news);
+	on_news(s, news);
+	more = more || news & SOURCE_CAME;
 	/* pieces of a large picture, a few in each round: input is not behind them */
 	return more || (s->state == SEND && link_queued(&s->link) < LINK_QUEUE_LOW_BYTES);
 }
@@ -687,16 +565,15 @@ more_came(struct session *s)
 static int
 wait_for_more(struct session *s, int wait_ms, const sigset_t *mask)
 {
-	struct pollfd p[3] = {
+	struct pollfd p[1 + SOURCE_POLL_MAX] = {
 		{.fd = s->link.fd,
 			.events = link_wants_input(&s->link) && input_room(&s->input) ? POLLIN : 0},
-		{.fd = xcb_get_file_descriptor(s->display->c), .events = POLLIN},
 	};
-	p[2].fd = commit_poll(s->commit, &p[2].events);
+	size_t count = 1 + source_poll(s->source, p + 1);
 	if (link_queued(&s->link) > 0)
 		p[0].events |= POLLOUT;
 	struct timespec t = {wait_ms / 1000, wait_ms % 1000 * 1000000L};
-	if (ppoll(p, 3, wait_ms < 0 ? NULL : &t, mask) < 0)
+	if (ppoll(p, count, wait_ms < 0 ? NULL : &t, mask) < 0)
 		return errno == EINTR ? 0 : -errno;
 	if (p[0].revents & POLLIN)
 		return link_read(&s->link);

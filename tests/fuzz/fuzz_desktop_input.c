@@ -9,9 +9,8 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct input input;
-	static struct inject inject;
-	static const struct display display = {.width = 800, .height = 600};
-	input_init(&input, &inject, &display);
+	static const struct source_shape shape = {.width = 800, .height = 600};
+	input_init(&input, NULL, &shape);
 	if (size == 0 || input_take(&input, data[0], data + 1, size - 1) < 0)
 		return 0;
 	assert(input.count <= 1 && str_utf8(input.queue[0].text, strlen(input.queue[0].text)));

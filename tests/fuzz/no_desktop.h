@@ -16,6 +16,13 @@ inject_button(struct inject *inject, unsigned button, int down)
 }
 
 int
+inject_holds_button(const struct inject *inject, unsigned button)
+{
+	(void)inject, (void)button;
+	return 0;
+}
+
+int
 inject_key_down(struct inject *inject, uint32_t usage, uint32_t sym, struct mono now)
 {
 	(void)inject, (void)usage, (void)sym, (void)now;
@@ -31,7 +38,8 @@ inject_key_up(struct inject *inject, uint32_t usage, uint32_t sym)
 int
 inject_commits(const struct inject *inject)
 {
-	return inject->commit != NULL;
+	(void)inject;
+	return 0;
 }
 
 int

@@ -20,7 +20,10 @@ static char done[65536]; /* what was injected, in order */
 static size_t done_len;
 static int waits;           /* that many calls ask for 5 ms first */
 static int method, refuses; /* there is an input method; it takes nothing */
-static struct display display = {.width = 1000, .height = 600};
+static struct source_shape shape = {.width = 1000, .height = 600};
+struct inject {
+	uint16_t buttons;
+};
 static struct inject inject;
 static struct input input;
 static struct mono now;
@@ -55,6 +58,12 @@ inject_button(struct inject *in, unsigned button, int down)
 		return;
 	in->buttons = (uint16_t)(in->buttons ^ bit);
 	NOTE("b%u%c ", button, down ? '+' : '-');
+}
+
+int
+inject_holds_button(const struct inject *in, unsigned button)
+{
+	return in->buttons >> (button - 1) & 1;
 }
 
 int
@@ -119,7 +128,7 @@ setup(void **state)
 	done[0] = '\0';
 	waits = method = refuses = 0;
 	memset(&inject, 0, sizeof inject);
-	input_init(&input, &inject, &display);
+	input_init(&input, &inject, &shape);
 	now = mono_now();
 	return 0;
 }
