@@ -1,8 +1,9 @@
 /*
- * The desktop launcher: becomes the person, connects to the display, tells the monitor how to
- * authorize, and turns into engawa-desktop with two descriptors: 3 the socket to the work process,
- * 4 the display, 5 the input method if there is one. All that the person controls (the authority
- * file, the sockets) is touched with the person's rights.
+ * The desktop launcher. For the source x11 it becomes the person, connects to the display, tells
+ * the monitor how to authorize, and turns into engawa-desktop with descriptors: 3 the socket to
+ * the work process, 4 the display, 5 the input method if there is one. All that the person controls
+ * (the authority file, the sockets) is touched with the person's rights. For the source rdp it
+ * becomes the agent's user, who has none, and turns into engawa-desktop-rdp with descriptor 3.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -114,33 +115,81 @@ connect_ibus(const struct options *options, const char *number)
 		LOG(WARN, "desktop.no_ibus", F_ERR("why", -errno));
 }
 
-int
-desktop_main(const struct options *options)
+/* The rest of the way is the program's: only what is to stay open does. */
+static int
+become_program(const char *program, char **argv)
 {
-	char number[8], level[] = "--log-level", *env[] = {NULL};
+	char *env[] = {NULL};
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+		prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0)
+		return -errno;
+	fcntl(ROLE_CHANNEL, F_SETFD, 0);
+	execve(program, argv, env);
+	return -errno;
+}
+
+/* The work process' socket takes the place of the monitor's, who sees the end of file and knows
+ * that we got here. */
+static int
+leave_monitor(void)
+{
+	return dup2(DESKTOP, ROLE_CHANNEL) < 0 ? -errno : 0;
+}
+
+static int
+launch_x11(const struct options *options)
+{
+	char number[8], level[] = "--log-level";
 	char *argv[] = {options->desktop_program, level, options->log_level, NULL};
-	int r = become(options->desktop_user), fd = -1;
+	int fd = -1, r = become(options->desktop_user);
 	if (r == 0)
 		r = display_number(options->display, number, sizeof number);
 	if (r == 0)
 		r = fd = connect_display(number);
-	if (r >= 0) {
-		send_auth(options->xauthority, number);
-		/* its place is taken by the display; the monitor sees the end of file and knows
-		 * that we got here */
-		int socket = dup2(DESKTOP, ROLE_CHANNEL);
-		r = socket < 0 || dup2(fd, DESKTOP) < 0 || close(fd) < 0 ? -errno : 0;
-	}
-	if (r >= 0)
-		connect_ibus(options, number);
-	if (r >= 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-		prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) == 0) {
-		fcntl(ROLE_CHANNEL, F_SETFD, 0);
-		fcntl(DESKTOP, F_SETFD, 0);
-		execve(argv[0], argv, env);
+	if (r < 0)
+		return r;
+	send_auth(options->xauthority, number);
+	r = leave_monitor();
+	if (r == 0 && (dup2(fd, DESKTOP) < 0 || close(fd) < 0))
 		r = -errno;
+	if (r == 0) {
+		connect_ibus(options, number);
+		fcntl(DESKTOP, F_SETFD, 0);
+		r = become_program(options->desktop_program, argv);
 	}
-	LOG(ERROR, "desktop.start", F_STR("program", options->desktop_program),
-		F_STR("display", options->display), F_ERR("code", r));
+	return r;
+}
+
+static int
+launch_rdp(const struct options *options)
+{
+	char program[PATH_MAX], port[8], level_key[] = "--log-level", port_key[] = "--rdp-port",
+					 certificate_key[] = "--rdp-certificate",
+					 program_key[] = "--rdp-program",
+					 keyboard_key[] = "--rdp-keyboard";
+	char *argv[] = {program, level_key, options->log_level, port_key, port, certificate_key,
+		options->rdp_certificate, program_key, options->rdp_program, keyboard_key,
+		options->rdp_keyboard, NULL};
+	int r = str_print(program, sizeof program, "%s-rdp", options->desktop_program);
+	if (r >= 0)
+		r = str_print(port, sizeof port, "%u", (unsigned)options->rdp_port);
+	if (r >= 0)
+		r = become(options->user);
+	if (r < 0)
+		return r;
+	send_auth(NULL, "");
+	r = leave_monitor();
+	if (r == 0)
+		r = close(DESKTOP) < 0 ? -errno : become_program(program, argv);
+	return r;
+}
+
+int
+desktop_main(const struct options *options)
+{
+	int r = options_rdp(options) ? launch_rdp(options) : launch_x11(options);
+	LOG(ERROR, "desktop.start", F_STR("source", options->desktop_source),
+		F_STR("program", options->desktop_program), F_STR("display", options->display),
+		F_ERR("code", r));
 	return 2;
 }

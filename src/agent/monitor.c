@@ -23,8 +23,8 @@
 #include "agent/local_macs.h"
 #include "agent/persons.h"
 #include "agent/renew.h"
-#include "agent/resume.h"
 #include "agent/restore.h"
+#include "agent/resume.h"
 #include "agent/role.h"
 #include "agent/session.h"
 #include "base/clock.h"
@@ -416,7 +416,15 @@ load(struct agent *agent, struct conf_error *error)
 	char path[PATH_MAX];
 	const struct options *o = &agent->options;
 	str_copy(path, sizeof path, o->state_directory);
-	if (geteuid() == 0 && !o->desktop_user) {
+	if (!options_rdp(o) && strcmp(o->desktop_source, "x11") != 0) {
+		snprintf(error->text, sizeof error->text, "DESKTOP_SOURCE must be x11 or rdp");
+		return -ERR_SETTING;
+	}
+	if (strcmp(o->rdp_keyboard, "jp") != 0 && strcmp(o->rdp_keyboard, "us") != 0) {
+		snprintf(error->text, sizeof error->text, "RDP_KEYBOARD must be jp or us");
+		return -ERR_SETTING;
+	}
+	if (geteuid() == 0 && !o->desktop_user && !options_rdp(o)) {
 		snprintf(error->text, sizeof error->text,
 			"DESKTOP_USER must be set when the agent is started as root");
 		return -ERR_SETTING;

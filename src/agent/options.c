@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -28,10 +29,12 @@ const struct conf_option option_table[] = {
 		"Group whose members may change settings besides root and OWNER, when it exists."),
 	STR(PROXY, proxy, NULL,
 		"HTTP proxy on the way to the gates: http://[user:password@]host:port."),
+	STR(DESKTOP_SOURCE, desktop_source, "x11",
+		"What is shown: x11, the X display of DESKTOP_USER; rdp, a session at this computer's xrdp, where people log on themselves."),
 	STR(DESKTOP_PROGRAM, desktop_program, "/usr/libexec/engawa/engawa-desktop",
-		"Path of engawa-desktop."),
+		"Path of engawa-desktop; that of engawa-desktop-rdp is the same with -rdp behind it."),
 	STR(DESKTOP_USER, desktop_user, NULL,
-		"User whose desktop is shown; must be set when the agent is started as root."),
+		"User whose desktop is shown; must be set when the agent is started as root, for the source x11."),
 	STR(DISPLAY, display, ":0", "X display of that desktop: a local one, :N."),
 	{"DISPLAY_VIRTUAL", CONF_BOOL, offsetof(struct options, display_virtual), "no", 0, 0,
 		"The display is a virtual one of this service (Xorg with the dummy driver): its monitors become those of the home PC."},
@@ -39,6 +42,14 @@ const struct conf_option option_table[] = {
 		"X authority file of that display; read as DESKTOP_USER."),
 	STR(IBUS_DIRECTORY, ibus_directory, NULL,
 		"Where the IBus of that desktop says where it listens: text composed at home goes through it. Read as DESKTOP_USER; default .config/ibus/bus in that user's home; none = text comes by keys."),
+	{"RDP_PORT", CONF_INT, offsetof(struct options, rdp_port), "3389", 1, 65535,
+		"For the source rdp: the port of 127.0.0.1 where xrdp listens; no other computer is ever asked."},
+	STR(RDP_CERTIFICATE, rdp_certificate, "/etc/xrdp/cert.pem",
+		"For the source rdp: the certificate that xrdp must show, as in its xrdp.ini; readable by USER."),
+	STR(RDP_PROGRAM, rdp_program, "/usr/sbin/xrdp",
+		"For the source rdp: xrdp's program, to tell people whether it is missing or only does not run."),
+	STR(RDP_KEYBOARD, rdp_keyboard, "jp",
+		"For the source rdp: the keyboard of people's home PCs, jp or us."),
 	{"LOGINS_MAX", CONF_INT, offsetof(struct options, logins_max), "4", 2, 16,
 		"Logins at the same time; one of them is kept for devices that are known."},
 	{"DISK_WARN_MIB", CONF_INT, offsetof(struct options, disk_warn_mib), "500", 0, 1000000000,
@@ -105,6 +116,12 @@ const struct conf_option option_table[] = {
 	{"OTHER_TERMINAL", CONF_BOOL, offsetof(struct options, other_terminal), "no", 0, 0,
 		"For restore: take the settings of another office PC of this organisation."},
 	CONF_OPTIONS_END};
+
+int
+options_rdp(const struct options *options)
+{
+	return strcmp(options->desktop_source, "rdp") == 0;
+}
 
 int
 state_path(const struct options *options, const char *name, char *out, size_t size)

@@ -4,7 +4,10 @@
 
 struct options {
 	char *state_directory, *run_directory, *policy_file, *user, *owner, *proxy, *log_level;
-	char *desktop_program, *desktop_user, *display, *xauthority, *ibus_directory;
+	char *desktop_source, *desktop_program, *desktop_user, *display, *xauthority,
+		*ibus_directory;
+	char *rdp_certificate, *rdp_program, *rdp_keyboard;
+	int64_t rdp_port;
 	char *settings_group;
 	char *pepper_file, *password_blocklist;
 	char *pam_service, *pam_directory;
@@ -29,6 +32,9 @@ extern const struct conf_option option_table[];
  * process goes, however it goes. 0, -ERR_NOT_ENROLLED (no directory), -ERR_EXISTS (in use), -errno.
  */
 int state_lock(const char *directory);
+
+/* 1: the desktop is a session at this computer's xrdp; 0: an X display. */
+int options_rdp(const struct options *options);
 
 /* "state/name" of the state directory. 0 or -ENAMETOOLONG. */
 int state_path(const struct options *options, const char *name, char *out, size_t size);

@@ -148,12 +148,15 @@ static int
 spawn(struct process *p, const struct process_start *start, const int *fds, size_t count)
 {
 	const struct options *o = start->options;
-	char proxy[512] = "";
+	char proxy[512] = "", port[8];
 	char *env[] = {proxy, NULL};
 	char *argv[] = {"/proc/self/exe", "role", (char *)(uintptr_t)role_name(p->role), "--user",
 		o->user, "--log-level", o->log_level, "--display", o->display, "--desktop-program",
 		o->desktop_program, "--desktop-user", o->desktop_user ? o->desktop_user : "",
-		"--xauthority", o->xauthority ? o->xauthority : "", NULL};
+		"--xauthority", o->xauthority ? o->xauthority : "", "--desktop-source",
+		o->desktop_source, "--rdp-port", port, "--rdp-certificate", o->rdp_certificate,
+		"--rdp-program", o->rdp_program, "--rdp-keyboard", o->rdp_keyboard, NULL};
+	str_print(port, sizeof port, "%u", (unsigned)o->rdp_port);
 	if (p->role == ROLE_CONTROL && o->proxy &&
 		str_print(proxy, sizeof proxy, "PROXY=%s", o->proxy) < 0)
 		return -ENAMETOOLONG;

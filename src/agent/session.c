@@ -280,7 +280,8 @@ start_when_ready(struct session *s)
 	struct start start = {.layout = s->layout,
 		.idle_s = (uint32_t)s->policy.idle_timeout_s,
 		.window_mib = s->flow.facts.window_mib,
-		.own_display = s->agent->options.display_virtual != 0};
+		.own_display =
+			s->agent->options.display_virtual || options_rdp(&s->agent->options)};
 	if (!s->held || !s->ready)
 		return;
 	memcpy(start.session_code, s->code, sizeof s->code);

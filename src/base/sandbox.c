@@ -96,6 +96,20 @@ static const struct rule io_rules[] = {CALL(read), CALL(readv), CALL(write), CAL
 static const struct rule no_code_rules[] = {
 	CALL_IF(mmap, 2, PROT_EXEC, 0), CALL_IF(mprotect, 2, PROT_EXEC, 0)};
 
+/* Threads, and a deadline for what does not ask the time itself. */
+static const struct rule foreign_rules[] = {CALL(alarm), CALL(setitimer), CALL(set_robust_list),
+	CALL(membarrier), CALL(prctl), CALL(sysinfo), CALL(sched_setaffinity),
+	CALL_IF(clone, 0, CLONE_THREAD, CLONE_THREAD)};
+
+/* What such a library tries in good faith gets this answer instead of death. A directory that it
+ * insists on having of its own it is told to have. */
+static const struct {
+	int call, answer;
+} foreign_answers[] = {{SCMP_SYS(open), EACCES}, {SCMP_SYS(openat), EACCES},
+	{SCMP_SYS(access), EACCES}, {SCMP_SYS(faccessat2), EACCES}, {SCMP_SYS(readlink), EACCES},
+	{SCMP_SYS(stat), EACCES}, {SCMP_SYS(lstat), EACCES}, {SCMP_SYS(statx), EACCES},
+	{SCMP_SYS(socket), EACCES}, {SCMP_SYS(connect), EACCES}, {SCMP_SYS(mkdir), EEXIST}};
+
 /* What SQLite does with its files, and threads for long computations. Which files: the user's
  * rights decide. */
 static const struct rule store_rules[] = {CALL(open), CALL(openat), CALL(stat), CALL(lstat),
@@ -141,6 +155,16 @@ allow_raise(scmp_filter_ctx filter)
 		SCMP_A0(SCMP_CMP_EQ, (uint64_t)getpid()));
 }
 
+static int
+answer_foreign(scmp_filter_ctx filter)
+{
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < sizeof foreign_answers / sizeof foreign_answers[0]; i++)
+		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO((uint32_t)foreign_answers[i].answer),
+			foreign_answers[i].call, 0);
+	return r;
+}
+
 int
 sandbox_calls(enum sandbox_profile profile)
 {
@@ -161,6 +185,10 @@ sandbox_calls(enum sandbox_profile profile)
 		r = allow(filter, RULES(store_rules));
 	if (r == 0 && profile == SANDBOX_NETWORK)
 		r = allow(filter, RULES(network_rules));
+	if (r == 0 && profile == SANDBOX_FOREIGN)
+		r = allow(filter, RULES(foreign_rules));
+	if (r == 0 && profile == SANDBOX_FOREIGN)
+		r = answer_foreign(filter);
 	/* its flags are behind a pointer, where a filter cannot look: glibc falls back to clone */
 	if (r == 0 && profile != SANDBOX_IO)
 		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);

@@ -13,6 +13,7 @@ int sandbox_no_files(void);
 
 enum sandbox_profile {
 	SANDBOX_IO,      /* descriptors that are open already: read, write, poll, memory, time; no socket, open, exec, fork */
+	SANDBOX_FOREIGN, /* SANDBOX_IO for a library of others that looks for files and makes threads by itself: it finds no files, makes no sockets */
 	SANDBOX_STORE,   /* SANDBOX_IO, and files for a database, and threads; no socket, exec, fork */
 	SANDBOX_NETWORK, /* the same, and outgoing TCP with name resolution (socket, connect, read-only open) */
 };

@@ -448,6 +448,7 @@ static const struct option options[] = {
 	{"click", required_argument, NULL, ACTION + SCRIPT_CLICK},
 	{"wait", required_argument, NULL, ACTION + SCRIPT_WAIT},
 	{"latency", required_argument, NULL, ACTION + SCRIPT_LATENCY},
+	{"monitors", required_argument, NULL, ACTION + SCRIPT_MONITORS},
 	{NULL, 0, NULL, 0},
 };
 

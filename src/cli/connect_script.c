@@ -110,6 +110,37 @@ parse_click(const char *text, struct action *action)
 	return n >= 2 ? 0 : -EINVAL;
 }
 
+/* Side by side from left to right, the first one primary. Returns their number or -EINVAL. */
+static int
+parse_monitors(const char *text, engawa_WantLayout *ret_want)
+{
+	enum {
+		MAX = sizeof ret_want->monitors / sizeof ret_want->monitors[0]
+	};
+	int32_t x = 0;
+	*ret_want = (engawa_WantLayout){0};
+	for (;;) {
+		char width[8], height[8];
+		int64_t w, h;
+		size_t end = strcspn(text, ","), by = strcspn(text, "x,");
+		if (ret_want->monitors_count == MAX || text[by] != 'x' ||
+			str_print(width, sizeof width, "%.*s", (int)by, text) < 0 ||
+			str_print(height, sizeof height, "%.*s", (int)(end - by - 1),
+				text + by + 1) < 0 ||
+			str_int(width, 1, IMAGE_SIDE_MAX_PX, &w) < 0 ||
+			str_int(height, 1, IMAGE_SIDE_MAX_PX, &h) < 0)
+			return -EINVAL;
+		ret_want->monitors[ret_want->monitors_count++] = (engawa_Monitor){.x_px = x,
+			.width_px = (uint32_t)w,
+			.height_px = (uint32_t)h,
+			.scale_percent = 100};
+		x += (int32_t)w;
+		if (!text[end])
+			return (int)ret_want->monitors_count;
+		text += end + 1;
+	}
+}
+
 static int
 can_type(const char *text)
 {
@@ -125,6 +156,7 @@ script_add(struct script *s, enum script_kind kind, const char *text)
 {
 	struct action action = {.kind = kind, .text = text};
 	struct key keys[CHORD_KEYS_MAX];
+	engawa_WantLayout want;
 	int64_t number;
 	int r = 0;
 	if (s->count == ACTIONS_MAX)
@@ -145,6 +177,9 @@ script_add(struct script *s, enum script_kind kind, const char *text)
 	case SCRIPT_LATENCY:
 		r = str_int(text, 1, LATENCY_MAX, &number);
 		action.number = (uint64_t)number;
+		break;
+	case SCRIPT_MONITORS:
+		r = parse_monitors(text, &want);
 		break;
 	}
 	if (r < 0)
@@ -227,6 +262,18 @@ step_wait(struct script *s, const struct action *a)
 }
 
 static int
+step_monitors(struct script *s, const struct action *a)
+{
+	engawa_WantLayout want;
+	if (s->place++)
+		return 0;
+	int r = parse_monitors(a->text, &want);
+	if (r > 0)
+		r = session_want_layout(s->session, &want);
+	return r < 0 ? r : STROKE_MS;
+}
+
+static int
 step_latency(struct script *s, const struct action *a)
 {
 	struct key key;
@@ -260,6 +307,8 @@ step(struct script *s, const struct action *a)
 		return step_wait(s, a);
 	case SCRIPT_LATENCY:
 		return step_latency(s, a);
+	case SCRIPT_MONITORS:
+		return step_monitors(s, a);
 	}
 	return -EINVAL;
 }

@@ -80,6 +80,19 @@ session_pointer(struct session *s, uint32_t x_px, uint32_t y_px, uint32_t button
 	return add(s, &input);
 }
 
+int
+session_want_layout(struct session *s, const engawa_WantLayout *want)
+{
+	if (s->state != WORK)
+		return -ERR_CLOSED;
+	for (size_t i = 0; i < want->monitors_count; i++)
+		if (!image_fits(want->monitors[i].width_px, want->monitors[i].height_px))
+			return -ERR_PROTOCOL;
+	if (want->monitors_count == 0)
+		return -ERR_PROTOCOL;
+	return record_send(s, engawa_InnerType_INNER_WANT_LAYOUT, engawa_WantLayout_fields, want);
+}
+
 /* Bytes of whole characters that fit into one message. */
 static size_t
 piece(const char *text)

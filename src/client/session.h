@@ -103,6 +103,10 @@ int session_key(struct session *session, uint32_t usage, uint32_t keysym, int do
 int session_pointer(struct session *session, uint32_t x_px, uint32_t y_px, uint32_t buttons);
 int session_text(struct session *session, const char *text);
 
+/* Wishes that the office PC's monitors be these; layout follows where they can be. 0, -ERR_CLOSED,
+ * -ERR_PROTOCOL (none, or beyond the limits). */
+int session_want_layout(struct session *session, const engawa_WantLayout *want);
+
 /* NULL before started; otherwise as decoder_image and decoder_rects say. */
 const struct image *session_image(const struct session *session);
 const struct rect *session_rects(const struct session *session, size_t *ret_count);

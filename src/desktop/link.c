@@ -43,7 +43,9 @@ link_read(struct link *link)
 		return room ? -ENOMEM : 0;
 	ssize_t n = recv(link->fd, to, room, 0);
 	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+		return errno == EAGAIN || errno == EINTR ? 0
+		       : errno == ECONNRESET             ? -ERR_CLOSED
+							 : -errno;
 	if (n == 0)
 		return -ERR_CLOSED;
 	buf_commit(&link->in, (size_t)n);

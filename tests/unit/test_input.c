@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "desktop/input.h"
+#include "desktop/scancode.h"
 #include "desktop/usage.h"
 #include "inner.pb.h"
 #include "net/frame.h"
@@ -353,10 +354,43 @@ test_usages(void **state)
 	assert_int_equal(usage_evdev(UINT32_MAX), 0);
 }
 
+/* Every key that X has, xrdp has too, each by a number of its own; and a few by their value. */
+static void
+test_scancodes(void **state)
+{
+	(void)state;
+	assert_int_equal(scancode_of_usage(0), 0);
+	assert_int_equal(scancode_of_usage(0x04), 0x1e);  /* a */
+	assert_int_equal(scancode_of_usage(0x28), 0x1c);  /* Return */
+	assert_int_equal(scancode_of_usage(0x45), 0x58);  /* F12 */
+	assert_int_equal(scancode_of_usage(0x35), 0x29);  /* 半角/全角 */
+	assert_int_equal(scancode_of_usage(0x52), 0x148); /* up */
+	assert_int_equal(scancode_of_usage(0x58), 0x11c); /* keypad Enter */
+	assert_int_equal(scancode_of_usage(0x87), 0x73);  /* ろ */
+	assert_int_equal(scancode_of_usage(0x88), 0x70);  /* カタカナ ひらがな */
+	assert_int_equal(scancode_of_usage(0x89), 0x7d);  /* ¥ */
+	assert_int_equal(scancode_of_usage(0x8a), 0x79);  /* 変換 */
+	assert_int_equal(scancode_of_usage(0x8b), 0x7b);  /* 無変換 */
+	assert_int_equal(scancode_of_usage(0xe6), 0x138); /* right Alt */
+	assert_int_equal(scancode_of_usage(0x48), SCANCODE_PAUSE);
+	assert_int_equal(scancode_of_usage(0x66), 0);
+	assert_int_equal(scancode_of_usage(UINT32_MAX), 0);
+	/* no letter, digit or function key hides another one */
+	for (uint32_t a = 0x04; a <= 0x63; a++)
+		for (uint32_t b = a + 1; b <= 0x63; b++)
+			if (scancode_of_usage(a) && usage_evdev(a) != usage_evdev(b))
+				assert_int_not_equal(scancode_of_usage(a), scancode_of_usage(b));
+	assert_int_equal(scancode_usage_of_sym(0xff0d), 0x28);
+	assert_int_equal(scancode_usage_of_sym(0xffc9), 0x45); /* F12 */
+	assert_int_equal(scancode_usage_of_sym(0xffca), 0);
+	assert_int_equal(scancode_usage_of_sym('a'), 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_scancodes),
 		cmocka_unit_test_setup(test_order, setup),
 		cmocka_unit_test_setup(test_pointer, setup),
 		cmocka_unit_test_setup(test_refused, setup),

@@ -170,6 +170,36 @@ test_io(void **state)
 		assert_int_equal(run(SANDBOX_IO, deadly[i]), -SIGSYS);
 }
 
+/* What a library tries in good faith is refused, not deadly. */
+static void
+be_refused(void)
+{
+	struct stat st;
+	if (open("/etc/passwd", O_RDONLY) >= 0 || errno != EACCES ||
+		socket(AF_INET, SOCK_STREAM, 0) >= 0 || errno != EACCES ||
+		socket(AF_UNIX, SOCK_STREAM, 0) >= 0 || access("/etc/passwd", F_OK) == 0)
+		_exit(1);
+	/* told to be there, and is not */
+	if (mkdir("/tmp/engawa-no", 0700) == 0 || errno != EEXIST ||
+		stat("/tmp/engawa-no", &st) == 0)
+		_exit(2);
+	alarm(10);
+	alarm(0);
+}
+
+static void
+test_foreign(void **state)
+{
+	(void)state;
+	static action_fn *const harmless[] = {ordinary_work, make_thread, be_refused};
+	static action_fn *const deadly[] = {run_program, make_process, kill_parent,
+		kill_parent_thread, type_into_terminal, make_code, make_code_later, limit_parent};
+	for (size_t i = 0; i < sizeof harmless / sizeof harmless[0]; i++)
+		assert_int_equal(run(SANDBOX_FOREIGN, harmless[i]), 0);
+	for (size_t i = 0; i < sizeof deadly / sizeof deadly[0]; i++)
+		assert_int_equal(run(SANDBOX_FOREIGN, deadly[i]), -SIGSYS);
+}
+
 static void
 write_file(void)
 {
@@ -269,6 +299,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_io),
+		cmocka_unit_test(test_foreign),
 		cmocka_unit_test(test_store),
 		cmocka_unit_test(test_network),
 		cmocka_unit_test(test_no_files),

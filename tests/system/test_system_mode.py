@@ -1,0 +1,387 @@
+"""System mode: a real xrdp with sesman and xorgxrdp behind the agent, seen and used through the whole system; and an xrdp that is
+missing, broken or hostile."""
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+
+import numpy
+import pytest
+from PIL import Image
+
+import system
+from system import wait_for
+from between import Between, indication, is_fast, on_channel
+from xrdp import ACCOUNT, PASSWORD, Xrdp, make_certificate
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="accounts and mounts of its own need root")
+
+GREETER, BLUE = (0xDE, 0xDE, 0xDE), (0x34, 0x56, 0x78)
+REFUSED, MISSING, CERTIFICATE, SECURITY, SILENT, BROKEN, LOST, ENDED, CHANNEL = 307, 312, 1320, 1321, 1322, 1323, 1324, 1325, 1326
+DESKTOP_START, DESKTOP_READY, DESKTOP_FAILED, END, FRAME, LAYOUT, WANT_LAYOUT = 128, 129, 130, 21, 16, 18, 36
+
+
+class Office(system.Engawa):
+    """Its office PC has no X display of its own."""
+
+    def start_desktop(self):
+        self.display, self.desktop_env = ":0", {"XAUTHORITY": "/nonexistent"}
+
+
+@pytest.fixture(scope="module")
+def directory():
+    path = pathlib.Path(tempfile.mkdtemp(prefix="engawa-rdp-"))
+    path.chmod(0o755)
+    yield path
+    shutil.copytree(path, "/tmp/w/rdp/last", dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sock", "run")) if os.environ.get("KEEP") else None
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="module")
+def xrdp(directory):
+    server = Xrdp(directory / "xrdp")
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def office(directory, xrdp):
+    office = Office(directory / "office")
+    office.agent_options = {"DESKTOP_SOURCE": "rdp", "RDP_PORT": xrdp.port, "RDP_CERTIFICATE": xrdp.certificate}
+    try:
+        yield office.start()
+    finally:
+        office.stop()
+
+
+def share(picture, colour):
+    """How much of a picture is nearly of this colour: it bears the watermark."""
+    pixels = numpy.asarray(Image.open(picture).convert("RGB")).astype(int)
+    return (abs(pixels - numpy.array(colour)).max(axis=2) <= 24).mean()
+
+
+def act(office, *actions, **options):
+    """A session in which somebody logs on at the greeter and goes on with actions, many times over: what comes too early is lost."""
+    login = ["--type", f"{ACCOUNT}\t{PASSWORD}\n"]
+    return office.client(*login, *actions, **options)
+
+
+def again(word, times=40):
+    return ["--wait", "1s", "--click", "150,150", "--type", f"{word}\n"] * times
+
+
+def stop(client):
+    client.send_signal(signal.SIGTERM)
+    client.wait(30)
+
+
+def test_greeter_and_monitors(office, xrdp, directory):
+    """The person sees xrdp's own prompt, in the size of the home PC's monitors."""
+    picture = directory / "greeter.png"
+    result = office.connect("--screenshot", picture)
+    assert result["code"] == 0 and result["screen"] == {"width": 1280, "height": 800}, result
+    assert share(picture, GREETER) > 0.05
+    for monitors, size in ("1366x768", (1366, 768)), ("1280x1024,1024x768", (2304, 1024)):
+        result = office.connect("--monitors", monitors, "--wait", "2s", "--screenshot", picture)
+        assert result["code"] == 0 and Image.open(picture).size == size, result
+        assert share(picture, GREETER) > 0.02, monitors
+    assert xrdp.sessions() == 0
+
+
+def test_session_at_xrdp(office, xrdp, directory):
+    """Logged on at the prompt, a window manager and a terminal come; what is typed arrives. With the gate gone and back, it is the same
+    connection of the same session; after a new login to the office PC, the same session again."""
+    picture = directory / "session.png"
+    first = act(office, *again("hello"), "--screenshot", picture)
+    try:
+        wait_for(lambda: "hello" in xrdp.typed(), "nothing arrives in the session", 90)
+    finally:
+        stop(first)
+    assert share(picture, BLUE) > 0.2 and xrdp.sessions() == 1
+
+    second = act(office, "--monitors", "1024x768", *again("before", 30), *again("after", 30))
+    try:
+        wait_for(lambda: "before" in xrdp.typed(), "nothing arrives at the second time", 90)
+        connections = xrdp.connections()
+        office.gate.kill()
+        office.start_gate()
+        wait_for(lambda: "after" in xrdp.typed(), "nothing arrives after the gate's end", 120)
+        assert xrdp.connections() == connections and xrdp.sessions() == 1
+    finally:
+        stop(second)
+
+
+def test_signed_out(office, xrdp):
+    """Who signs out is told so, and the next one sees the prompt again."""
+    client = subprocess.Popen([str(a) for a in office.connect_argv("--type", f"{ACCOUNT}\t{PASSWORD}\n", *again("bye"), "--for", "60s")],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_for(lambda: "bye" in xrdp.typed(), "nothing arrives", 90)
+        xrdp.sign_out()
+        out, err = client.communicate(timeout=60)
+    finally:
+        client.kill()
+        client.wait()
+    assert json.loads(out)["code"] == ENDED and "EW-1325" in err
+
+
+# ---- engawa-desktop-rdp by itself: the test is its agent ----
+
+
+class Desktop:
+    def __init__(self, port, certificate, **options):
+        ours, theirs = socket.socketpair()
+        argv = [system.BUILD / "src/desktop/engawa-desktop-rdp", "--rdp-port", port, "--rdp-certificate", certificate, "--log-level", "debug"]
+        for key, value in options.items():
+            argv += ["--" + key.replace("_", "-"), value]
+        self.socket, self.buffer = ours, bytearray()
+        ours.settimeout(60)
+        self.process = subprocess.Popen(["/bin/bash", "-c", f'exec "$0" "$@" 3<&{theirs.fileno()}', *map(str, argv)], pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={})
+        theirs.close()
+        self.send(DESKTOP_START, b"\x18\x08")  # window_mib 8
+
+    def send(self, kind, payload=b""):
+        self.socket.sendall(bytes([kind]) + len(payload).to_bytes(3, "big") + payload)
+
+    def next(self):
+        """Type and payload; None at the end."""
+        while len(self.buffer) < 4 or len(self.buffer) < 4 + int.from_bytes(self.buffer[1:4], "big"):
+            data = self.socket.recv(65536)
+            if not data:
+                return None
+            self.buffer += data
+        size = int.from_bytes(self.buffer[1:4], "big")
+        kind, payload = self.buffer[0], bytes(self.buffer[4:4 + size])
+        del self.buffer[:4 + size]
+        return kind, payload
+
+    def wait(self, kind):
+        while message := self.next():
+            if message[0] == kind:
+                return message[1]
+        raise AssertionError(f"no {kind}: {self.log()}")
+
+    def failure(self):
+        """The code that it ends with, said in DesktopFailed or End."""
+        while message := self.next():
+            if message[0] in (DESKTOP_FAILED, END):
+                assert message[1][0] == 8
+                return sum((byte & 0x7F) << 7 * i for i, byte in enumerate(message[1][1:]))
+        raise AssertionError(f"it said nothing: {self.log()}")
+
+    def log(self):
+        self.process.wait(20)
+        return self.process.stderr.read().decode()
+
+    def stop(self):
+        self.socket.close()
+        self.process.wait(20)
+
+
+@pytest.fixture
+def desktop():
+    started = []
+
+    def start(*args, **options):
+        started.append(Desktop(*args, **options))
+        return started[-1]
+    yield start
+    for one in started:
+        one.process.kill()
+        one.process.wait()
+
+
+@pytest.fixture
+def between(xrdp):
+    started = []
+
+    def start(change=lambda number, pdu: [pdu]):
+        started.append(Between(xrdp.port, xrdp.conf / "cert.pem", xrdp.conf / "key.pem", change))
+        return started[-1]
+    yield start
+    for one in started:
+        one.close()
+
+
+class Server:
+    """Accepts, and answers the first message with these bytes, or with nothing."""
+
+    def __init__(self, answer=None):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port, self.answer, self.called = self.listener.getsockname()[1], answer, threading.Event()
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        self.connection, _ = self.listener.accept()
+        self.connection.recv(4096)
+        self.called.set()
+        if self.answer is not None:
+            self.connection.sendall(self.answer)
+            self.connection.close()
+
+
+def test_xrdp_missing_or_not_running(desktop, xrdp):
+    port = system.free_port()
+    assert desktop(port, xrdp.certificate).failure() == REFUSED
+    assert desktop(port, xrdp.certificate, rdp_program="/nonexistent/xrdp").failure() == MISSING
+    assert desktop(port, "/nonexistent/cert.pem", rdp_program="/nonexistent/xrdp").failure() == MISSING
+    assert desktop(port, "/nonexistent/cert.pem").failure() == CERTIFICATE
+    assert desktop(port, "/etc/passwd").failure() == CERTIFICATE
+
+
+def test_xrdp_is_said_to_be_missing(office, xrdp):
+    """In words, to the person at home."""
+    office.agent.stop()
+    before = dict(office.agent_options)
+    office.agent_options |= {"RDP_PORT": system.free_port()}
+    try:
+        office.start_agent()
+        result = office.connect()
+        assert result["code"] == REFUSED and "xrdp" in result["stderr"] and "EW-307" in result["stderr"]
+    finally:
+        office.agent.stop()
+        office.agent_options = before
+        office.start_agent()
+
+
+def test_xrdp_without_tls(desktop, xrdp):
+    """Its settings allow RDP's old encryption only: SSL_NOT_ALLOWED_BY_SERVER."""
+    server = Server(bytes.fromhex("030000130ed000001234000300080002000000"))
+    assert desktop(server.port, xrdp.certificate).failure() == SECURITY
+
+
+def test_xrdp_is_silent(desktop, xrdp):
+    server = Server()
+    d = desktop(server.port, xrdp.certificate)
+    assert server.called.wait(60)
+    d.process.send_signal(signal.SIGALRM)  # as its alarm does after 20 seconds
+    assert d.failure() == SILENT
+
+
+def test_xrdp_is_something_else(desktop, xrdp):
+    server = Server(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    assert desktop(server.port, xrdp.certificate).failure() in (SECURITY, BROKEN, LOST)
+
+
+def test_attack_another_certificate(desktop, xrdp, directory):
+    """Another program has taken xrdp's port and shows a certificate of its own with the same name. It is refused before anything is said
+    to it, and the person is told."""
+    make_certificate(directory / "other.pem", directory / "other.key")
+    other = Between(xrdp.port, directory / "other.pem", directory / "other.key", lambda number, pdu: [pdu])
+    try:
+        assert desktop(other.port, xrdp.certificate).failure() == CERTIFICATE
+        assert other.said == []
+    finally:
+        other.close()
+
+
+def test_no_channel_is_asked_for(desktop, between, xrdp):
+    """What libfreerdp says, without its encryption: no list of channels, none joined but the user's and the picture's; and nothing of
+    libfreerdp's plug-ins is loaded."""
+    middle = between()
+    d = desktop(middle.port, xrdp.certificate)
+    d.wait(FRAME)
+    maps = pathlib.Path(f"/proc/{d.process.pid}/maps").read_text()
+    assert "libfreerdp2" in maps and "libfreerdp-client" not in maps
+    first, joined = middle.said[0], [pdu for pdu in middle.said if pdu[:1] == b"\x03" and pdu[7] == 0x38]
+    assert b"\x01\xc0" in first and b"\x03\xc0" not in first, "CS_CORE and no CS_NET"
+    assert not any(name in b"".join(middle.said) for name in (b"cliprdr", b"rdpdr", b"rdpsnd", b"drdynvc"))
+    assert len(joined) == 2
+    d.stop()
+
+
+HOSTILE = {
+    "clipboard": bytes.fromhex("0100000000000000"),
+    "drives, printers, ports and cards": bytes.fromhex("72446e4901000c0001000000"),
+    "sound": bytes.fromhex("070014000000000000000000000000000100ff00060000"),
+    "USB": b"\x10\x01URBDRC\0",
+    "camera": b"\x10\x02RDCamera_Device_Enumerator\0",
+    "microphone": b"\x10\x03AUDIO_INPUT\0",
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+@pytest.mark.parametrize("when", ["early", "late"])
+def test_attack_channels(desktop, between, xrdp, what, when):
+    """A hostile xrdp speaks on channels that nobody asked for: clipboard, drives, sound, USB, camera, microphone; before the session is
+    complete and in it. The connection ends in words, and nothing was answered there."""
+    def change(number, pdu):
+        now = number == 4 if when == "early" else is_fast(pdu)
+        return [on_channel(channel, HOSTILE[what]) for channel in range(1004, 1008)] + [pdu] if now else [pdu]
+    middle = between(change)
+    d = desktop(middle.port, xrdp.certificate)
+    assert d.failure() in ((CHANNEL,) if when == "late" else (CHANNEL, BROKEN, LOST))
+    assert d.process.wait(20) in (0, 1)
+    answered = [pdu for pdu in middle.said if pdu[:1] == b"\x03" and pdu[7] == 0x64 and pdu[10:12] != (1003).to_bytes(2, "big")]
+    assert answered == []
+
+
+def test_attack_redirection(desktop, between, xrdp):
+    """A hostile xrdp sends the client to another computer: it has no way there."""
+    target = "127.0.0.2".encode("utf-16-le") + b"\0\0"
+    packet = struct.pack("<HHII", 0x0400, 16 + len(target), 0, 1) + struct.pack("<I", len(target)) + target
+    control = struct.pack("<HHHH", 8 + len(packet), 0x1A, 1002, 0) + packet
+    middle = between(lambda number, pdu: [indication(1003, control), pdu] if is_fast(pdu) else [pdu])
+    d = desktop(middle.port, xrdp.certificate)
+    assert d.failure() in (BROKEN, LOST, SECURITY)
+    assert d.process.wait(20) == 1 and middle.connections == 1
+
+
+def test_attack_size(desktop, between, xrdp):
+    """A hostile xrdp has a screen of 65535 x 65535: refused before memory is taken for it."""
+    def change(number, pdu):
+        at = pdu.find(b"\x02\x00\x1c\x00")
+        return [pdu[:at + 12] + b"\xff\xff\xff\xff" + pdu[at + 16:] if at > 0 and not is_fast(pdu) else pdu]
+    d = desktop(between(change).port, xrdp.certificate)
+    assert d.failure() == BROKEN and d.process.wait(20) == 1
+
+
+def test_attack_orders(desktop, between, xrdp):
+    """A hostile xrdp draws with orders that were not offered (a MemBlt out of a cache that does not exist), or sends noise."""
+    order = bytes.fromhex("010009" + "0d" + "ffffffff" * 4)
+    fast = lambda body: bytes([0, 0x80 | (len(body) + 6) >> 8, (len(body) + 6) & 0xFF]) + b"\x00" + struct.pack("<H", len(body)) + body
+    noise = bytes([0, 0x81, 0]) + bytes(i * 7 & 0xFF for i in range(253))
+    for hostile in (fast(order), noise):
+        d = desktop(between(lambda number, pdu: [hostile, pdu] if is_fast(pdu) else [pdu]).port, xrdp.certificate)
+        assert d.failure() == BROKEN and d.process.wait(20) == 1
+
+
+def test_xrdp_dies(desktop, between, xrdp):
+    middle = between()
+    d = desktop(middle.port, xrdp.certificate)
+    d.wait(FRAME)
+    middle.cut()
+    assert d.failure() == LOST
+
+
+@pytest.mark.parametrize("kind", [50, 96, 127, 200])
+def test_attack_client(desktop, xrdp, kind):
+    """There is no message for a clipboard, a file, a printer, sound, USB or a camera: whatever else a hostile client sends ends the
+    session."""
+    d = desktop(xrdp.port, xrdp.certificate)
+    d.wait(DESKTOP_READY)
+    d.send(kind, b"canary")
+    assert d.failure() == 1000
+
+
+def test_memory(desktop, xrdp):
+    """At 1080p, with the greeter shown, below 80 MiB."""
+    d = desktop(xrdp.port, xrdp.certificate)
+    d.wait(DESKTOP_READY)
+    monitor = b"\x18\x80\x0f\x20\xb8\x08\x28\x64"  # 1920 x 1080
+    d.send(WANT_LAYOUT, b"\x0a" + bytes([len(monitor)]) + monitor)
+    d.wait(LAYOUT)
+    d.wait(FRAME)
+    status = pathlib.Path(f"/proc/{d.process.pid}/status").read_text()
+    assert int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) < 80 * 1024, status
+    d.stop()
