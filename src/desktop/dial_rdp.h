@@ -9,5 +9,6 @@
 /* Starts it as that user. Returns the descriptor for dial_call, to be closed; the process ends with
  * it. -errno, -ERR_INTERNAL. */
 int dial_new(uint16_t port, const char *user);
-/* Connects: the socket, non-blocking modes as made, or -errno (-ECONNREFUSED: nobody listens). */
+/* Connects: a blocking socket, or -errno (-ECONNREFUSED: nobody listens; -EINPROGRESS: nobody
+ * answers), -ERR_INTERNAL. */
 int dial_call(int dial);

@@ -456,7 +456,8 @@ start_picture(struct session *s, struct mono now, int *ret_wait)
 	int r = 0;
 	if (s->state != IDLE || source_busy(s->source))
 		return 0;
-	if (s->want.monitors_count)
+	/* a source that fails then says so between two messages */
+	if (s->want.monitors_count && link_queued(&s->link) == 0)
 		r = arrange(s);
 	if (r == 0 && s->resized)
 		r = tell_resize(s);

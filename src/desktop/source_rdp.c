@@ -111,7 +111,10 @@ connect_anew(struct source *s, const struct source_monitor *monitors, size_t cou
 	int fd = dial_call(s->dial);
 	if (fd < 0) {
 		LOG(ERROR, "desktop.rdp_refused", F_ERR("why", fd), F_INT("missing", s->missing));
-		return s->missing ? -ERR_RDP_MISSING : -ERR_RDP_REFUSED;
+		return fd == -EINPROGRESS    ? -ERR_RDP_SILENT
+		       : fd != -ECONNREFUSED ? -ERR_DESKTOP_FAILED
+		       : s->missing          ? -ERR_RDP_MISSING
+					     : -ERR_RDP_REFUSED;
 	}
 	int r = rdp_connect(&s->rdp, fd, monitors, count);
 	if (r < 0) {

@@ -40,7 +40,6 @@ def directory():
     path = pathlib.Path(tempfile.mkdtemp(prefix="engawa-rdp-"))
     path.chmod(0o755)
     yield path
-    shutil.copytree(path, "/tmp/w/rdp/last", dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sock", "run")) if os.environ.get("KEEP") else None
     shutil.rmtree(path)
 
 
@@ -69,13 +68,11 @@ def share(picture, colour):
     return (abs(pixels - numpy.array(colour)).max(axis=2) <= 24).mean()
 
 
-def act(office, *actions, **options):
-    """A session in which somebody logs on at the greeter and goes on with actions, many times over: what comes too early is lost."""
-    login = ["--type", f"{ACCOUNT}\t{PASSWORD}\n"]
-    return office.client(*login, *actions, **options)
+LOG_ON = ["--type", f"{ACCOUNT}\t{PASSWORD}\n"]
 
 
 def again(word, times=40):
+    """What comes before the session is there is lost."""
     return ["--wait", "1s", "--click", "150,150", "--type", f"{word}\n"] * times
 
 
@@ -101,14 +98,14 @@ def test_session_at_xrdp(office, xrdp, directory):
     """Logged on at the prompt, a window manager and a terminal come; what is typed arrives. With the gate gone and back, it is the same
     connection of the same session; after a new login to the office PC, the same session again."""
     picture = directory / "session.png"
-    first = act(office, *again("hello"), "--screenshot", picture)
+    first = office.client(*LOG_ON, *again("hello"), "--screenshot", picture)
     try:
         wait_for(lambda: "hello" in xrdp.typed(), "nothing arrives in the session", 90)
     finally:
         stop(first)
-    assert share(picture, BLUE) > 0.2 and xrdp.sessions() == 1
+    assert share(picture, BLUE) > 0.2 and xrdp.sessions() == 1 and xrdp.monitors() == [(1280, 800, 0, 0)]
 
-    second = act(office, "--monitors", "1024x768", *again("before", 30), *again("after", 30))
+    second = office.client("--monitors", "1024x768,800x600", *LOG_ON, *again("before", 30), *again("after", 30))
     try:
         wait_for(lambda: "before" in xrdp.typed(), "nothing arrives at the second time", 90)
         connections = xrdp.connections()
@@ -116,13 +113,14 @@ def test_session_at_xrdp(office, xrdp, directory):
         office.start_gate()
         wait_for(lambda: "after" in xrdp.typed(), "nothing arrives after the gate's end", 120)
         assert xrdp.connections() == connections and xrdp.sessions() == 1
+        assert xrdp.monitors() == [(800, 600, 1024, 0), (1024, 768, 0, 0)]
     finally:
         stop(second)
 
 
 def test_signed_out(office, xrdp):
     """Who signs out is told so, and the next one sees the prompt again."""
-    client = subprocess.Popen([str(a) for a in office.connect_argv("--type", f"{ACCOUNT}\t{PASSWORD}\n", *again("bye"), "--for", "60s")],
+    client = subprocess.Popen([str(a) for a in office.connect_argv(*LOG_ON, *again("bye"), "--for", "60s")],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         wait_for(lambda: "bye" in xrdp.typed(), "nothing arrives", 90)
@@ -310,8 +308,7 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("what", HOSTILE)
-@pytest.mark.parametrize("when", ["early", "late"])
+@pytest.mark.parametrize(("what", "when"), [("clipboard", "early"), *((what, "late") for what in HOSTILE)])
 def test_attack_channels(desktop, between, xrdp, what, when):
     """A hostile xrdp speaks on channels that nobody asked for: clipboard, drives, sound, USB, camera, microphone; before the session is
     complete and in it. The connection ends in words, and nothing was answered there."""
@@ -364,7 +361,7 @@ def test_xrdp_dies(desktop, between, xrdp):
     assert d.failure() == LOST
 
 
-@pytest.mark.parametrize("kind", [50, 96, 127, 200])
+@pytest.mark.parametrize("kind", [50, 200])
 def test_attack_client(desktop, xrdp, kind):
     """There is no message for a clipboard, a file, a printer, sound, USB or a camera: whatever else a hostile client sends ends the
     session."""

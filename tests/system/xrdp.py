@@ -1,9 +1,9 @@
 """A real xrdp with its session manager and xorgxrdp, of the test's own: private mounts put its settings, accounts, PAM service and
 temporary files in place of the computer's, a private process namespace ends everything with it. Both listen on free ports of the
 loopback."""
-import crypt
 import os
 import pathlib
+import re
 import shlex
 import shutil
 import socket
@@ -13,12 +13,14 @@ import system
 
 ACCOUNT, PASSWORD = "tanaka", "engawa-2026"
 UID = 62345
-# What the person's session is: a window manager, a coloured terminal that writes down what is typed into it.
+# What the person's session is: a window manager, a terminal that writes down what is typed into it and what monitors there are then,
+# and a program whose end is the end of the session.
 STARTWM = """#!/bin/sh
 xsetroot -solid '#345678'
 echo started >> "$HOME/sessions"
 openbox &
-xterm -geometry 60x12+40+60 -T work -e sh -c 'while read -r line; do echo "$line" >> "$HOME/typed"; done' &
+xterm -geometry 60x12+40+60 -T work -e sh -c 'while read -r line; do xrandr --listmonitors > "$HOME/monitors"
+    echo "$line" >> "$HOME/typed"; done' &
 exec xterm -geometry 30x5+600+400 -T leave -e sh -c 'until [ -e "$HOME/leave" ]; do sleep 0.2; done'
 """
 XRDP_INI = """[Globals]
@@ -156,8 +158,9 @@ class Xrdp:
         make_certificate(self.conf / "cert.pem", self.conf / "key.pem")
         shutil.copy(self.conf / "cert.pem", self.certificate)
         self.certificate.chmod(0o644)
+        hashed = subprocess.run(["openssl", "passwd", "-6", PASSWORD], check=True, capture_output=True, text=True).stdout.strip()
         accounts = {"passwd": f"{ACCOUNT}:x:{UID}:{UID}::/mnt/home:/bin/sh\n", "group": f"{ACCOUNT}:x:{UID}:\n",
-            "shadow": f"{ACCOUNT}:{crypt.crypt(PASSWORD, crypt.mksalt(crypt.METHOD_SHA512, rounds=5000))}:20000:0:99999:7:::\n"}
+            "shadow": f"{ACCOUNT}:{hashed}:20000:0:99999:7:::\n"}
         for name, line in accounts.items():
             (self.dir / name).write_text(pathlib.Path("/etc", name).read_text() + line)
         (self.dir / "pam").write_text(PAM)
@@ -185,6 +188,10 @@ class Xrdp:
     def typed(self):
         path = self.home / "typed"
         return path.read_text() if path.exists() else ""
+
+    def monitors(self):
+        """Width, height and place of each, as programs in the session see them."""
+        return sorted(tuple(map(int, m)) for m in re.findall(r"(\d+)/\d+x(\d+)/\d+\+(\d+)\+(\d+)", (self.home / "monitors").read_text()))
 
     def sessions(self):
         path = self.home / "sessions"
