@@ -153,9 +153,10 @@ spawn(struct process *p, const struct process_start *start, const int *fds, size
 	char *argv[] = {"/proc/self/exe", "role", (char *)(uintptr_t)role_name(p->role), "--user",
 		o->user, "--log-level", o->log_level, "--display", o->display, "--desktop-program",
 		o->desktop_program, "--desktop-user", o->desktop_user ? o->desktop_user : "",
-		"--xauthority", o->xauthority ? o->xauthority : "", "--desktop-source",
-		o->desktop_source, "--rdp-port", port, "--rdp-certificate", o->rdp_certificate,
-		"--rdp-program", o->rdp_program, "--rdp-keyboard", o->rdp_keyboard, NULL};
+		"--xauthority", o->xauthority ? o->xauthority : "", "--ibus-directory",
+		o->ibus_directory ? o->ibus_directory : "", "--desktop-source", o->desktop_source,
+		"--rdp-port", port, "--rdp-certificate", o->rdp_certificate, "--rdp-program",
+		o->rdp_program, "--rdp-keyboard", o->rdp_keyboard, NULL};
 	str_print(port, sizeof port, "%u", (unsigned)o->rdp_port);
 	if (p->role == ROLE_CONTROL && o->proxy &&
 		str_print(proxy, sizeof proxy, "PROXY=%s", o->proxy) < 0)
