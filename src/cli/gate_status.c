@@ -186,6 +186,12 @@ print_table(const json_t *root)
 		ja ? "接続の終了の理由" : "connections by the reason of their end");
 	print_family(root, "organisation_to_client_bytes", "organisation",
 		ja ? "団体ごとの送信バイト" : "bytes to clients, by organisation");
+	print_family(root, "organisation_agents", "organisation",
+		ja ? "団体ごとの待機中の庁内PC" : "office PCs waiting, by organisation");
+	print_family(root, "organisation_sessions_now", "organisation",
+		ja ? "団体ごとの利用中のセッション" : "sessions, by organisation");
+	print_family(root, "organisation_refused", "organisation",
+		ja ? "団体の上限のため断った回数" : "refused for an organisation's limits");
 }
 
 static int

@@ -41,7 +41,7 @@ enum {
 	AGAIN_WAIT_FIRST_MS = 500,
 	AGAIN_WAIT_MAX_MS = 10000,
 	SCOUT_WAIT_MS = 3000,  /* for the new way, when the one before ends: as DEAD_MS */
-	SCOUT_AGAIN_MS = 2000, /* no gate leads to the agent yet */
+	SCOUT_AGAIN_MS = 5000, /* no gate leads to the agent yet */
 	AGAIN_FORGED_MAX = 3, /* handshakes that fail: the other side does not have our key */
 	INPUT_MAX = 256,      /* a person does not get there */
 	STATEMENT_MAX_BYTES = SIGN_ENVELOPE_MAX_BYTES,

@@ -39,7 +39,7 @@ fair_row(struct fair_table *t, const char *name)
 		 * a name */
 		for (int spin = 0; spin < 1000 && atomic_load(&o->state) == 1; spin++)
 			;
-		if (atomic_load(&o->state) == 2 && strncmp(o->name, name, sizeof o->name) == 0)
+		if (atomic_load(&o->state) == 2 && strncmp(o->name, name, sizeof o->name - 1) == 0)
 			return i;
 	}
 	return last;

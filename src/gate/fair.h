@@ -56,7 +56,7 @@ enum fair_limit {
 	FAIR_BY_PREFECTURE
 };
 
-/* Row of an organisation, made when it is new. */
+/* Row of an organisation, made when it is new. Names count as far as there is room for them. */
 size_t fair_row(struct fair_table *table, const char *name);
 /* What a ticket says: JIS X 0401, and the weight (0 counts as 1). */
 void fair_note(struct fair_table *table, size_t row, uint32_t prefecture, uint32_t weight);

@@ -227,6 +227,12 @@ leg_run_again(struct worker *w, struct leg *l)
 }
 
 void
+leg_run_last(struct worker *w, struct leg *l)
+{
+	enqueue(l, &w->last_head, &w->last_tail);
+}
+
+void
 leg_deadline(struct worker *w, struct leg *l, int64_t seconds)
 {
 	wheel_set(&w->wheel, &l->timer, w->now + wheel_ticks(seconds));

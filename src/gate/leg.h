@@ -136,6 +136,8 @@ void leg_finish(struct worker *w, struct leg *l);
 void leg_run_later(struct worker *w, struct leg *l);
 /* After a whole turn: behind everybody who has just come. */
 void leg_run_again(struct worker *w, struct leg *l);
+/* After those too: its source has had too many faults. */
+void leg_run_last(struct worker *w, struct leg *l);
 /* Wakes roles_due after so many seconds. */
 void leg_deadline(struct worker *w, struct leg *l, int64_t seconds);
 

@@ -44,8 +44,8 @@ static void
 handshake(struct worker *w, struct leg *l)
 {
 	char text[128] = "";
-	if (l->waits && !w->late_turn) {
-		leg_run_again(w, l);
+	if (l->waits && !w->last_turn) {
+		leg_run_last(w, l);
 		return;
 	}
 	if (door_is_poor(w)) {

@@ -178,6 +178,20 @@ on_event(struct worker *w, const struct epoll_event *event)
 }
 
 static void
+run_first(struct worker *w, struct leg **head, struct leg **tail)
+{
+	struct leg *l = *head;
+	if (!l)
+		return;
+	*head = l->run_next;
+	if (!*head)
+		*tail = NULL;
+	l->in_run = 0;
+	if (l->state != LEG_DEAD)
+		roles_run(w, l);
+}
+
+static void
 run_queue(struct worker *w)
 {
 	struct leg *l = w->run_head;
@@ -189,18 +203,12 @@ run_queue(struct worker *w)
 			roles_run(w, l);
 		l = next;
 	}
-	/* one of those with more to do, then a look at who has come meanwhile */
-	l = w->late_head;
-	if (!l)
-		return;
-	w->late_head = l->run_next;
-	if (!w->late_head)
-		w->late_tail = NULL;
-	l->in_run = 0;
-	w->late_turn = 1;
-	if (l->state != LEG_DEAD)
-		roles_run(w, l);
-	w->late_turn = 0;
+	/* one of those with more to do, one of those who wait for everybody, then a look at who has
+	 * come meanwhile */
+	run_first(w, &w->late_head, &w->late_tail);
+	w->last_turn = 1;
+	run_first(w, &w->last_head, &w->last_tail);
+	w->last_turn = 0;
 }
 
 static void
@@ -260,7 +268,7 @@ run(struct worker *w)
 	while (!w->stopping || (w->leg_count > 0 && (int32_t)(w->now - w->drain_until) < 0)) {
 		uint64_t ms = mono_diff_ms(w->started, mono_now());
 		int n = epoll_wait(w->epoll, events, EVENTS_MAX,
-			w->run_head || w->late_head || leave_is_busy(w)
+			w->run_head || w->late_head || w->last_head || leave_is_busy(w)
 				? 0
 				: WHEEL_TICK_MS - (int)(ms % WHEEL_TICK_MS));
 		if (n < 0 && errno != EINTR)

@@ -72,12 +72,13 @@ struct worker {
 	uint32_t serial;
 	struct leg *run_head, *run_tail, *dead;
 	struct leg *late_head, *late_tail; /* have had their turn, want another */
+	struct leg *last_head, *last_tail; /* their source has had too many faults */
 	struct leg *oldest, *newest;       /* half open */
 	struct log_limit close_log;
 	size_t surplus; /* bytes behind the frame that is being handled */
 	wheel_tick drain_until;
 	uint8_t draining, stopping;
-	uint8_t late_turn; /* the leg that runs has waited for the others */
+	uint8_t last_turn; /* the leg that runs has waited for the others */
 
 	uint8_t raw[WS_HELD_MAX_BYTES + WORKER_READ_BYTES];
 	uint8_t scratch[FRAME_HEADER_BYTES + FRAME_MAX_BYTES + WS_HELD_MAX_BYTES +

@@ -90,6 +90,7 @@ def test_status(gate):
         capture_output=True, text=True, env=os.environ | env).stdout
     assert json.loads(run("--json"))["agents"] == 1
     assert re.search(r"^1\s+office PCs waiting$", run(LC_ALL="C.UTF-8"), re.M)
+    assert re.search(r"^office PCs waiting, by organisation\n  test-city +1$", run(LC_ALL="C.UTF-8"), re.M)
 
 
 def test_nothing_personal(gate):

@@ -2,6 +2,7 @@
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import socket
 import ssl
@@ -12,7 +13,7 @@ import time
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from gate_driver import CODE, exchange, keys, messages, start_gate  # noqa: F401 (fixtures)
+from gate_driver import CODE, ROOT, exchange, keys, messages, start_gate  # noqa: F401 (fixtures)
 from test_gate_numbers import numbers, value, wait
 
 
@@ -405,6 +406,21 @@ def test_memory_of_all_workers_together(make):
 
 
 # ---- reasons
+
+
+def test_no_close_without_a_reason():
+    """Every place in the source that ends a connection says why. 0 is for what goes on elsewhere (another worker, a new version) and is not counted."""
+    calls = {}
+    for path in sorted((ROOT / "src/gate").glob("*.c")):
+        text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.S)
+        for match in re.finditer(r"\b(leg_close|leg_end|leg_bye|session_end)\((w, (?:[^()]|\([^()]*\))*)\);", text):
+            calls.setdefault(match[2].split(",")[-1].strip(), []).append(path.stem)
+    assert sum(map(len, calls.values())) > 50  # the pattern finds them
+    assert sorted(calls.pop("0")) == ["leave", "move"]
+    # an enrolment that is done is the one orderly end that a gate makes by itself
+    assert [code for code in calls if re.search(r"\b0$", code)] == ["msg.enrolled.code ? -(int)msg.enrolled.code : 0"]
+    # and every connection that is accepted and cannot be served is counted too
+    assert "tally_code" in (ROOT / "src/gate/door.c").read_text()
 
 
 def test_every_close_has_its_reason(make):

@@ -212,6 +212,22 @@ test_crosses(void **state)
 	free(to);
 }
 
+/* Tried: an organisation with a name that is longer than its place in the table comes again and
+ * again. What comes of it: one row. */
+static void
+test_attack_long_name(void **state)
+{
+	(void)state;
+	char name[3 * FAIR_NAME_SIZE];
+	for (size_t len = FAIR_NAME_SIZE - 2; len < sizeof name; len++) {
+		memset(name, 'x', len);
+		name[len] = '\0';
+		size_t row = fair_row(fair.table, name);
+		assert_int_equal(fair_row(fair.table, name), row);
+		assert_true(row < 2);
+	}
+}
+
 static void
 test_handshakes(void **state)
 {
@@ -240,6 +256,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_attack_flood, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_crosses, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_handshakes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_attack_long_name, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
