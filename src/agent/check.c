@@ -1,6 +1,11 @@
 #include "agent/check.h"
 
+#include <sched.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "agent/message.h"
 #include "agent/role.h"
@@ -59,12 +64,35 @@ answer(int (*check)(const struct check_question *question))
 	return 0;
 }
 
+/* What PAM's modules start (pam_exec) may leave our process group and session, but not a PID
+ * namespace, and that ends with its first process: so nothing of it outlives our deadline. Returns
+ * in that first process; the one that was started waits for it, and dies for it. Where there is no
+ * right to a namespace it all goes on without. */
+static void
+contain(void)
+{
+	int status;
+	if (unshare(CLONE_NEWPID) < 0)
+		return;
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+			_exit(2);
+		return;
+	}
+	close(ROLE_CHANNEL);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		_exit(2);
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 2);
+}
+
 /* PAM's modules read what only root may. */
 int
 check_pam_main(const struct options *options)
 {
 	role_privileged("check-pam");
 	(void)options;
+	contain();
 	return answer(check_pam);
 }
 

@@ -11,7 +11,7 @@ static int
 enter(struct login *login)
 {
 	int r = login_locked(login);
-	if (r < 0 && !login->resumes && login_may_pair(login)) {
+	if (r < 0 && !login->resumes && !login->facts.apply[0] && login_may_pair(login)) {
 		login->admission.first = 1;
 		return LOGIN_PASSED;
 	}

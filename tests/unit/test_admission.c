@@ -462,6 +462,20 @@ apply(const uint8_t *device, const char *name, const char *address)
 	return login_facts(&w.login, &f);
 }
 
+/* Tried: applications while strangers are shut out and a pairing is open. Comes of it: none is
+ * written down; who pairs does not apply. */
+static void
+test_attack_application_while_shut_out(void **state)
+{
+	(void)state;
+	char code[PAIRING_TEXT_SIZE];
+	shut_strangers_out();
+	assert_int_equal(pairing_new(&w.pairing, on_now(NULL), code), 0);
+	assert_int_equal(apply(stranger, "flood", "192.0.2.1"), -ERR_SHUT_OUT);
+	assert_int_equal(registry_count(w.registry, ENTRY_APPLIED), 0);
+	assert_int_equal(w.prompts, 0);
+}
+
 static void
 test_application(void **state)
 {
@@ -684,6 +698,7 @@ main(void)
 		T(test_attack_owner_not_burnt),
 		T(test_attack_pairing_kept_out),
 		T(test_attack_guesses_with_a_pairing_code),
+		T(test_attack_application_while_shut_out),
 		T(test_application),
 		T(test_attack_application_flood),
 		T(test_attack_removed),
