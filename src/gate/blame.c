@@ -1,5 +1,7 @@
 #include "gate/blame.h"
 
+#include <string.h>
+
 #include "base/err.h"
 #include "base/str.h"
 #include "gate/secure.h"
@@ -47,19 +49,31 @@ blame_close(struct worker *w, struct leg *l, enum leg_state was, int code)
 		return;
 	l->blamed = 1;
 	if (was != LEG_HANDSHAKE && secure_agent(l->secure, key) == 0) {
-		fault_note(&w->limits.faults, FAULT_AGENT, key, now_ms());
+		/* that nobody waits for its answer any more is a stranger's doing, who knows the
+		 * terminal ID and no more */
+		if (code != -ERR_TICKET_BAD && code != -ERR_SLOW)
+			fault_note(&w->limits.faults, FAULT_AGENT, key, now_ms());
 	} else if (!l->is_known) {
 		limit_source_key(&l->address, key);
 		fault_note(&w->limits.faults, FAULT_SOURCE, key, now_ms());
 	}
 }
 
-void
-blame_device(struct worker *w, struct leg *l, const uint8_t hash[static 16])
+static void
+device_key(const struct leg *l, const uint8_t *hash, uint8_t ret_key[static FAULT_KEY_BYTES])
 {
-	if (l)
+	limit_source_key(&l->address, ret_key);
+	memcpy(ret_key + 8, hash, FAULT_KEY_BYTES - 8);
+}
+
+void
+blame_device(struct worker *w, struct leg *l, const uint8_t hash[static 16], int shown)
+{
+	uint8_t key[FAULT_KEY_BYTES];
+	if (shown)
 		l->blamed = 1;
-	fault_note(&w->limits.faults, FAULT_DEVICE, hash, now_ms());
+	device_key(l, hash, key);
+	fault_note(&w->limits.faults, FAULT_DEVICE, key, now_ms());
 }
 
 void
@@ -79,9 +93,11 @@ refuse(struct worker *w, enum limit limit, const char *kind, const uint8_t *id)
 }
 
 int
-blame_ask_device(struct worker *w, const uint8_t hash[static 16])
+blame_ask_device(struct worker *w, const struct leg *l, const uint8_t hash[static 16])
 {
-	return fault_over(&w->limits.faults, FAULT_DEVICE, hash, now_ms())
+	uint8_t key[FAULT_KEY_BYTES];
+	device_key(l, hash, key);
+	return fault_over(&w->limits.faults, FAULT_DEVICE, key, now_ms())
 		       ? refuse(w, LIMIT_DEVICE_FAULTS, "device", hash)
 		       : 0;
 }

@@ -8,14 +8,15 @@ struct worker;
 
 /* A connection ends: its fault, if it is one. */
 void blame_close(struct worker *w, struct leg *l, enum leg_state was, int code);
-/* A device (hash: 16 bytes or more of H(its key)). l: the connection on which it has proved to be
- * that with a ticket, which is blamed for nothing more; NULL where it has only said so. */
-void blame_device(struct worker *w, struct leg *l, const uint8_t hash[static 16]);
+/* A device (hash: H(its key)) at the address of this connection: who has seen another one's ticket
+ * elsewhere does not have it refused where it is. shown: with a ticket; then the connection is
+ * blamed for nothing more. */
+void blame_device(struct worker *w, struct leg *l, const uint8_t hash[static 16], int shown);
 /* An office PC comes: often is a fault too. */
 void blame_agent(struct worker *w, const uint8_t agent_id[static 16]);
 
 /* 0 or -ERR_TOO_OFTEN, and a line in the log. */
-int blame_ask_device(struct worker *w, const uint8_t hash[static 16]);
+int blame_ask_device(struct worker *w, const struct leg *l, const uint8_t hash[static 16]);
 int blame_ask_agent(struct worker *w, const uint8_t agent_id[static 16]);
 
 enum blame {

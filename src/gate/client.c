@@ -32,7 +32,7 @@ client_on_ask(struct worker *w, struct leg *l, const uint8_t *payload, size_t le
 	}
 	wait_for_controller(w, l);
 	address_text(&l->address, msg.address);
-	r = blame_ask_device(w, msg.ask.device_hash.bytes);
+	r = blame_ask_device(w, l, msg.ask.device_hash.bytes);
 	if (r == 0)
 		r = request_new(w, l, REQUEST_ASK, msg.ask.device_hash.bytes, &msg.request);
 	if (r < 0)
@@ -68,11 +68,11 @@ knock_for(struct worker *w, struct leg *l, const struct session_claim *claim, co
 {
 	if (device_len != 32)
 		return -ERR_TICKET_BAD;
-	int r = blame_ask_device(w, device);
+	int r = blame_ask_device(w, l, device);
 	if (r == 0)
 		r = session_knock(w, l, claim, type, fields, msg);
 	if (r == -ERR_TICKET_BAD || r == -ERR_UNREACHABLE)
-		blame_device(w, l, device);
+		blame_device(w, l, device, 1);
 	return r;
 }
 

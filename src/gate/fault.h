@@ -23,7 +23,7 @@ enum {
 
 enum fault_kind {
 	FAULT_AGENT,  /* its id */
-	FAULT_DEVICE, /* of its hash */
+	FAULT_DEVICE, /* of its hash and its source */
 	FAULT_SOURCE, /* IPv4 address or IPv6 /64 */
 	FAULT_KINDS,
 };

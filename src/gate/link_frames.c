@@ -22,7 +22,7 @@ link_on_grant(struct worker *w, struct leg *link, const uint8_t *payload, size_t
 	if (!l || l->state != LEG_ASKING)
 		return 0;
 	if (msg.grant.code == ERR_UNREACHABLE)
-		blame_device(w, NULL, device); /* a mistake, or somebody who tries */
+		blame_device(w, l, device, 0); /* a mistake, or somebody who tries */
 	l->state = LEG_READY;
 	leg_deadline(w, l, w->settings.frame_s);
 	leg_frame(w, l, engawa_OuterType_OUTER_GRANT, engawa_Grant_fields, &msg.grant);

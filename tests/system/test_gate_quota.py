@@ -307,6 +307,41 @@ def test_attack_one_bad_device(make):
     gate.join(agent, ticket={"device": other})
 
 
+def test_attack_have_an_office_pc_blamed(make):
+    """Tried: somebody who knows a terminal ID, and no more, knocks again and again and goes before the office PC answers, or keeps it waiting. What
+    comes of it: its answers come to nothing, which is not the office PC's fault: it is let in as before."""
+    gate = make(WORKERS=1, AGENT_FAULTS_PER_MINUTE=3, FRAME_S=2)
+    agent = gate.agent()
+    for _ in range(8):
+        client = gate.client()
+        session_id, ticket = gate.controller.ticket(agent.id)
+        client.send(gate.outer.OUTER_JOIN, gate.outer.Join(ticket=ticket))
+        agent.expect(gate.outer.OUTER_KNOCK)
+        client.stream.close()
+        gate.wait_log(f"session.unanswered session={session_id.hex()[:8]}")
+        gate.refused(gate.answer(agent, session_id), "TICKET_BAD")
+    gate.join(agent)
+    assert value(gate, "limit_reached", limit="agent_faults") == 0
+
+
+def test_attack_have_a_device_blamed_from_elsewhere(make):
+    """Tried: somebody who has seen a device's ticket uses it again and again at another address. What comes of it: he is refused there, and the
+    device where it is is not."""
+    gate = make(WORKERS=1, DEVICE_FAULTS_PER_MINUTE=3)
+    agent, device = gate.agent(), os.urandom(32)
+    client = gate.client()
+    session_id, ticket = gate.controller.ticket(agent.id, device=device)
+    client.send(gate.outer.OUTER_JOIN, gate.outer.Join(ticket=ticket))
+    agent.expect(gate.outer.OUTER_KNOCK)
+    session = gate.answer(agent, session_id)
+    client.expect(gate.outer.OUTER_JOINED), session.expect(gate.outer.OUTER_JOINED)
+    for code in ["TICKET_BAD"] * 4 + ["TOO_OFTEN"]:
+        thief = gate.client(source="127.0.9.9")
+        thief.send(gate.outer.OUTER_JOIN, gate.outer.Join(ticket=ticket))
+        gate.refused(thief, code)
+    gate.join(agent, ticket={"device": device})
+
+
 def test_attack_ticket_of_a_session_that_lives(make):
     """Tried: to use one ticket again and again while its session lives. What comes of it: the session goes on, the device of the ticket is refused for
     a while, and nobody else at its address."""
