@@ -1,5 +1,7 @@
 """Between engawa-desktop-rdp and a real xrdp, with the key of the certificate that is expected: sees what is said, says more."""
+import collections
 import contextlib
+import select
 import socket
 import ssl
 import struct
@@ -35,7 +37,8 @@ def is_fast(pdu):
 
 
 class Between:
-    """change(number, pdu) returns what the client gets instead of this message of the server."""
+    """change(number, pdu) returns what the client gets instead of this message of the server. One thread: two must not use one TLS
+    connection."""
 
     def __init__(self, server_port, certificate, key, change):
         self.server_port, self.change = server_port, change
@@ -43,54 +46,66 @@ class Between:
         self.context.load_cert_chain(certificate, key)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
-        self.connections, self.said, self.open = 0, [], []
-        self.thread = threading.Thread(target=self.run, daemon=True)
-        self.thread.start()
+        self.connections, self.said, self.extra, self.number = 0, [], collections.deque(), 0
+        self.ours, self.theirs = socket.socketpair()
+        threading.Thread(target=self.run, daemon=True).start()
 
     def run(self):
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self.listener.accept()
                 self.connections += 1
-                with contextlib.suppress(OSError, ssl.SSLError):
+                with client, contextlib.suppress(OSError):
                     self.serve(client)
 
     def serve(self, client):
-        server = socket.create_connection(("127.0.0.1", self.server_port))
-        self.open += [client, server]
-        server.sendall(client.recv(4096))
-        client.sendall(server.recv(4096))
         plain = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         plain.check_hostname, plain.verify_mode = False, ssl.CERT_NONE
-        server, client = plain.wrap_socket(server), self.context.wrap_socket(client, server_side=True)
-        self.open += [client, server]
-        threading.Thread(target=self.listen, args=(client, server), daemon=True).start()
-        self.speak(server, client)
+        with socket.create_connection(("127.0.0.1", self.server_port)) as server:
+            server.sendall(client.recv(4096))
+            client.sendall(server.recv(4096))
+            with plain.wrap_socket(server) as server, self.context.wrap_socket(client, server_side=True) as client:
+                server.setblocking(False)
+                client.setblocking(False)
+                self.pass_on(server, client)
 
-    def listen(self, client, server):
-        buffer = bytearray()
-        with contextlib.suppress(OSError, ssl.SSLError):
-            while data := client.recv(65536):
-                buffer += data
-                for pdu in pdus(buffer):
-                    self.said.append(pdu)
-                    server.sendall(pdu)
-            server.close()
+    def pass_on(self, server, client):
+        buffers = {server: bytearray(), client: bytearray()}
+        while True:
+            if not server.pending() and not client.pending():
+                select.select([server, client, self.theirs], [], [])
+            for side in server, client:
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    data = side.recv(65536)
+                    if not data:
+                        return
+                    buffers[side] += data
+            for pdu in pdus(buffers[client]):
+                self.said.append(pdu)
+                send(server, pdu)
+            for pdu in pdus(buffers[server]):
+                send(client, b"".join(self.change(self.number, pdu)))
+                self.number += 1
+            if select.select([self.theirs], [], [], 0)[0]:
+                if not self.theirs.recv(1):
+                    return
+                send(client, self.extra.popleft())
 
-    def speak(self, server, client):
-        buffer, number = bytearray(), 0
-        while data := server.recv(65536):
-            buffer += data
-            for pdu in pdus(buffer):
-                client.sendall(b"".join(self.change(number, pdu)))
-                number += 1
-
-    def cut(self):
-        for s in self.open:
-            with contextlib.suppress(OSError):
-                s.shutdown(socket.SHUT_RDWR)
+    def say(self, data):
+        """To the client, beside what the server says."""
+        self.extra.append(data)
+        self.ours.send(b".")
 
     def close(self):
-        self.cut()
+        """Ends the connections without a word."""
+        self.ours.close()
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
+
+
+def send(side, data):
+    while data:
+        try:
+            data = data[side.send(data):]
+        except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            select.select([], [side], [], 1)
