@@ -47,6 +47,28 @@ def test_pairing(closed, home_pc):
     leave(home_pc, engawa)
 
 
+def test_pairing_while_strangers_are_locked_out(closed, home_pc):
+    """Somebody has used up the strangers' tries: the pairing code is asked for first, then all the rest as ever."""
+    engawa = closed
+    code = office(engawa, "pair")
+    engawa.sign_policy(DISABLE_DEVICECHECK=None, ENFORCE_DEVICECHECK="yes", AUTH_LOCKOUT_COUNT=1, AUTH_LOCKOUT_TIMEOUT=3600)
+    try:
+        engawa.connect(code_command="echo 0", device="stranger.key")
+        assert engawa.agent_status()["strangers_locked_s"] > 0
+        mails = engawa.mail.count()
+        open_page(home_pc, engawa)
+        submit(home_pc, "#terminal-id", engawa.terminal_id)
+        home_pc.wait("#pairing")
+        assert engawa.mail.count() == mails and home_pc.own.axe() == []
+        submit(home_pc, "#pairing", code)
+        submit(home_pc, "#code", engawa.mail.next_pin(mails))
+        submit(home_pc, "#password", engawa.password)
+        home_pc.wait("canvas")
+        leave(home_pc, engawa)
+    finally:
+        office(engawa, "unlock")
+
+
 def test_application(closed, home_pc):
     """A stranger is told the number of his browser, applies under a name, and is told to wait."""
     engawa = closed

@@ -103,6 +103,7 @@ export function DevicePart({ onApply }: { onApply: ((name: string) => void) | nu
 			<p id="device-number">
 				<strong>{number}</strong>
 			</p>
+			<p class="support">{t.deviceNumberSupport}</p>
 			{onApply && (
 				<form onSubmit={submit} noValidate>
 					<h2>{t.applyHeading}</h2>
