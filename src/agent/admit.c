@@ -105,6 +105,20 @@ admit_passed(struct agent *agent, struct session *s)
 	return 0;
 }
 
+void
+admit_persons(struct agent *agent)
+{
+	for (size_t i = 0; i < SESSIONS_MAX; i++) {
+		struct session *s = agent->sessions[i];
+		const char *name = s ? s->flow.person.name : "";
+		if (!name[0] || s->state < SESSION_TURN || s->state >= SESSION_ENDING ||
+			users_admit(agent->users, name))
+			continue;
+		LOG(INFO, "person.cut", F_STR("session", s->code), F_STR("person", name));
+		session_end(s, ERR_PERSON_DENIED);
+	}
+}
+
 int
 admit_remove(struct agent *agent, const uint8_t hash[static REGISTRY_HASH_BYTES])
 {

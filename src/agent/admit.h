@@ -1,4 +1,4 @@
-/* What becomes of devices: registered, cut off, and the owner told. */
+/* What becomes of devices and persons: registered, cut off, and the owner told. */
 #pragma once
 #include "agent/agent.h"
 
@@ -8,5 +8,7 @@ int admit_open(struct agent *agent, char *path, size_t size, struct conf_error *
 int admit_passed(struct agent *agent, struct session *session);
 /* Registers it; the owner is told when it first comes in. 0, -ERR_LIMIT, -errno. */
 int admit_register(struct agent *agent, const struct entry *entry, const char *by);
+/* The table of persons has changed: sessions of those who are disabled or gone end now. */
+void admit_persons(struct agent *agent);
 /* Not registered any more, its sessions end now. 0, -ERR_NOT_FOUND, -errno. */
 int admit_remove(struct agent *agent, const uint8_t hash[static REGISTRY_HASH_BYTES]);

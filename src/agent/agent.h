@@ -10,8 +10,8 @@
 #include "agent/maclist.h"
 #include "agent/message.h"
 #include "agent/options.h"
-#include "agent/passkeys.h"
 #include "agent/pairing.h"
+#include "agent/passkeys.h"
 #include "agent/policy.h"
 #include "agent/process.h"
 #include "agent/registry.h"
@@ -51,7 +51,8 @@ struct agent {
 	struct pepper *pepper;
 	struct users *users;
 	struct devices *persons; /* the same counters, by user_key */
-	struct devices *local_tries; /* failures at the settings password, by user of this computer */
+	struct devices
+		*local_tries; /* failures at the settings password, by user of this computer */
 	struct factors *factors;
 	struct passkeys *passkeys;
 	struct registry *registry;
@@ -59,7 +60,8 @@ struct agent {
 	struct maclist macs; /* the office PC's own list */
 	char *macs_text;     /* its file, with comments */
 	struct ticket_memory *tickets;
-	uint64_t policy_revision; /* the highest one seen, persisted */
+	struct ticket_memory *attempts[ORGFILE_GATES_MAX]; /* to go on, by gate; NULL = none yet */
+	uint64_t policy_revision;                          /* the highest one seen, persisted */
 	struct gate_state gates[ORGFILE_GATES_MAX];
 	struct process *control;
 	struct timer *control_retry;

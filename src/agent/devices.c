@@ -307,21 +307,25 @@ delay_s(uint32_t failures, const struct lockout_rule *rule)
 	return delay < cap ? delay : cap;
 }
 
-/* A wall clock that was set back must neither lift a lock-out nor make it last for years. */
+/* A wall clock that was set back must neither lift a lock-out nor make it last for years: what is
+ * left is counted from the first look at the new time on. */
 static uint64_t
-left_s(const struct tries *t, uint64_t now_s)
+left_s(struct tries *t, uint64_t now_s)
 {
 	if (t->until_s <= now_s)
 		return 0;
-	uint64_t left = t->until_s - now_s, whole = t->until_s - t->failed_s;
-	return left < whole ? left : whole;
+	if (t->failed_s > now_s) {
+		t->until_s = now_s + (t->until_s > t->failed_s ? t->until_s - t->failed_s : 0);
+		t->failed_s = now_s;
+	}
+	return t->until_s - now_s;
 }
 
 int
-devices_check(const struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES],
-	uint64_t now_s, uint32_t *ret_retry_s)
+devices_check(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES], uint64_t now_s,
+	uint32_t *ret_retry_s)
 {
-	const struct tries *t = tries_of(devices, hash);
+	struct tries *t = tries_of(devices, hash);
 	uint64_t left = left_s(t, now_s);
 	if (t->row >= LOCKOUT_ROW_MAX)
 		return -ERR_SHUT_OUT;
@@ -425,7 +429,7 @@ devices_strangers_shut(const struct devices *devices)
 }
 
 uint32_t
-devices_strangers_locked_s(const struct devices *devices, uint64_t now_s)
+devices_strangers_locked_s(struct devices *devices, uint64_t now_s)
 {
 	return (uint32_t)left_s(&devices->strangers, now_s);
 }

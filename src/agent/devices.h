@@ -66,7 +66,7 @@ int devices_paired(struct devices *devices);
 void devices_mark_kept(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES]);
 
 /* 0, -ERR_LOCKED_OUT and how long still, or -ERR_SHUT_OUT: LOCKOUT_ROW_MAX is reached. */
-int devices_check(const struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES],
+int devices_check(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES],
 	uint64_t now_s, uint32_t *ret_retry_s);
 /* A failure, charged before the try is judged; devices_refund takes it back when it was right. 0 or
  * -errno. */
@@ -85,4 +85,4 @@ int devices_strangers_shut(const struct devices *devices);
 /* The one that logged in last: its name (may be "") and when. 0 when there is none. */
 int devices_last(const struct devices *devices, const char **ret_name, uint64_t *ret_s);
 size_t devices_count(const struct devices *devices);
-uint32_t devices_strangers_locked_s(const struct devices *devices, uint64_t now_s);
+uint32_t devices_strangers_locked_s(struct devices *devices, uint64_t now_s);

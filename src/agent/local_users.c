@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "agent/admit.h"
 #include "agent/local_peer.h"
 #include "agent/local_proof.h"
 #include "agent/persons.h"
@@ -122,6 +123,8 @@ put(struct agent *agent, const struct user *row, int remove)
 		users->list[users->count++] = *row;
 	if (r == 0)
 		r = persons_save(agent, users);
+	if (r == 0)
+		admit_persons(agent);
 	mem_wipe_free(users, sizeof *users);
 	return r;
 }

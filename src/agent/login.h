@@ -144,6 +144,7 @@ struct login {
 	struct findings findings; /* of the quarantine check: why it refuses */
 	struct {
 		char digits[LOGIN_CODE_DIGITS + 1]; /* secret */
+		char address[SETTINGS_MAIL_SIZE];   /* to which the code went */
 		unsigned wrong;
 		int confirmed;
 	} address_change;

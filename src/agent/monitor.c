@@ -163,6 +163,14 @@ agent_session_gone(struct agent *agent, struct session *session)
 		}
 }
 
+/* A login that was refused takes its place until its last words are out: a client that does not
+ * listen to them is not to get the next one meanwhile. */
+static int
+is_login(const struct session *s)
+{
+	return s && (s->state < SESSION_TURN || (s->state == SESSION_ENDING && !s->started_s));
+}
+
 /* Room for one more login? One place is kept for known devices: strangers cannot keep the owner out
  * by sitting in all. */
 static int
@@ -170,7 +178,7 @@ has_room(const struct agent *agent, int known)
 {
 	int64_t logins = 0;
 	for (size_t i = 0; i < SESSIONS_MAX; i++)
-		logins += agent->sessions[i] && agent->sessions[i]->state < SESSION_TURN;
+		logins += is_login(agent->sessions[i]);
 	return logins < agent->options.logins_max - (known ? 0 : 1);
 }
 
@@ -532,6 +540,8 @@ monitor_main(struct options *options)
 	local_macs_close(agent);
 	iplist_fini(&agent->addresses);
 	ticket_memory_free(agent->tickets);
+	for (size_t i = 0; i < ORGFILE_GATES_MAX; i++)
+		ticket_memory_free(agent->attempts[i]);
 	LOG(INFO, "agent.stop", F_INT("code", 0));
 	mem_wipe_free(agent, sizeof *agent);
 	return 0;

@@ -1,5 +1,6 @@
 #include "agent/resume.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -10,6 +11,10 @@
 #include "base/wire.h"
 #include "crypto/resume.h"
 #include "crypto/ticket.h"
+
+enum {
+	ATTEMPTS_MAX = 256 /* through one gate, as long as a ticket is remembered */
+};
 
 /* What a gate can cause is not allowed to fill the disk. */
 static struct log_limit resume_limit = {.burst = 20, .window_ms = 60000};
@@ -115,6 +120,21 @@ place(const struct agent *agent, size_t *ret_index)
 	return -ERR_TOO_MANY;
 }
 
+/* A gate that plays an attempt back gets no second handshake. Each has its own memory: one that
+ * invents attempts fills only that. */
+static int
+use_attempt(struct agent *agent, const struct note *note)
+{
+	struct ticket_memory **memory = &agent->attempts[note->gate];
+	for (size_t i = 0; i < SESSIONS_MAX; i++)
+		if (agent->sessions[i] && memcmp(agent->sessions[i]->ticket.session_id.bytes,
+						  note->session_id, SESSION_ID_BYTES) == 0)
+			return -ERR_TICKET_BAD;
+	if (!*memory)
+		*memory = ticket_memory_new(ATTEMPTS_MAX);
+	return *memory ? ticket_memory_use(*memory, note->session_id, wall_s()) : -ENOMEM;
+}
+
 /* note->rest: address length, address, ticket. */
 static int
 check(struct agent *agent, const struct note *note, engawa_TicketBody *ret_ticket,
@@ -146,8 +166,7 @@ check(struct agent *agent, const struct note *note, engawa_TicketBody *ret_ticke
 	if (!str_printable(ret_ticket->client_address))
 		return -ERR_PROTOCOL;
 	ticket_hash(ticket, ticket_len, ret_hash);
-	/* a gate that plays an attempt back gets no second handshake */
-	return ticket_memory_use(agent->tickets, note->session_id, wall_s());
+	return use_attempt(agent, note);
 }
 
 static int

@@ -25,6 +25,9 @@ enum {
 	PROMPT_MS = 330000, /* a person types; a code lives as long */
 };
 
+/* What the process at the network can say as often as it likes. */
+static struct log_limit mail_limit = {.burst = 20, .window_ms = 60000};
+
 static void
 on_deadline(void *user)
 {
@@ -577,8 +580,10 @@ session_dialed(struct session *s, uint32_t code, int fd)
 void
 session_code_sent(struct session *s, uint32_t code)
 {
-	if (code)
-		LOG(WARN, "session.mail", F_STR("session", s->code), F_ERR("code", (int)code));
+	uint32_t held;
+	if (code && log_limit_pass(&mail_limit, &held))
+		LOG(WARN, "session.mail", F_INT("held", held), F_STR("session", s->code),
+			F_ERR("code", (int)code));
 	if (s->state == SESSION_LOGIN && s->flow.wait == LOGIN_WAIT_MAIL)
 		session_login_result(
 			s, login_mailed(&s->flow, code < 100000 ? -(int)code : -ERR_MAIL_FAILED));

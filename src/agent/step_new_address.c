@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "crypto/noise.h"
 #include "inner.pb.h"
 #include "signed.pb.h"
@@ -39,11 +40,15 @@ enter(struct login *login)
 {
 	if (!is_due(login))
 		return LOGIN_PASSED;
-	int r = login_make_code(login->address_change.digits);
+	char *address = login->address_change.address;
+	int r = str_copy(
+		address, sizeof login->address_change.address, login->office.settings->mail_next);
+	if (r == 0)
+		r = login_make_code(login->address_change.digits);
 	login->code.born = login->env->now(login->env->user);
 	if (r == 0)
-		r = login_send(login, engawa_MailKind_MAIL_NEW_ADDRESS,
-			login->office.settings->mail_next, login->address_change.digits);
+		r = login_send(login, engawa_MailKind_MAIL_NEW_ADDRESS, address,
+			login->address_change.digits);
 	if (r < 0)
 		return later(login, r);
 	login->wait = LOGIN_WAIT_MAIL;
@@ -69,8 +74,8 @@ ask(struct login *login, uint32_t why)
 	noise_words(login->hash, words);
 	for (int i = 0; i < 2; i++)
 		snprintf(prompt.words[i], sizeof prompt.words[i], "%s", words[i]);
-	settings_mail_mask(login->office.settings->mail_next, prompt.masked_address,
-		sizeof prompt.masked_address);
+	settings_mail_mask(
+		login->address_change.address, prompt.masked_address, sizeof prompt.masked_address);
 	login->prompt = prompt.kind;
 	login->wait = LOGIN_WAIT_REPLY;
 	login->env->prompt(login->env->user, &prompt);
@@ -108,13 +113,18 @@ reply(struct login *login, const struct reply *reply)
 								: ask(login, ERR_CODE_WRONG);
 }
 
-/* The old address is told first: what cannot be told does not happen. */
+/* The old address is told first: what cannot be told does not happen. And what was asked for
+ * meanwhile has not been confirmed: the code came from the address before. */
 static int
 passed(struct login *login)
 {
 	const char *old = login->office.settings->mail;
 	if (!login->address_change.confirmed || !is_due(login))
 		return 0;
+	if (strcmp(login->address_change.address, login->office.settings->mail_next) != 0) {
+		later(login, -ERR_CODE_WRONG);
+		return 0;
+	}
 	int r = old[0] ? login_send(login, engawa_MailKind_MAIL_ADDRESS_CHANGED, old, "") : 0;
 	if (r == 0)
 		r = login->env->address_confirmed(login->env->user);

@@ -122,9 +122,19 @@ checked(struct login *login, int code)
 	return ++login->person.wrong >= LOGIN_TRIES_MAX ? code : ask(login, ERR_PASSWORD_WRONG);
 }
 
+/* Who was disabled or removed while the rest of the login went on is not let in by it. */
+static int
+passed(struct login *login)
+{
+	return login->person.name[0] && !users_admit(login->office.users, login->person.name)
+		       ? -ERR_PERSON_DENIED
+		       : 0;
+}
+
 const struct login_step step_password = {.name = "password",
 	.again = 1,
 	.ready = ready,
 	.enter = enter,
 	.reply = reply,
-	.checked = checked};
+	.checked = checked,
+	.passed = passed};

@@ -197,6 +197,13 @@ users_find(const struct users *users, const char *name)
 	return own ? own : users_row(table, USER_EVERYBODY);
 }
 
+int
+users_admit(const struct users *users, const char *name)
+{
+	const struct user *user = users ? users_find(users, name) : NULL;
+	return user && !user->disabled;
+}
+
 void
 user_key(const char *name, uint8_t ret_key[static USER_KEY_BYTES])
 {

@@ -48,6 +48,8 @@ char *users_text(const struct users *users);
 int user_fold(const char *name, char ret_name[static USER_NAME_SIZE]);
 /* The row of a folded name, or the one of everybody; NULL. */
 const struct user *users_find(const struct users *users, const char *name);
+/* 1 when there is such a row and it is not disabled; users may be NULL. */
+int users_admit(const struct users *users, const char *name);
 /* That very row. */
 struct user *users_row(struct users *users, const char *name);
 /* A day that exists. */

@@ -75,9 +75,9 @@ static const struct rule io_rules[] = {CALL(read), CALL(readv), CALL(write), CAL
 	CALL(pread64), CALL(sendmsg), CALL(sendto), CALL(sendmmsg), CALL(recvmsg), CALL(recvfrom),
 	CALL(recvmmsg), CALL(close), CALL(shutdown), CALL(poll), CALL(ppoll), CALL(pselect6),
 	CALL(epoll_create1), CALL(epoll_ctl), CALL(epoll_wait), CALL(epoll_pwait), CALL(eventfd2),
-	CALL(pipe2), CALL(accept4), CALL(getsockopt), CALL(setsockopt), CALL(getsockname),
-	CALL(getpeername), CALL(fcntl), CALL(dup), CALL(fstat), CALL(newfstatat), CALL(lseek),
-	CALL(munmap), CALL(mremap), CALL(madvise), CALL(brk), CALL(futex), CALL(clock_gettime),
+	CALL(pipe2), CALL(accept4), CALL(getsockopt), CALL(getsockname), CALL(getpeername),
+	CALL(fcntl), CALL(dup), CALL(fstat), CALL(newfstatat), CALL(lseek), CALL(munmap),
+	CALL(mremap), CALL(madvise), CALL(brk), CALL(futex), CALL(clock_gettime),
 	CALL(clock_nanosleep), CALL(nanosleep), CALL(gettimeofday), CALL(time), CALL(getrandom),
 	CALL(getpid), CALL(gettid), CALL(getuid), CALL(geteuid), CALL(getgid), CALL(getegid),
 	CALL(rt_sigaction), CALL(rt_sigprocmask), CALL(rt_sigreturn), CALL(sigaltstack),
@@ -165,6 +165,22 @@ answer_foreign(scmp_filter_ctx filter)
 	return r;
 }
 
+/* Every option of a socket but SO_LINGER: a socket that lingers makes the close wait of whoever has
+ * it last, so one that is passed to a process with rights would stop that process for as long as
+ * the sender likes. A filter cannot say "another number" of the 32 bits that the kernel looks at
+ * (the other half of the argument is the caller's to choose); but one of these bits is another. */
+static int
+allow_options(scmp_filter_ctx filter)
+{
+	int r = 0;
+	for (unsigned bit = 0; r == 0 && bit < 32; bit++) {
+		const uint64_t mask = 1ull << bit;
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 1,
+			SCMP_A2(SCMP_CMP_MASKED_EQ, mask, ~(uint64_t)SO_LINGER & mask));
+	}
+	return r;
+}
+
 int
 sandbox_calls(enum sandbox_profile profile)
 {
@@ -179,6 +195,8 @@ sandbox_calls(enum sandbox_profile profile)
 		r = allow(filter, RULES(io_rules));
 	if (r == 0)
 		r = allow_raise(filter);
+	if (r == 0)
+		r = allow_options(filter);
 	if (r == 0 && profile != SANDBOX_NETWORK)
 		r = allow(filter, RULES(no_code_rules));
 	if (r == 0 && profile == SANDBOX_STORE)

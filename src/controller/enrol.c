@@ -254,8 +254,6 @@ static int
 check_renewal(struct core *core, const engawa_Enrol *e, uint64_t now_s, struct job *job)
 {
 	int r = check_shape(e);
-	if (r == 0 && !limit_take(core->enrolments, e->agent_key.bytes, mono_now()))
-		return -ERR_LIMIT;
 	if (r == 0)
 		r = authority_clock(core->authority, now_s);
 	if (r == 0)
@@ -264,6 +262,9 @@ check_renewal(struct core *core, const engawa_Enrol *e, uint64_t now_s, struct j
 		r = -ERR_CERT_LAPSED;
 	if (r == 0)
 		r = check_proof(e);
+	/* only the agent itself uses up what it may ask: who knows its key is many */
+	if (r == 0 && !limit_take(core->enrolments, e->agent_key.bytes, mono_now()))
+		return -ERR_LIMIT;
 	if (r == 0)
 		r = cert_csr_key(e->csr.bytes, e->csr.size, &job->key);
 	job->again = 1;

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <openssl/rand.h>
 
+#include "agent/resume.h"
 #include "agent/session.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -118,6 +119,8 @@ teardown(void **state)
 	process_free(agent.control);
 	devices_free(agent.devices);
 	ticket_memory_free(agent.tickets);
+	for (size_t i = 0; i < ORGFILE_GATES_MAX; i++)
+		ticket_memory_free(agent.attempts[i]);
 	sign_key_free(ticket_key);
 	loop_free(agent.loop);
 	snprintf(command, sizeof command, "rm -rf %s", directory);
@@ -260,6 +263,89 @@ test_attack_strangers_in_all_places(void **state)
 	assert_int_equal(knock(), ERR_TOO_MANY);
 }
 
+/* Strangers whose logins were refused, and who do not take their last words: until those are out
+ * they have their places still, and the owner's device has its own. */
+static void
+test_attack_strangers_that_do_not_leave(void **state)
+{
+	(void)state;
+	uint8_t owner[32];
+	memset(owner, 9, sizeof owner);
+	assert_int_equal(devices_login(agent.devices, owner, "owner", wall_s()), 0);
+	for (unsigned i = 0; i < 2 * SESSIONS_MAX; i++) {
+		make((uint8_t)(10 + i));
+		uint32_t r = knock();
+		assert_true(r == 0 || r == ERR_TOO_MANY);
+		for (size_t j = 0; j < SESSIONS_MAX; j++)
+			if (agent.sessions[j])
+				agent.sessions[j]->state = SESSION_ENDING;
+	}
+	assert_int_equal(dials, 3);
+	make(9);
+	assert_int_equal(knock(), 0);
+}
+
+/* A session that works, as far as those who want to go on with it see it, and the ticket for that:
+ * in a note as a gate brings it. */
+static void
+work(uint8_t *rest, struct note *ret_note)
+{
+	static const char address[] = "203.0.113.9";
+	struct start start;
+	make(9);
+	assert_int_equal(knock(), 0);
+	struct session *s = agent.sessions[0];
+	s->state = SESSION_WORK;
+	s->keys[0].generation = 1;
+	agent.working = s;
+	agent.options.resume_s = 600;
+	agent.keys.tls = ticket_key;
+	agent.keys.certificate_len = 1;
+	resume_ticket(s, &start);
+	assert_true(start.resume_len > 0);
+	rest[0] = sizeof address - 1;
+	memcpy(rest + 1, address, sizeof address - 1);
+	memcpy(rest + sizeof address, start.resume, start.resume_len);
+	*ret_note = (struct note){
+		.gate = 1, .rest = rest, .rest_len = sizeof address + start.resume_len};
+}
+
+static uint32_t
+try_to_go_on(struct note *note, uint8_t gate)
+{
+	note->gate = gate;
+	answer = 0;
+	agent_resume(&agent, note);
+	return answer;
+}
+
+/* A gate that has seen the ticket of a session invents attempts to go on with it, as many as it
+ * can: whoever comes through another gate, to log in or to go on, does not notice. */
+static void
+test_attack_gate_that_invents_attempts(void **state)
+{
+	(void)state;
+	uint8_t rest[RESUME_MAX_BYTES + 64];
+	struct note note;
+	uint32_t last = 0;
+	work(rest, &note);
+	for (unsigned i = 0; i < 1000; i++) {
+		memcpy(note.session_id, &i, sizeof i);
+		last = try_to_go_on(&note, 1);
+	}
+	assert_int_equal(last, ERR_LIMIT);
+	make(1);
+	assert_int_equal(knock(), 0);
+	memset(note.session_id, 7, sizeof note.session_id);
+	assert_int_equal(try_to_go_on(&note, 0), 0);
+	assert_int_equal(try_to_go_on(&note, 0), ERR_TICKET_BAD); /* each attempt once */
+	/* nor in the name of a session that there is */
+	memcpy(note.session_id, agent.sessions[0]->ticket.session_id.bytes, SESSION_ID_BYTES);
+	assert_int_equal(try_to_go_on(&note, 0), ERR_TICKET_BAD);
+	assert_int_equal(agent.sessions[0]->state, SESSION_WORK);
+	agent.keys.tls = NULL;
+}
+
 static int
 setup_zero(void **state)
 {
@@ -278,6 +364,8 @@ main(void)
 		T(test_attack_other_office_pc),
 		T(test_attack_signature),
 		T(test_attack_strangers_in_all_places),
+		T(test_attack_strangers_that_do_not_leave),
+		T(test_attack_gate_that_invents_attempts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

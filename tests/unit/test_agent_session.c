@@ -18,6 +18,7 @@
 #include <openssl/sha.h>
 #include <pb_decode.h>
 
+#include "agent/local_users.h"
 #include "agent/password.h"
 #include "agent/session.h"
 #include "base/err.h"
@@ -584,6 +585,43 @@ test_take_over(void **state)
 	sent[MSG_START] = 0;
 }
 
+/* Who has been let in is disabled, or taken out of the table: the session ends at once, also while
+ * it waits for its client. Somebody else's goes on. */
+static void
+test_attack_person_disabled_at_work(void **state)
+{
+	static const char *const changes[] = {"disable tanaka", "remove tanaka"};
+	char answer[64];
+	struct local_user changed;
+	for (int i = 0; i < 4; i++) {
+		users = (struct users){.count = 2};
+		strcpy(users.list[0].name, "tanaka");
+		strcpy(users.list[0].verifier, "pam");
+		users.list[1] = users.list[0];
+		strcpy(users.list[1].name, "suzuki");
+		knock();
+		struct users table = users;
+		users.count = 0; /* the login of this file is with the single password */
+		for (int step = 0; step < STEPS; step++)
+			honest(step);
+		users = table;
+		strcpy(session->flow.person.name, "tanaka");
+		if (i >= 2)
+			session->state = SESSION_LOST;
+		assert_int_equal(
+			local_users(&agent, "disable suzuki", answer, sizeof answer, &changed), 0);
+		assert_false(is_over());
+		assert_int_equal(
+			local_users(&agent, changes[i % 2], answer, sizeof answer, &changed), 0);
+		assert_true(is_over());
+		turn_loop(1);
+		teardown(state);
+		sent[MSG_START] = 0;
+		setup(state);
+	}
+	users.count = 0;
+}
+
 static void
 test_desktop_fails(void **state)
 {
@@ -659,6 +697,7 @@ main(void)
 		T(test_attack_handshake),
 		T(test_attack_message1_replay_sends_no_mail),
 		T(test_take_over),
+		T(test_attack_person_disabled_at_work),
 		T(test_desktop_fails),
 		T(test_end_during_check),
 		T(test_without_policy_file),

@@ -184,6 +184,8 @@ test_clock_set_back(void **state)
 	(void)state;
 	failures(stranger, T0, 3);
 	assert_int_equal(locked(stranger, T0 - 10000000), 60);
+	assert_int_equal(locked(stranger, T0 - 10000000 + 50), 10);
+	assert_int_equal(locked(stranger, T0 - 10000000 + 60), 0);
 }
 
 static void

@@ -617,6 +617,47 @@ test_address_later(void **state)
 	assert_int_equal(w.confirmed, 0);
 }
 
+/* Another address is asked for while the code of the first is on its way: whoever returns that code
+ * has confirmed the first, and the second gets nothing. */
+static void
+test_attack_address_swapped_meanwhile(void **state)
+{
+	(void)state;
+	ask_for_change();
+	to_new_address();
+	strcpy(w.settings.mail_next, "mallory@elsewhere.example");
+	assert_int_equal(login_mailed(&w.login, 0), LOGIN_WAITS);
+	assert_string_equal(w.prompt.masked_address, "t***@new.example.lg.jp");
+	assert_int_equal(say(MAIL, w.code), LOGIN_PASSED);
+	assert_int_equal(w.confirmed, 0);
+	assert_string_equal(w.settings.mail, "tanaka@city.example.lg.jp");
+}
+
+/* Disabled or removed after the password was found right, before the login is through: not let in,
+ * and nothing that only a whole login may do is done. */
+static void
+test_attack_person_disabled_meanwhile(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		w.users = (struct users){.count = 0};
+		add_user("tanaka", "$argon2id$t");
+		ask_for_change();
+		assert_int_equal(begin_as("tanaka"), LOGIN_WAITS);
+		assert_int_equal(login_mailed(&w.login, 0), LOGIN_WAITS);
+		assert_int_equal(say(MAIL, w.code), LOGIN_WAITS);
+		assert_int_equal(say(PASSWORD, "of tanaka"), LOGIN_WAITS);
+		assert_int_equal(login_checked(&w.login, 0), LOGIN_WAITS);
+		if (i)
+			w.users.count = 0;
+		else
+			w.users.list[0].disabled = 1;
+		assert_int_equal(login_mailed(&w.login, 0), LOGIN_WAITS);
+		assert_int_equal(say(MAIL, w.code), -ERR_PERSON_DENIED);
+		assert_int_equal(w.confirmed, 0);
+	}
+}
+
 /* Whoever set it at the unlocked office PC has not the old mailbox, or not the password, or cannot
  * read the new address: it stays as it is. The code of the login is none for the address. */
 static void
@@ -678,6 +719,8 @@ main(void)
 		T(test_attack_key_of_another_person),
 		T(test_address_change),
 		T(test_address_later),
+		T(test_attack_address_swapped_meanwhile),
+		T(test_attack_person_disabled_meanwhile),
 		T(test_attack_address_change),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,8 @@
 /* base/sandbox: in a child each, what a process can still do, and what ends it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -119,6 +121,65 @@ type_into_terminal(void)
 {
 	char c = '\n';
 	ioctl(0, TIOCSTI, &c);
+}
+
+/* What every program of ours, libuv and the resolver set. */
+static void
+set_options(int sock)
+{
+	static const int numbers[] = {SO_REUSEADDR, SO_SNDBUF, SO_RCVBUF, SO_KEEPALIVE};
+	int on = 1;
+	struct timeval limit = {1, 0};
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+		if (setsockopt(sock, SOL_SOCKET, numbers[i], &on, sizeof on) < 0)
+			_exit(1);
+	if (setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) < 0 ||
+		setsockopt(sock, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0 ||
+		setsockopt(sock, IPPROTO_TCP, TCP_USER_TIMEOUT, &on, sizeof on) < 0 ||
+		setsockopt(sock, IPPROTO_IP, IP_RECVERR, &on, sizeof on) < 0)
+		_exit(2);
+}
+
+/* -1, or from before the sandbox. */
+static int tcp_socket = -1;
+
+static void
+harmless_options(void)
+{
+	set_options(tcp_socket);
+}
+
+static void
+linger(void)
+{
+	struct linger hour = {1, 3600};
+	setsockopt(tcp_socket, SOL_SOCKET, SO_LINGER, &hour, sizeof hour);
+}
+
+/* The kernel takes 32 bits for the option's number, a filter sees 64. */
+static void
+linger_disguised(void)
+{
+	struct linger hour = {1, 3600};
+	syscall(SYS_setsockopt, tcp_socket, SOL_SOCKET, 1ull << 32 | SO_LINGER, &hour, sizeof hour);
+}
+
+/* A hostile network process would pass a socket that lingers to the monitor, or to the gate's
+ * parent: its close would stand still for an hour, and the whole program with it. It ends
+ * instead. */
+static void
+test_attack_socket_that_lingers(void **state)
+{
+	static const enum sandbox_profile profiles[] = {SANDBOX_IO, SANDBOX_STORE, SANDBOX_NETWORK};
+	(void)state;
+	tcp_socket = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_true(tcp_socket >= 0);
+	for (size_t i = 0; i < sizeof profiles / sizeof profiles[0]; i++) {
+		assert_int_equal(run(profiles[i], harmless_options), 0);
+		assert_int_equal(run(profiles[i], linger), -SIGSYS);
+		assert_int_equal(run(profiles[i], linger_disguised), -SIGSYS);
+	}
+	close(tcp_socket);
 }
 
 static void
@@ -302,6 +363,7 @@ main(void)
 		cmocka_unit_test(test_foreign),
 		cmocka_unit_test(test_store),
 		cmocka_unit_test(test_network),
+		cmocka_unit_test(test_attack_socket_that_lingers),
 		cmocka_unit_test(test_no_files),
 		cmocka_unit_test(test_user),
 	};
