@@ -35,6 +35,7 @@
 #include "crypto/ticket.h"
 
 enum {
+	STRANGERS_PLACES = SESSIONS_MAX - ORGFILE_GATES_MAX - 2,
 	TICKETS_MAX = 4096,
 	CONTROL_RETRY_MS = 2000
 };
@@ -163,23 +164,18 @@ agent_session_gone(struct agent *agent, struct session *session)
 		}
 }
 
-/* A login that was refused takes its place until its last words are out: a client that does not
- * listen to them is not to get the next one meanwhile. */
-static int
-is_login(const struct session *s)
-{
-	return s && (s->state < SESSION_TURN || (s->state == SESSION_ENDING && !s->started_s));
-}
-
 /* Room for one more login? One place is kept for known devices: strangers cannot keep the owner out
- * by sitting in all. */
+ * by sitting in all, nor by logins that were refused and do not take their last words. */
 static int
 has_room(const struct agent *agent, int known)
 {
-	int64_t logins = 0;
-	for (size_t i = 0; i < SESSIONS_MAX; i++)
-		logins += is_login(agent->sessions[i]);
-	return logins < agent->options.logins_max - (known ? 0 : 1);
+	int64_t logins = 0, places = 0;
+	for (size_t i = 0; i < SESSIONS_MAX; i++) {
+		places += agent->sessions[i] != NULL;
+		logins += agent->sessions[i] && agent->sessions[i]->state < SESSION_TURN;
+	}
+	return known ? logins < agent->options.logins_max
+		     : logins < agent->options.logins_max - 1 && places < STRANGERS_PLACES;
 }
 
 static int

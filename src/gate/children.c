@@ -1,5 +1,6 @@
 #include "gate/children.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -13,7 +14,8 @@
 enum {
 	RESTART_FIRST_MS = 1000, /* a worker that died at once; doubles */
 	RESTART_MAX_MS = 30000,
-	LIVED_MS = 10000, /* one that lived this long did not die of its start */
+	LIVED_MS = 10000,      /* one that lived this long did not die of its start */
+	LAST_WORDS_MAX = 4096, /* messages: more than a channel holds */
 };
 
 static int
@@ -121,13 +123,26 @@ children_reload(struct parent *p)
 	LOG(INFO, "gate.reload", F_STR("result", "ok"));
 }
 
+/* What it said before it died, and no more: its end of the channel may live on with whom it was
+ * given to, and say anything for ever, or nothing. */
+static void
+hear_last_words(struct parent *p, struct worker_child *worker)
+{
+	for (int i = 0; i < LAST_WORDS_MAX && worker->child.channel >= 0; i++) {
+		struct pollfd ready = {.fd = worker->child.channel, .events = POLLIN};
+		if (poll(&ready, 1, 0) <= 0)
+			return;
+		parent_on_worker(p, worker);
+	}
+}
+
 static void
 worker_died(struct parent *p, struct worker_child *worker, int status)
 {
 	uint64_t lived_ms = mono_diff_ms(worker->child.started, mono_now());
 	size_t seat = (size_t)(worker - p->workers);
-	while (worker->child.channel >= 0) /* what it said before */
-		parent_on_worker(p, worker);
+	worker->child.pid = 0; /* it may be another process's by now */
+	hear_last_words(p, worker);
 	switchboard_gone(&p->switchboard, seat);
 	limit_segment_clear(p->common, seat);
 	process_gone(&worker->child);

@@ -126,7 +126,8 @@ parent_on_worker(struct parent *p, struct worker_child *worker)
 	int n = ipc_recv(worker->child.channel, &type, payload, sizeof payload, &fd);
 	if (n < 0) {
 		/* it is gone, and SIGCHLD says how; or it sent nonsense, and has to go */
-		kill(worker->child.pid, SIGKILL);
+		if (worker->child.pid > 0)
+			kill(worker->child.pid, SIGKILL);
 		close(worker->child.channel);
 		worker->child.channel = -1;
 		return;

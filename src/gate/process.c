@@ -88,7 +88,8 @@ process_tell(struct process *process, unsigned short type, const void *payload, 
 				     : ipc_send(process->channel, type, payload, len, fd);
 	if (r == -EAGAIN) {
 		LOG(ERROR, "process.stuck", F_INT("pid", process->pid));
-		kill(process->pid, SIGKILL);
+		if (process->pid > 0)
+			kill(process->pid, SIGKILL);
 	}
 	return r;
 }

@@ -15,6 +15,7 @@ import system
 from gate_driver import CODE, Frames, load_key, load_messages, point_of
 from test_agent import clock
 
+ENROL_BURST = 100  # of the controller, unless it is set
 MINUTE, DAY = datetime.timedelta(minutes=1), datetime.timedelta(days=1)
 
 
@@ -211,4 +212,19 @@ def test_attack_renewal_without_the_anchor(office, tmp_path):
     assert kind == messages.OUTER_BYE and messages.Bye.FromString(payload).code == CODE["PROTOCOL"]
     frames.stream.close()
     assert [agent["serial"] for agent in office.agents() if agent["id"] == office.state["agent_id"]] == [before]
+    system.wait_for(office.agent_up, "the agent does not come back", 60)
+
+
+def test_attack_renewals_used_up(office, tmp_path):
+    """Who has an office PC's connection and no anchor asks for its renewal over and over, with signatures of his own. What he asks
+    is not charged to the office PC: its own request is answered."""
+    messages = load_messages(tmp_path)[0]
+    anchor, own = load_key(office.agent_dir / "identity.key"), ec.generate_private_key(ec.SECP256R1())
+    frames = hello(office, messages)
+    for _ in range(ENROL_BURST + 10):
+        frames.send(messages.OUTER_ENROL, messages.Enrol(**request(office, anchor, own)))
+        assert frames.expect(messages.OUTER_ENROLLED, messages.Enrolled).code == CODE["SIGNATURE"]
+    frames.send(messages.OUTER_ENROL, messages.Enrol(**request(office, anchor, anchor)))
+    assert frames.expect(messages.OUTER_ENROLLED, messages.Enrolled).code == 0
+    frames.stream.close()
     system.wait_for(office.agent_up, "the agent does not come back", 60)

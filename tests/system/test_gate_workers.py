@@ -1,4 +1,5 @@
 """Several workers behind one port: connections find each other, and one worker's death is its own."""
+import ctypes
 import os
 import signal
 import threading
@@ -18,6 +19,8 @@ from test_gate_protocol import (test_bytes_one_by_one, test_connections_in_all, 
     test_nothing_behind_answer, test_nothing_between_join_and_joined)
 from test_gate_web import (test_close_handshake, test_fragments_and_control_frames_between, test_frames_cut_anywhere,  # noqa: F401
     test_frames_right_behind_the_head, test_session_through_a_websocket, test_sizes_of_messages)
+
+PIDFD_GETFD, WORKER_CHANNEL = 438, 3
 
 
 @pytest.fixture
@@ -152,6 +155,22 @@ def test_kill_while_connections_cross(gate):
     for pid in gate.children("worker"):
         assert len(os.listdir(f"/proc/{pid}/fd")) < 20
     assert len(os.listdir(f"/proc/{gate.process.pid}/fd")) < 30
+
+
+def test_attack_channel_outlives_its_worker(gate):
+    """A hostile worker gives its end of the parent's channel to a process that lives on, and dies. The parent waits for no word
+    from there: the next worker comes, and the gate serves."""
+    victim, ups = gate.children("worker")[0], gate.log().count("worker.up")
+    process, libc = os.pidfd_open(victim), ctypes.CDLL(None, use_errno=True)
+    kept = libc.syscall(PIDFD_GETFD, process, WORKER_CHANNEL, 0)
+    assert kept >= 0, os.strerror(ctypes.get_errno())
+    try:
+        os.kill(victim, signal.SIGKILL)
+        gate.wait_log("worker.up", ups + 1)
+        assert gate.log().count("worker.died") >= 1
+    finally:
+        os.close(kept)
+        os.close(process)
 
 
 def test_agent_moves_between_workers(gate):

