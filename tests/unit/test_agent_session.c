@@ -46,6 +46,7 @@ static struct users users;
 static struct session *session;
 static struct noise_keypair mail_key, device;
 static char directory[] = "/tmp/engawa-test-session.XXXXXX";
+static char source[] = "x11";
 static engawa_TicketBody ticket;
 static struct noise_secrets client;
 
@@ -144,6 +145,7 @@ setup(void **state)
 	assert_non_null(mkdtemp(directory));
 	agent.options.state_directory = directory;
 	agent.options.logins_max = 4;
+	agent.options.desktop_source = source;
 	agent.pepper = &pepper;
 	agent.users = &users;
 	agent.loop = loop_new();
