@@ -126,6 +126,7 @@ def run(minutes, engawa, streams, chance):
 def main():
     minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 20
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else int(time.time())
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     print(f"soak: {minutes:g} minutes, seed {seed}", flush=True)
     directory = pathlib.Path(tempfile.mkdtemp(prefix="engawa-soak-"))
     directory.chmod(0o711)
