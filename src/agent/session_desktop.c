@@ -11,9 +11,11 @@
 #include "agent/session.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "desktop.pb.h"
+#include "mark/code.h"
 #include "net/frame.h"
 
 /* The relay knows the id and can compute the same name; nobody can go back from it. */
@@ -33,9 +35,9 @@ session_code_make(
 }
 
 static void
-local_time(char *out, size_t size)
+local_time(uint64_t now_s, char *out, size_t size)
 {
-	time_t now = (time_t)wall_s();
+	time_t now = (time_t)now_s;
 	struct tm tm;
 	localtime_r(&now, &tm);
 	strftime(out, size, "%Y-%m-%d %H:%M:%S %Z", &tm);
@@ -44,7 +46,7 @@ local_time(char *out, size_t size)
 /* Who looks at what, from where, since when. Cut rather than left out when somebody calls their
  * computer a novel. */
 static void
-watermark(const struct session *s, engawa_DesktopStart *start)
+watermark(const struct session *s, uint64_t now_s, engawa_DesktopStart *start)
 {
 	const struct policy *policy = &s->policy;
 	const struct facts *facts = &s->flow.facts;
@@ -55,7 +57,7 @@ watermark(const struct session *s, engawa_DesktopStart *start)
 	if (!policy_wants_watermark(policy))
 		return;
 	terminal_id_format(s->agent->keys.terminal_id, id);
-	local_time(time, sizeof time);
+	local_time(now_s, time, sizeof time);
 	if (policy->watermark_message)
 		snprintf(start->watermark[start->watermark_count++], LINE, "%.120s",
 			policy->watermark_message);
@@ -68,6 +70,31 @@ watermark(const struct session *s, engawa_DesktopStart *start)
 		for (size_t n = strlen(start->watermark[i]);
 			n > 0 && !str_utf8(start->watermark[i], n); n--)
 			start->watermark[i][n - 1] = '\0';
+}
+
+/* The coded part, of a session that is marked: whom it names only the organisation can read, and only
+ * this office PC can write. */
+static int
+watermark_code(const struct session *s, uint64_t now_s, engawa_DesktopStart *start)
+{
+	static const uint8_t none[MARK_KEY_BYTES];
+	const struct keys *keys = &s->agent->keys;
+	uint8_t key[MARK_KEY_BYTES];
+	struct mark mark = {.started_s = now_s};
+	if (start->watermark_count == 0)
+		return 0;
+	if (memcmp(keys->org.watermark_key, none, sizeof none) == 0) {
+		LOG(WARN, "session.uncoded_watermark", F_STR("session", s->code));
+		return 0;
+	}
+	memcpy(mark.session, s->code, sizeof mark.session);
+	int r = mark_key_agent(keys->agent.secret, keys->org.watermark_key, key);
+	if (r == 0)
+		r = mark_encode(key, &mark, start->watermark_code.bytes);
+	if (r == 0)
+		start->watermark_code.size = WATERMARK_CODE_BYTES;
+	mem_wipe(key, sizeof key);
+	return r;
 }
 
 int
@@ -88,7 +115,13 @@ send_start(struct session *s, const struct display_auth *auth)
 	const struct facts *facts = &s->flow.facts;
 	engawa_DesktopStart start = {.window_mib = facts->window_mib};
 	uint8_t out[FRAME_HEADER_BYTES + engawa_DesktopStart_size];
-	watermark(s, &start);
+	uint64_t now_s = wall_s();
+	watermark(s, now_s, &start);
+	int r = watermark_code(s, now_s, &start);
+	if (r < 0) {
+		LOG(ERROR, "session.watermark_failed", F_STR("session", s->code), F_ERR("why", r));
+		return -ERR_DESKTOP_FAILED;
+	}
 	start.film = facts->film != 0;
 	start.own_display = s->agent->options.display_virtual != 0;
 	for (size_t i = 0; i < facts->screen_count; i++) {
@@ -104,7 +137,7 @@ send_start(struct session *s, const struct display_auth *auth)
 		out, sizeof out);
 	mem_wipe(&start, sizeof start);
 	/* the socket is new and empty: it takes this whole or not at all */
-	int r = n < 0 ? n
+	r = n < 0 ? n
 		: send(s->desktop_socket, out, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) == n
 			? 0
 			: -ERR_DESKTOP_FAILED;

@@ -74,7 +74,8 @@ take_gates(const struct conf_list *list, struct orgfile_gate *gates)
 static void
 take_back(const char *dir)
 {
-	static const char *const made[] = {"organisation.engawa", "policy.key", "signing.key"};
+	static const char *const made[] = {
+		"organisation.engawa", ORG_WATERMARK_KEY, "policy.key", "signing.key"};
 	char path[PATH_MAX];
 	for (size_t i = 0; i < sizeof made / sizeof made[0]; i++)
 		if (org_path(path, sizeof path, dir, made[i]) == 0)

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "crypto/cert.h"
+#include "crypto/noise.h"
 #include "crypto/orghandover.h"
 #include "crypto/seal.h"
 
@@ -69,6 +70,20 @@ make_key(const char *dir, const char *name)
 }
 
 int
+org_watermark_key(const char *dir)
+{
+	struct noise_keypair pair;
+	char path[PATH_MAX];
+	int r = noise_keypair_generate(&pair);
+	if (r == 0)
+		r = org_path(path, sizeof path, dir, ORG_WATERMARK_KEY);
+	if (r == 0)
+		r = seal_key_save(pair.secret, path);
+	mem_wipe(&pair, sizeof pair);
+	return r;
+}
+
+int
 org_file_keys(const char *dir, const char **ret_at)
 {
 	*ret_at = "";
@@ -84,7 +99,11 @@ org_file_keys(const char *dir, const char **ret_at)
 	if (r < 0)
 		return r;
 	*ret_at = "policy.key";
-	return make_key(dir, *ret_at);
+	r = make_key(dir, *ret_at);
+	if (r < 0)
+		return r;
+	*ret_at = ORG_WATERMARK_KEY;
+	return org_watermark_key(dir);
 }
 
 static int
@@ -121,15 +140,15 @@ add_point(struct text *t, const char *key, const char *dir, const char *name)
 }
 
 static int
-add_mail_key(struct text *t, const char *ca)
+add_x25519(struct text *t, const char *key, const char *dir, const char *name)
 {
 	char path[PATH_MAX];
 	uint8_t secret[32], public[32];
-	int r = org_path(path, sizeof path, ca, "mail.key");
+	int r = org_path(path, sizeof path, dir, name);
 	if (r == 0)
 		r = seal_key_load(path, secret, public);
 	if (r == 0)
-		add_base64(t, "MAIL_KEY", public, sizeof public);
+		add_base64(t, key, public, sizeof public);
 	mem_wipe(secret, sizeof secret);
 	return r;
 }
@@ -179,9 +198,12 @@ build(const struct org_file *f, struct text *t, const char **ret_at)
 		r = add_point(t, "POLICY_KEY", f->dir, *ret_at = "policy.key");
 	if (r == 0)
 		r = add_point(t, "TICKET_KEY", f->ca, *ret_at = "ticket.key");
-	*ret_at = r == 0 ? "mail.key" : *ret_at;
 	if (r == 0)
-		r = add_mail_key(t, f->ca);
+		r = add_x25519(t, "MAIL_KEY", f->ca, *ret_at = "mail.key");
+	if (r == 0) {
+		r = add_x25519(t, "WATERMARK_KEY", f->dir, *ret_at = ORG_WATERMARK_KEY);
+		r = r == -ENOENT ? 0 : r; /* an organisation from before there was one */
+	}
 	add(t, "SUPPORT %s\n", f->support);
 	if (r == 0)
 		r = add_handovers(t, f->dir, ret_at);

@@ -62,8 +62,9 @@ agent_json(struct core *core, const struct store_agent *agent)
 	for (size_t i = 0; i < count; i++)
 		json_array_append_new(gates, json_string(link_gate(links[i])));
 	terminal_id_format(agent->terminal, terminal);
-	return json_pack("{s:o, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o}", "id",
-		admin_hex(agent->id, sizeof agent->id), "org", agent->org, "terminal_id", terminal,
+	return json_pack("{s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o}", "id",
+		admin_hex(agent->id, sizeof agent->id), "agent_key",
+		admin_hex(agent->key, sizeof agent->key), "org", agent->org, "terminal_id", terminal,
 		"computer", agent->computer, "state", store_state_name(agent->state), "serial",
 		agent->serial, "cert_expires_s", (json_int_t)agent->cert_expires_s, "created_s",
 		(json_int_t)agent->created_s, "code", (json_int_t)agent->code, "gates", gates);

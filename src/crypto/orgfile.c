@@ -132,7 +132,7 @@ take_point(const char *value, uint8_t out[static SIGN_POINT_BYTES])
 }
 
 static int
-take_mail_key(const char *value, uint8_t out[static 32])
+take_x25519(const char *value, uint8_t out[static 32])
 {
 	static const uint8_t zero[32];
 	int r = take_bytes(value, out, 32);
@@ -187,14 +187,16 @@ enum key {
 	KEY_TICKET_KEY,
 	KEY_MAIL_KEY,
 	KEY_SUPPORT,
+	KEY_WATERMARK_KEY,
 	KEY_HANDOVER,
 	KEY_COUNT,
 };
 
-/* Every key but HANDOVER must be there; max is how often it may be. */
+/* max is how often it may be. */
 static const struct {
 	const char *name;
 	size_t max;
+	int is_optional;
 } keys[KEY_COUNT] = {
 	[KEY_ORGANISATION] = {"ORGANISATION", 1},
 	[KEY_NAME] = {"NAME", 1},
@@ -208,7 +210,8 @@ static const struct {
 	[KEY_TICKET_KEY] = {"TICKET_KEY", ORGFILE_KEYS_MAX},
 	[KEY_MAIL_KEY] = {"MAIL_KEY", 1},
 	[KEY_SUPPORT] = {"SUPPORT", 1},
-	[KEY_HANDOVER] = {"HANDOVER", ORGFILE_HANDOVERS_MAX},
+	[KEY_WATERMARK_KEY] = {"WATERMARK_KEY", 1, 1},
+	[KEY_HANDOVER] = {"HANDOVER", ORGFILE_HANDOVERS_MAX, 1},
 };
 
 struct pass {
@@ -244,9 +247,11 @@ take(struct orgfile *org, enum key key, const char *value)
 	case KEY_TICKET_KEY:
 		return take_point(value, org->ticket_keys[org->ticket_key_count++]);
 	case KEY_MAIL_KEY:
-		return take_mail_key(value, org->mail_key);
+		return take_x25519(value, org->mail_key);
 	case KEY_SUPPORT:
 		return take_text(org->support, sizeof org->support, value);
+	case KEY_WATERMARK_KEY:
+		return take_x25519(value, org->watermark_key);
 	case KEY_HANDOVER:
 		return orghandover_take(value, &org->handovers[org->handover_count++]);
 	case KEY_COUNT:
@@ -288,7 +293,7 @@ read_lines(const char *text, size_t len, struct orgfile *org, struct conf_error 
 		return r;
 	}
 	for (size_t i = 0; i < KEY_COUNT; i++) {
-		if (pass.seen[i] == 0 && i != KEY_HANDOVER) {
+		if (pass.seen[i] == 0 && !keys[i].is_optional) {
 			snprintf(error->text, sizeof error->text, "%s is missing", keys[i].name);
 			return -ERR_SETTING;
 		}

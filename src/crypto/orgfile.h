@@ -37,6 +37,7 @@ struct orgfile {
 	uint8_t ticket_keys[ORGFILE_KEYS_MAX][SIGN_POINT_BYTES];
 	size_t ticket_key_count;
 	uint8_t mail_key[32];
+	uint8_t watermark_key[32]; /* zeros = none: marks have no code */
 	struct orgfile_handover handovers[ORGFILE_HANDOVERS_MAX]; /* oldest first */
 	size_t handover_count;
 	uint8_t hash[32]; /* SHA-256 of what is signed: the content */

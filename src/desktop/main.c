@@ -109,7 +109,10 @@ draw_mark(const engawa_DesktopStart *start, struct watermark **ret_watermark)
 	const char *lines[sizeof start->watermark / sizeof start->watermark[0]];
 	for (size_t i = 0; i < start->watermark_count; i++)
 		lines[i] = start->watermark[i];
-	int r = mark_draw(lines, start->watermark_count, ret_watermark);
+	if (start->watermark_code.size != 0 && start->watermark_code.size != WATERMARK_CODE_BYTES)
+		return -ERR_PROTOCOL;
+	int r = mark_draw(lines, start->watermark_count,
+		start->watermark_code.size ? start->watermark_code.bytes : NULL, ret_watermark);
 	if (r < 0)
 		LOG(ERROR, "desktop.watermark_failed", F_ERR("why", r));
 	/* a session that should be marked does not go on unmarked */

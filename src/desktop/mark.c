@@ -21,19 +21,20 @@ struct shared {
 };
 
 static void
-draw(const char *const *lines, size_t count, struct shared *shared)
+draw(const char *const *lines, size_t count, const uint8_t *code, struct shared *shared)
 {
 	struct rlimit cpu = {DRAW_CPU_S, DRAW_CPU_S};
 	setrlimit(RLIMIT_CPU, &cpu);
 	/* the agent's and the display's sockets are not its business */
 	close_range(STDERR_FILENO + 1, UINT32_MAX, 0);
-	shared->result = watermark_draw(
-		lines, count, shared->mask, sizeof shared->mask, &shared->width, &shared->height);
+	shared->result = watermark_draw(lines, count, code, shared->mask, sizeof shared->mask,
+		&shared->width, &shared->height);
 	_exit(0);
 }
 
 int
-mark_draw(const char *const *lines, size_t count, struct watermark **ret_watermark)
+mark_draw(const char *const *lines, size_t count, const uint8_t *code,
+	struct watermark **ret_watermark)
 {
 	if (count == 0) {
 		*ret_watermark = NULL;
@@ -47,7 +48,7 @@ mark_draw(const char *const *lines, size_t count, struct watermark **ret_waterma
 	int status, r;
 	pid_t pid = fork();
 	if (pid == 0)
-		draw(lines, count, shared);
+		draw(lines, count, code, shared);
 	if (pid < 0) {
 		r = -errno;
 	} else {

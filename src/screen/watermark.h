@@ -1,6 +1,6 @@
 /*
  * The watermark (電子透かし): a stroke mask, fixed for the session and repeated over the whole
- * screen, that is put into every pixel before it is coded. It deters and identifies photographs of
+ * screen, that is put into every pixel before it is coded: text to read, and a code for photographs. It deters and identifies photographs of
  * the screen; it is no protection against somebody who edits pixels.
  *
  * Deterministic, and its own inverse: marking a marked pixel gives back what it was. So a copy
@@ -18,6 +18,19 @@ enum {
 	WATERMARK_COVER_PERMILLE = 12,
 	WATERMARK_STRENGTH = 22,      /* steps of 255 that a stroke differs from what is under it */
 	WATERMARK_STRENGTH_DARK = 18, /* the same below 36 */
+};
+
+/* The coded part (mark/code.h): a dash in each cell of a grid, at one of four places around its
+ * middle; cells repeat after WATERMARK_CELLS in both directions. */
+enum {
+	WATERMARK_PITCH_PX = 31, /* nothing else on a screen repeats after 31 pixels */
+	WATERMARK_CELLS = 16,
+	WATERMARK_PERIOD_PX = WATERMARK_CELLS * WATERMARK_PITCH_PX,
+	WATERMARK_OFFSET_PX = 3, /* of the dash from the middle, to both sides and up and down */
+	WATERMARK_DASH_PX = 4,   /* one pixel high: breaks a single row for the coder */
+	/* a symbol of two bits for each cell, row by row, the first in the lowest bits: bit 0 right
+	 * of the middle, bit 1 below it */
+	WATERMARK_CODE_BYTES = WATERMARK_CELLS * WATERMARK_CELLS / 4,
 };
 
 struct watermark;

@@ -80,37 +80,70 @@ item_draw(const struct item *item, cairo_t *cr, double x, double y)
 	cairo_restore(cr);
 }
 
-/* Every line has a cell, one below the other; a second column begins half way down the text and
- * half a cell lower, so that any part of the screen shows something and no two neighbours show the
- * same. What goes over an edge comes in at the opposite one. */
+/* A pattern to be drawn: rows of lines below each other, twice. */
+struct pattern {
+	const struct item *items;
+	size_t count, rows;
+	const uint8_t *code;
+	uint32_t width, height;
+};
+
+/* Every row has a line, in turn; a second column begins half way down the text and half a row lower,
+ * so that any part of the screen shows something and no two neighbours show the same. What goes over
+ * an edge comes in at the opposite one. */
 static void
-column_draw(
-	const struct item *items, size_t count, cairo_t *cr, double x, double shift, double pitch)
+column_draw(const struct pattern *p, cairo_t *cr, double x, double shift)
 {
-	for (int row = -1; row <= (int)count; row++)
-		item_draw(&items[((size_t)row + count + (shift > 0 ? (count + 1) / 2 : 0)) % count],
+	double pitch = (double)p->height / (double)p->rows;
+	for (int row = -1; row <= (int)p->rows; row++)
+		item_draw(&p->items[(((size_t)row + p->rows) % p->rows +
+					    (shift > 0 ? (p->count + 1) / 2 : 0)) %
+				    p->count],
 			cr, x, (row + 0.5 + shift) * pitch);
 }
 
-/* Returns how many pixels are strokes, or -ENOMEM. */
+/* The places of the dashes are kept free of text. */
+static void
+code_draw(const struct pattern *p, uint8_t *mask)
+{
+	enum {
+		MIDDLE = WATERMARK_PITCH_PX / 2,
+		ACROSS = WATERMARK_OFFSET_PX + WATERMARK_DASH_PX / 2,
+	};
+	for (uint32_t top = 0, cell_y = 0; top < p->height; top += WATERMARK_PITCH_PX, cell_y++)
+		for (uint32_t left = 0, x = 0; left < p->width; left += WATERMARK_PITCH_PX, x++) {
+			size_t cell = cell_y % WATERMARK_CELLS * WATERMARK_CELLS +
+				      x % WATERMARK_CELLS;
+			unsigned symbol = p->code[cell / 4] >> cell % 4 * 2 & 3;
+			uint8_t *middle =
+				mask + (size_t)(top + MIDDLE) * p->width + left + MIDDLE;
+			for (int y = -WATERMARK_OFFSET_PX; y <= WATERMARK_OFFSET_PX; y++)
+				memset(middle + y * (ptrdiff_t)p->width - ACROSS, 0, 2 * ACROSS);
+			ptrdiff_t right =
+				symbol & 1 ? WATERMARK_OFFSET_PX : -WATERMARK_OFFSET_PX;
+			ptrdiff_t down = symbol & 2 ? WATERMARK_OFFSET_PX : -WATERMARK_OFFSET_PX;
+			memset(middle + down * p->width + right - WATERMARK_DASH_PX / 2, 1,
+				WATERMARK_DASH_PX);
+		}
+}
+
+/* Returns how many pixels are strokes of text, or -ENOMEM. */
 static int64_t
-pattern_draw(const struct item *items, size_t count, uint32_t width, uint32_t height, uint8_t *mask)
+pattern_draw(const struct pattern *p, uint8_t *mask)
 {
 	cairo_surface_t *surface =
-		cairo_image_surface_create(CAIRO_FORMAT_A8, (int)width, (int)height);
+		cairo_image_surface_create(CAIRO_FORMAT_A8, (int)p->width, (int)p->height);
 	cairo_t *cr = cairo_create(surface);
-	double pitch = (double)height / (double)count;
 	for (int column = -1; column <= 2; column++)
-		column_draw(
-			items, count, cr, (column + 0.5) * width / 2, column & 1 ? 0.5 : 0, pitch);
+		column_draw(p, cr, (column + 0.5) * p->width / 2, column & 1 ? 0.5 : 0);
 	cairo_surface_flush(surface);
 	int64_t strokes = cairo_status(cr) == CAIRO_STATUS_SUCCESS ? 0 : -ENOMEM;
 	const uint8_t *bytes = cairo_image_surface_get_data(surface);
 	int stride = cairo_image_surface_get_stride(surface);
-	for (uint32_t y = 0; strokes >= 0 && y < height; y++)
-		for (uint32_t x = 0; x < width; x++) {
+	for (uint32_t y = 0; strokes >= 0 && y < p->height; y++)
+		for (uint32_t x = 0; x < p->width; x++) {
 			int stroke = bytes[(size_t)y * (size_t)stride + x] >= STROKE_ALPHA;
-			mask[(size_t)y * width + x] = (uint8_t)stroke;
+			mask[(size_t)y * p->width + x] = (uint8_t)stroke;
 			strokes += stroke;
 		}
 	cairo_destroy(cr);
@@ -118,32 +151,56 @@ pattern_draw(const struct item *items, size_t count, uint32_t width, uint32_t he
 	return strokes;
 }
 
-/* The pattern as tight as the lines allow; when it covers too much, its area grows. */
+/* As many rows as have room and do not cover too much. 0, 1 when not even every line has one, or a
+ * failure. */
 static int
-pattern_fit(const struct item *items, size_t count, uint8_t *mask, size_t cap, uint32_t *ret_width,
-	uint32_t *ret_height)
+pattern_fill(struct pattern *p, double row_height, uint8_t *mask)
 {
-	double width = 0, height = 0;
-	for (size_t i = 0; i < count; i++) {
-		width = fmax(width, 2 * (items[i].box_w + GAP_PX));
-		height = fmax(height, (double)count * (items[i].box_h + GAP_PX));
-	}
-	for (;;) {
-		uint32_t w = (uint32_t)ceil(width), h = (uint32_t)ceil(height);
-		if (w > WATERMARK_SIDE_MAX_PX || h > WATERMARK_SIDE_MAX_PX || (size_t)w * h > cap)
-			return -ENOBUFS;
-		int64_t strokes = pattern_draw(items, count, w, h, mask);
+	double area = (double)p->width * p->height, limit = area * WATERMARK_COVER_PERMILLE / 1000;
+	if (p->code)
+		limit -= area / (WATERMARK_PITCH_PX * WATERMARK_PITCH_PX) * WATERMARK_DASH_PX;
+	p->rows = (size_t)(p->height / row_height);
+	while (p->rows >= p->count) {
+		int64_t strokes = pattern_draw(p, mask);
 		if (strokes <= 0)
 			return strokes == 0 ? -EINVAL : (int)strokes;
-		double over = (double)strokes * 1000 / ((double)w * h * WATERMARK_COVER_PERMILLE);
-		if (over <= 1) {
-			*ret_width = w;
-			*ret_height = h;
+		if ((double)strokes <= limit) {
+			if (p->code)
+				code_draw(p, mask);
 			return 0;
 		}
-		width *= sqrt(over) * 1.002;
-		height *= sqrt(over) * 1.002;
+		size_t fit = (size_t)((double)p->rows * limit / (double)strokes);
+		p->rows = fit < p->rows ? fit : p->rows - 1;
 	}
+	return 1;
+}
+
+/* The smallest pattern that every line fits into. */
+static int
+pattern_fit(struct pattern *p, uint8_t *mask, size_t cap)
+{
+	enum {
+		SIDE = WATERMARK_SIDE_MAX_PX / WATERMARK_PERIOD_PX
+	};
+	double width = 0, row_height = 0;
+	for (size_t i = 0; i < p->count; i++) {
+		width = fmax(width, 2 * (p->items[i].box_w + GAP_PX));
+		row_height = fmax(row_height, p->items[i].box_h + GAP_PX);
+	}
+	for (uint32_t area = 1; area <= SIDE * SIDE; area++)
+		for (uint32_t high = 1; high <= SIDE; high++) {
+			p->width = area / high * WATERMARK_PERIOD_PX;
+			p->height = high * WATERMARK_PERIOD_PX;
+			if (area % high != 0 || area / high > SIDE || p->width < width ||
+				p->height < row_height * (double)p->count)
+				continue;
+			if ((size_t)p->width * p->height > cap)
+				return -ENOBUFS;
+			int r = pattern_fill(p, row_height, mask);
+			if (r <= 0)
+				return r;
+		}
+	return -ENOBUFS;
 }
 
 /* Control characters become spaces: a line is a line. */
@@ -159,8 +216,8 @@ clean(const char *line, char text[static LINE_MAX_BYTES])
 }
 
 int
-watermark_draw(const char *const *lines, size_t count, uint8_t *mask, size_t cap,
-	uint32_t *ret_width, uint32_t *ret_height)
+watermark_draw(const char *const *lines, size_t count, const uint8_t *code, uint8_t *mask,
+	size_t cap, uint32_t *ret_width, uint32_t *ret_height)
 {
 	struct item items[WATERMARK_LINES_MAX];
 	size_t used = 0;
@@ -175,8 +232,13 @@ watermark_draw(const char *const *lines, size_t count, uint8_t *mask, size_t cap
 		else if (r == 0)
 			g_object_unref(items[used].layout);
 	}
+	struct pattern pattern = {.items = items, .count = used, .code = code};
 	if (r == 0)
-		r = used ? pattern_fit(items, used, mask, cap, ret_width, ret_height) : -EINVAL;
+		r = used ? pattern_fit(&pattern, mask, cap) : -EINVAL;
+	if (r == 0) {
+		*ret_width = pattern.width;
+		*ret_height = pattern.height;
+	}
 	while (used > 0)
 		g_object_unref(items[--used].layout);
 	return r;

@@ -1,12 +1,17 @@
 /*
  * What the office PC's screen looks like with the watermark on it, by the desktop's own code.
- * Usage: mark_screen WIDTH HEIGHT LINE… < B G R X pixels > the same, marked
+ * Usage: mark_screen WIDTH HEIGHT [--code AGENT.KEY ORGANISATION.KEY SESSION STARTED] LINE…
+ *        < B G R X pixels > the same, marked
+ * Both keys are X25519 secrets: of the office PC, and of the organisation's watermark.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/str.h"
+#include "crypto/seal.h"
 #include "desktop/mark.h"
+#include "mark/code.h"
 #include "screen/image.h"
 
 static void
@@ -16,6 +21,21 @@ need(int good, const char *what)
 		fprintf(stderr, "mark_screen: %s\n", what);
 		exit(1);
 	}
+}
+
+static void
+make_code(char **words, uint8_t code[static WATERMARK_CODE_BYTES])
+{
+	uint8_t agent[32], agent_public[32], org[32], org_public[32], key[MARK_KEY_BYTES];
+	struct mark mark;
+	int64_t started_s = 0;
+	need(seal_key_load(words[0], agent, agent_public) == 0, words[0]);
+	need(seal_key_load(words[1], org, org_public) == 0, words[1]);
+	need(str_copy(mark.session, sizeof mark.session, words[2]) == 0, words[2]);
+	need(str_int(words[3], 0, UINT32_MAX, &started_s) == 0, words[3]);
+	mark.started_s = (uint64_t)started_s;
+	need(mark_key_agent(agent, org_public, key) == 0, "mark_key_agent");
+	need(mark_encode(key, &mark, code) == 0, "mark_encode");
 }
 
 int
@@ -30,7 +50,12 @@ main(int argc, char **argv)
 	need(image_init(&image, (uint32_t)width, (uint32_t)height) == 0, "image_init");
 	size_t len = image.stride * image.height;
 	need(fread(image.bytes, 1, len, stdin) == len, "short input");
-	need(mark_draw((const char *const *)argv + 3, (size_t)(argc - 3), &watermark) == 0,
+	uint8_t code[WATERMARK_CODE_BYTES];
+	int has_code = argc > 8 && strcmp(argv[3], "--code") == 0, first = has_code ? 8 : 3;
+	if (has_code)
+		make_code(argv + 4, code);
+	need(mark_draw((const char *const *)argv + first, (size_t)(argc - first),
+		     has_code ? code : NULL, &watermark) == 0,
 		"mark_draw");
 	watermark_apply(watermark, &image, 0, 0);
 	need(fwrite(image.bytes, 1, len, stdout) == len, "write");

@@ -607,7 +607,7 @@ main(int argc, char **argv)
 	}
 	if (decoder_new(begin.window_mib ? begin.window_mib : 8, DECODER_BGRX, &d.decoder) < 0)
 		fail("decoder");
-	if (mark_draw((const char *const *)argv + 3, (size_t)(argc - 3), &d.watermark) < 0)
+	if (mark_draw((const char *const *)argv + 3, (size_t)(argc - 3), NULL, &d.watermark) < 0)
 		fail("watermark");
 	start(argv[1]);
 	send_message(engawa_DesktopType_DESKTOP_START, engawa_DesktopStart_fields, &begin);

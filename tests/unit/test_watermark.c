@@ -33,7 +33,7 @@ static struct watermark *
 drawn(uint32_t *ret_w, uint32_t *ret_h)
 {
 	struct watermark *m;
-	assert_int_equal(watermark_draw(lines, 4, mask, CAP, ret_w, ret_h), 0);
+	assert_int_equal(watermark_draw(lines, 4, NULL, mask, CAP, ret_w, ret_h), 0);
 	assert_int_equal(watermark_new(mask, *ret_w, *ret_h, &m), 0);
 	return m;
 }
@@ -51,7 +51,7 @@ test_draw(void **state)
 	assert_true(count * 1000 <= (size_t)w * h * WATERMARK_COVER_PERMILLE);
 	assert_true(count * 1000 >= (size_t)w * h * WATERMARK_COVER_PERMILLE * 9 / 10);
 	assert_true(w < 1920 && h < 1080);
-	assert_int_equal(watermark_draw(lines, 4, again, CAP, &w2, &h2), 0);
+	assert_int_equal(watermark_draw(lines, 4, NULL, again, CAP, &w2, &h2), 0);
 	assert_int_equal(w, w2);
 	assert_int_equal(h, h2);
 	assert_memory_equal(mask, again, (size_t)w * h);
@@ -65,18 +65,18 @@ test_draw_refuses(void **state)
 	const char *const blank[] = {" ", ""}, *const bad[] = {"\xff\xfe"};
 	char longest[4][256];
 	const char *const all[] = {longest[0], longest[1], longest[2], longest[3]};
-	assert_int_equal(watermark_draw(lines, 0, mask, CAP, &w, &h), -EINVAL);
-	assert_int_equal(watermark_draw(lines, 5, mask, CAP, &w, &h), -EINVAL);
-	assert_int_equal(watermark_draw(blank, 2, mask, CAP, &w, &h), -EINVAL);
-	assert_int_equal(watermark_draw(bad, 1, mask, CAP, &w, &h), -EINVAL);
-	assert_int_equal(watermark_draw(lines, 4, mask, 10000, &w, &h), -ENOBUFS);
+	assert_int_equal(watermark_draw(lines, 0, NULL, mask, CAP, &w, &h), -EINVAL);
+	assert_int_equal(watermark_draw(lines, 5, NULL, mask, CAP, &w, &h), -EINVAL);
+	assert_int_equal(watermark_draw(blank, 2, NULL, mask, CAP, &w, &h), -EINVAL);
+	assert_int_equal(watermark_draw(bad, 1, NULL, mask, CAP, &w, &h), -EINVAL);
+	assert_int_equal(watermark_draw(lines, 4, NULL, mask, 10000, &w, &h), -ENOBUFS);
 	/* the longest lines that DesktopStart can carry, of the blackest kanji */
 	for (int i = 0; i < 4; i++) {
 		longest[i][0] = '\0';
 		for (int k = 0; k < 85; k++)
 			strcat(longest[i], "鬱");
 	}
-	assert_int_equal(watermark_draw(all, 4, mask, CAP, &w, &h), 0);
+	assert_int_equal(watermark_draw(all, 4, NULL, mask, CAP, &w, &h), 0);
 }
 
 static void
@@ -85,8 +85,8 @@ test_control_characters(void **state)
 	(void)state;
 	uint32_t w, h, w2, h2;
 	const char *const with[] = {"a\nb\tc\x7f"}, *const without[] = {"a b c "};
-	assert_int_equal(watermark_draw(with, 1, mask, CAP, &w, &h), 0);
-	assert_int_equal(watermark_draw(without, 1, again, CAP, &w2, &h2), 0);
+	assert_int_equal(watermark_draw(with, 1, NULL, mask, CAP, &w, &h), 0);
+	assert_int_equal(watermark_draw(without, 1, NULL, again, CAP, &w2, &h2), 0);
 	assert_int_equal(w, w2);
 	assert_int_equal(h, h2);
 	assert_memory_equal(mask, again, (size_t)w * h);
