@@ -1,5 +1,5 @@
 /*
- * The coded part of the watermark (docs/protocol.md 8.4): the session's code and its start, with a
+ * The coded part of the watermark (docs/protocol.md 8.5): the session's code and its start, with a
  * MAC, in 256 symbols of two bits, one for each cell of the pattern that is repeated over the
  * screen (screen/watermark.h). The order of the bits, their scrambling and the MAC depend on a key
  * that the office PC and the organisation's watermark key have in common (X25519): no other office

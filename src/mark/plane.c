@@ -248,7 +248,8 @@ plane_flatten(const struct plane *plane, struct plane *ret_plane)
 	if (r == 0)
 		r = plane_blur(&energy, EVEN_RADIUS_PX);
 	for (size_t i = 0; r == 0 && i < count; i++)
-		ret_plane->at[i] = clipped(ret_plane->at[i] / (sqrtf(energy.at[i]) + FLOOR_STEPS), CLIP);
+		ret_plane->at[i] = clipped(
+			ret_plane->at[i] / (sqrtf(fmaxf(0, energy.at[i])) + FLOOR_STEPS), CLIP);
 	plane_fini(&energy);
 	return r;
 }

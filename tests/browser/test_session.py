@@ -75,24 +75,26 @@ def arrives(engawa, text):
     system.wait_for(saved, "the text does not arrive", 20)
 
 
-def marked(engawa, lines):
+def marked(engawa, mark):
     """R G B A of the office PC's screen now, with this watermark, computed at the office PC's side."""
     screen = engawa.grab().convert("RGB")
     width, height = screen.size
-    out = subprocess.run([system.BUILD / "tests/browser/mark_screen", str(width), str(height), *lines],
+    code, second, lines = mark
+    out = subprocess.run([system.BUILD / "tests/browser/mark_screen", str(width), str(height), "--code", engawa.agent_dir / "agent.key",
+        engawa.org_dir / "watermark.key", code, str(second), *lines],
         input=screen.tobytes("raw", "BGRX"), capture_output=True, check=True).stdout
     rgba = bytearray(b"\xff") * len(out)
     rgba[0::4], rgba[1::4], rgba[2::4] = out[2::4], out[1::4], out[0::4]
     return bytes(rgba)
 
 
-def watermark_lines(engawa, home_pc, seconds):
-    """The lines of the session whose page is open, if it started then."""
+def watermark_of(engawa, home_pc, seconds):
+    """Code, start and lines of the session whose page is open, if it started then."""
     shown = home_pc.page.evaluate("navigator.userAgent")
     version = re.search(r"Chrome/(\d+)", shown)[1]
     code = home_pc.text(".toolbar-code").split()[-1]
     when = datetime.datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
-    return [system.POLICY["WATERMARK_MESSAGE"], f"{engawa.terminal_id}  {code}", f"Chrome {version}   127.0.0.1", when]
+    return code, seconds, [system.POLICY["WATERMARK_MESSAGE"], f"{engawa.terminal_id}  {code}", f"Chrome {version}   127.0.0.1", when]
 
 
 def test_whole_login_keys_and_picture(engawa, home_pc):
@@ -113,12 +115,12 @@ def test_whole_login_keys_and_picture(engawa, home_pc):
     arrives(engawa, "Engawa from a browser; 1!")
 
     # The picture is that of the office PC, bit for bit, watermark included.
-    candidates = [watermark_lines(engawa, home_pc, second) for second in range(began, ended + 1)]
+    candidates = [watermark_of(engawa, home_pc, second) for second in range(began, ended + 1)]
 
     def same():
         shown = home_pc.pixels()
         assert (shown.width, shown.height) == (1280, 800)
-        return any(marked(engawa, lines) == shown.rgba for lines in candidates)
+        return any(marked(engawa, mark) == shown.rgba for mark in candidates)
     system.wait_for(same, "the pictures differ", 60, 0.2)
     unmarked = engawa.grab().convert("RGBA").tobytes()
     assert unmarked != home_pc.pixels().rgba
@@ -134,7 +136,7 @@ def test_film(engawa, home_pc):
     began = int(time.time())
     log_in(home_pc, engawa)
     home_pc.wait("canvas")
-    candidates = [watermark_lines(engawa, home_pc, second) for second in range(began, int(time.time()) + 1)]
+    candidates = [watermark_of(engawa, home_pc, second) for second in range(began, int(time.time()) + 1)]
     film = subprocess.Popen([system.BUILD / "tests/system/moving", "100", "80", "640", "360", "120"], env=engawa.desktop_env, stdin=subprocess.PIPE,
         stdout=subprocess.PIPE, text=True)
     try:
@@ -142,7 +144,7 @@ def test_film(engawa, home_pc):
         while not select.select([film.stdout], [], [], 0)[0]:
             seen.add(hash(home_pc.pixels().rgba))
         assert len(seen) > 3
-        system.wait_for(lambda: any(marked(engawa, lines) == home_pc.pixels().rgba for lines in candidates), "the pictures differ", 30, 0.2)
+        system.wait_for(lambda: any(marked(engawa, mark) == home_pc.pixels().rgba for mark in candidates), "the pictures differ", 30, 0.2)
     finally:
         film.stdin.close()
         film.wait(10)
