@@ -72,8 +72,8 @@ watermark(const struct session *s, uint64_t now_s, engawa_DesktopStart *start)
 			start->watermark[i][n - 1] = '\0';
 }
 
-/* The coded part, of a session that is marked: whom it names only the organisation can read, and only
- * this office PC can write. */
+/* The coded part, of a session that is marked: whom it names only the organisation can read, and
+ * only this office PC can write. */
 static int
 watermark_code(const struct session *s, uint64_t now_s, engawa_DesktopStart *start)
 {
@@ -138,9 +138,9 @@ send_start(struct session *s, const struct display_auth *auth)
 	mem_wipe(&start, sizeof start);
 	/* the socket is new and empty: it takes this whole or not at all */
 	r = n < 0 ? n
-		: send(s->desktop_socket, out, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) == n
-			? 0
-			: -ERR_DESKTOP_FAILED;
+	    : send(s->desktop_socket, out, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) == n
+		    ? 0
+		    : -ERR_DESKTOP_FAILED;
 	mem_wipe(out, sizeof out);
 	return r;
 }

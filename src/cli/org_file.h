@@ -18,7 +18,8 @@ struct org_file {
 /* Path of a file in a directory. 0 or -ENAMETOOLONG. */
 int org_path(char *out, size_t size, const char *dir, const char *name);
 
-/* X25519 secret: reads the coded part of watermarks, and its public half is in the organisation file. */
+/* X25519 secret: reads the coded part of watermarks, and its public half is in the organisation
+ * file. */
 #define ORG_WATERMARK_KEY "watermark.key"
 /* Makes it. 0, -EEXIST, -errno, -ERR_CRYPTO. */
 int org_watermark_key(const char *dir);

@@ -86,7 +86,7 @@ look(struct reader *reader, const char *path, const struct watermark_agents *age
 			r = count;
 		else if (count > 0)
 			r = mark_decode(tables, (size_t)count,
-				(const uint8_t (*)[MARK_KEY_BYTES])agents->keys, agents->count,
+				(const uint8_t(*)[MARK_KEY_BYTES])agents->keys, agents->count,
 				ret_reading);
 	}
 	if (r == -EINVAL)
@@ -241,7 +241,8 @@ command_watermark(int argc, char **argv)
 	for (size_t i = 0; argc > 1 && i < sizeof actions / sizeof actions[0]; i++) {
 		if (strcmp(argv[1], actions[i].name) != 0)
 			continue;
-		int r = args_take(options, &settings, "engawa watermark", argc - 1, argv + 1, &args);
+		int r = args_take(
+			options, &settings, "engawa watermark", argc - 1, argv + 1, &args);
 		umask(077);
 		status = r < 0 ? 2 : r > 0 ? 0 : actions[i].run(&settings, &args);
 		conf_free(options, &settings);

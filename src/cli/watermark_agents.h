@@ -11,9 +11,9 @@ enum {
 };
 
 struct watermark_agents {
-	json_t *list;                     /* owned */
+	json_t *list;                    /* owned */
 	uint8_t (*keys)[MARK_KEY_BYTES]; /* by row, one for each that has a key; owned */
-	size_t *rows;                     /* of the list; owned */
+	size_t *rows;                    /* of the list; owned */
 	size_t count;
 };
 

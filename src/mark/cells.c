@@ -8,9 +8,9 @@
 #include "base/mem.h"
 
 enum {
-	SIDE_MAX = 400,     /* cells across: more than any screen has */
-	AROUND = 2,         /* cells that tell whether dashes are dark or light here */
-	NEAR_PX = 220,      /* how far an offset counts */
+	SIDE_MAX = 400, /* cells across: more than any screen has */
+	AROUND = 2,     /* cells that tell whether dashes are dark or light here */
+	NEAR_PX = 220,  /* how far an offset counts */
 };
 
 struct cells {

@@ -18,7 +18,8 @@
 
 enum {
 	CELLS = WATERMARK_CELLS * WATERMARK_CELLS,
-	SLOTS = 2 * CELLS, /* bits; the code takes the first of a keyed order, the rest are pilots */
+	SLOTS = 2 *
+		CELLS, /* bits; the code takes the first of a keyed order, the rest are pilots */
 	PILOTS = SLOTS - CONVOLUTION_BITS,
 	SESSION_BYTES = 5,
 	BODY_BYTES = SESSION_BYTES + 4,

@@ -43,7 +43,7 @@ int mark_key_org(const uint8_t org_secret[static MARK_KEY_BYTES],
 int mark_encode(const uint8_t key[static MARK_KEY_BYTES], const struct mark *mark,
 	uint8_t ret_code[static WATERMARK_CODE_BYTES]);
 
-/* The mark that one of the keys has made. tables: up to MARK_TABLES_MAX, one photograph understood in
- * different ways. 0, -ERR_MARK_UNREADABLE, -ENOMEM, -ERR_CRYPTO. */
+/* The mark that one of the keys has made. tables: up to MARK_TABLES_MAX, one photograph understood
+ * in different ways. 0, -ERR_MARK_UNREADABLE, -ENOMEM, -ERR_CRYPTO. */
 int mark_decode(const struct mark_table *tables, size_t table_count,
 	const uint8_t (*keys)[MARK_KEY_BYTES], size_t key_count, struct mark_reading *ret_reading);

@@ -39,8 +39,8 @@ convolution_encode(const uint8_t data[static CONVOLUTION_DATA_BYTES],
 }
 
 void
-convolution_decode(const float soft[static CONVOLUTION_BITS],
-	uint8_t ret_data[static CONVOLUTION_DATA_BYTES])
+convolution_decode(
+	const float soft[static CONVOLUTION_BITS], uint8_t ret_data[static CONVOLUTION_DATA_BYTES])
 {
 	/* from[step][state]: the bit that fell out of the register on the best way there */
 	uint8_t from[CONVOLUTION_STEPS][STATES];
@@ -53,7 +53,8 @@ convolution_decode(const float soft[static CONVOLUTION_BITS],
 			gain[o] = (o & 1 ? in[0] : -in[0]) + (o & 2 ? in[1] : -in[1]) +
 				  (o & 4 ? in[2] : -in[2]);
 		for (unsigned s = 0; s < STATES; s++) {
-			/* the two states before that lead here: s / 2, without and with the top bit */
+			/* the two states before that lead here: s / 2, without and with the top bit
+			 */
 			float zero = best[s >> 1] + gain[outputs(s)],
 			      one = best[s >> 1 | STATES / 2] + gain[outputs(s | STATES)];
 			from[step][s] = one > zero;

@@ -13,5 +13,5 @@ enum {
 void convolution_encode(const uint8_t data[static CONVOLUTION_DATA_BYTES],
 	uint8_t ret_bits[static CONVOLUTION_BITS]);
 /* soft: how likely each bit is 1, any scale, 0 = unknown. Always finds something. */
-void convolution_decode(const float soft[static CONVOLUTION_BITS],
-	uint8_t ret_data[static CONVOLUTION_DATA_BYTES]);
+void convolution_decode(
+	const float soft[static CONVOLUTION_BITS], uint8_t ret_data[static CONVOLUTION_DATA_BYTES]);

@@ -1,6 +1,6 @@
 /*
- * The watermark's grid on a photograph: a projective map from pixels to cells, so that the middles of
- * cells have whole numbers.
+ * The watermark's grid on a photograph: a projective map from pixels to cells, so that the middles
+ * of cells have whole numbers.
  *
  *     cell(x) = (a X + t * (1 + g X)) / (1 + g X),   X = (x - middle) / scale
  */
@@ -28,8 +28,8 @@ int grid_find(const struct plane *flat, struct grid ret_grids[static GRIDS_MAX])
 
 /* A part of the picture, and how far its cells lie from whole numbers. */
 struct offset {
-	double x, y;    /* its middle */
-	double by[2];   /* cells */
+	double x, y;   /* its middle */
+	double by[2];  /* cells */
 	double weight; /* signal to noise, 0 = none */
 };
 
@@ -38,7 +38,8 @@ enum {
 };
 
 /* Sets t and makes everything else exact. What is left is in ret_offsets, for what a projective map
- * cannot say (lenses). Whether dashes are darker or lighter than their ground is unknown: all offsets
- * may be by half a cell in both directions. Returns the sum of weights of what fits, or -ENOMEM. */
+ * cannot say (lenses). Whether dashes are darker or lighter than their ground is unknown: all
+ * offsets may be by half a cell in both directions. Returns the sum of weights of what fits, or
+ * -ENOMEM. */
 double grid_refine(const struct plane *flat, struct grid *grid,
 	struct offset ret_offsets[static OFFSETS_MAX], size_t *ret_count);

@@ -61,7 +61,8 @@ pair_score(const struct spectrum *s, const struct pair *p)
 static struct pair
 pair_of(const struct peak *a, const struct peak *b)
 {
-	const struct peak *u = fabs(a->x) * hypot(b->x, b->y) > fabs(b->x) * hypot(a->x, a->y) ? a : b,
+	const struct peak *u = fabs(a->x) * hypot(b->x, b->y) > fabs(b->x) * hypot(a->x, a->y) ? a
+											       : b,
 			  *v = u == a ? b : a;
 	double su = u->x < 0 ? -1 : 1, sv = v->y < 0 ? -1 : 1;
 	return (struct pair){.f = {su * u->x, su * u->y, sv * v->x, sv * v->y}};
@@ -86,18 +87,30 @@ fits_size(const struct peak *p)
 }
 
 static void
+offer(const struct spectrum *s, struct block *b, const struct peak *one, const struct peak *other)
+{
+	if (!fits_size(one) || !fits_size(other))
+		return;
+	struct pair pair = pair_of(one, other);
+	pair.score = shape(&pair) > 0.2 ? pair_score(s, &pair) : 0;
+	if (pair.score > 1)
+		keep(b, &pair);
+}
+
+static void
 block_pairs(const struct spectrum *s, struct block *b)
 {
 	struct peak peaks[PEAKS_MAX];
 	size_t count = spectrum_peaks(s, peaks, PEAKS_MAX);
 	for (size_t i = 0; i < count; i++)
 		for (size_t j = 0; j < i; j++) {
-			if (!fits_size(&peaks[i]) || !fits_size(&peaks[j]))
-				continue;
-			struct pair pair = pair_of(&peaks[i], &peaks[j]);
-			pair.score = shape(&pair) > 0.2 ? pair_score(s, &pair) : 0;
-			if (pair.score > 1)
-				keep(b, &pair);
+			offer(s, b, &peaks[i], &peaks[j]);
+			/* or these are its diagonals, which text and rulers disturb less */
+			offer(s, b,
+				&(struct peak){(peaks[i].x + peaks[j].x) / 2,
+					(peaks[i].y + peaks[j].y) / 2, 0},
+				&(struct peak){(peaks[i].x - peaks[j].x) / 2,
+					(peaks[i].y - peaks[j].y) / 2, 0});
 		}
 }
 

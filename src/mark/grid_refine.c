@@ -34,8 +34,8 @@ wrapped(double v)
 }
 
 /*
- * How far the cells of one part lie from whole numbers. A dash is darker or lighter than its ground,
- * which shifts both coordinates by half a cell: their sum and their difference do not mind.
+ * How far the cells of one part lie from whole numbers. A dash is darker or lighter than its
+ * ground, which shifts both coordinates by half a cell: their sum and their difference do not mind.
  */
 static void
 measure(const struct plane *flat, const struct grid *grid, const float *window, struct offset *o)
@@ -47,9 +47,9 @@ measure(const struct plane *flat, const struct grid *grid, const float *window, 
 			int px = left + x, py = top + y;
 			if (px < 0 || py < 0 || px >= flat->width || py >= flat->height)
 				continue;
-			double cell[2], w = window[x] * window[y],
-					v = w * flat->at[(size_t)py * (size_t)flat->width +
-						       (size_t)px];
+			double cell[2],
+				w = window[x] * window[y],
+				v = w * flat->at[(size_t)py * (size_t)flat->width + (size_t)px];
 			grid_cell(grid, px, py, cell);
 			for (int i = 0; i < 2; i++) {
 				float turn = (float)(2 * M_PI * (cell[i] - floor(cell[i])));
@@ -137,8 +137,8 @@ derivatives(const struct grid *grid, double x, double y, double rows[static 2][G
 	       second = (p[2] * x + p[3] * y) / d;
 	for (int k = 0; k < 2; k++) {
 		double sign = k == 0 ? 1 : -1, moves = -(first + sign * second) / d;
-		const double row[GRID_PARAMETERS] = {x / d, y / d, sign * x / d, sign * y / d,
-			moves * x, moves * y, 1, sign};
+		const double row[GRID_PARAMETERS] = {
+			x / d, y / d, sign * x / d, sign * y / d, moves * x, moves * y, 1, sign};
 		for (int i = 0; i < GRID_PARAMETERS; i++)
 			rows[k][i] = row[i];
 	}
@@ -163,7 +163,8 @@ improve(struct grid *grid, const struct grid *guess, const struct offset *parts,
 	}
 	double size = hypot(hypot(guess->p[0], guess->p[1]), hypot(guess->p[2], guess->p[3]));
 	for (int i = 0; i < GRID_PARAMETERS - 2; i++) {
-		double row[GRID_PARAMETERS] = {0}, sure = i < 4 ? SURE_OF_SLOPE * size : SURE_OF_PERSPECTIVE;
+		double row[GRID_PARAMETERS] = {0},
+		       sure = i < 4 ? SURE_OF_SLOPE * size : SURE_OF_PERSPECTIVE;
 		row[i] = 1;
 		solve_add(&s, row, guess->p[i] - grid->p[i], 1 / (sure * sure));
 	}

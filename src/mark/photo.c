@@ -102,8 +102,8 @@ decode_jpeg(const uint8_t *file, size_t len, struct photo *photo)
 	if (r == 0) {
 		jpeg_start_decompress(&jpeg.state);
 		while (jpeg.state.output_scanline < jpeg.state.output_height) {
-			JSAMPROW row = photo->pixels +
-				       (size_t)jpeg.state.output_scanline * photo->width;
+			JSAMPROW row =
+				photo->pixels + (size_t)jpeg.state.output_scanline * photo->width;
 			jpeg_read_scanlines(&jpeg.state, &row, 1);
 		}
 	}
@@ -115,9 +115,9 @@ int
 photo_decode(const uint8_t *file, size_t len, struct photo *ret_photo)
 {
 	struct photo photo = {0};
-	int r = len > 8 && png_sig_cmp(file, 0, 8) == 0            ? decode_png(file, len, &photo)
+	int r = len > 8 && png_sig_cmp(file, 0, 8) == 0         ? decode_png(file, len, &photo)
 		: len > 3 && file[0] == 0xff && file[1] == 0xd8 ? decode_jpeg(file, len, &photo)
-								   : -ERR_PHOTO_KIND;
+								: -ERR_PHOTO_KIND;
 	if (r < 0)
 		photo_fini(&photo);
 	else

@@ -10,12 +10,15 @@
 enum {
 	GROUND_RADIUS_PX = 7, /* wider than a dash, narrower than the distance between two */
 	EVEN_RADIUS_PX = 24,  /* how far around a pixel the strength is measured */
-	LINE_RADIUS_PX = 20,  /* rulers and borders go on for longer than that */
+	LETTER_RADIUS_PX = 2,
+	LINE_RADIUS_PX = 20, /* rulers and borders go on for longer than that */
 };
 
-static const float CLIP_STEPS = 30; /* of 255: letters count no more than this */
-static const float CLIP = 3;        /* of what is usual around a pixel */
+static const float CLIP_STEPS = 30;   /* of 255 */
+static const float LETTER_STEPS = 42; /* of 255: no dash stands out like that */
+static const float CLIP = 3;          /* of what is usual around a pixel */
 static const float FLOOR_STEPS = 0.7F;
+static const float LINE_STEPS = 2.5F; /* a row of dashes has a mean below that */
 
 int
 plane_init(struct plane *plane, int width, int height)
@@ -170,6 +173,29 @@ plane_blur(struct plane *plane, int radius)
 	return blur_along(plane, radius, 1, 1);
 }
 
+static float
+clipped(float v, float limit)
+{
+	return v > limit ? limit : v < -limit ? -limit : v;
+}
+
+/* Letters and borders, and what is next to them, tell nothing. */
+static int
+remove_letters(struct plane *plane)
+{
+	struct plane letters = {0};
+	size_t count = (size_t)plane->width * (size_t)plane->height;
+	int r = plane_init(&letters, plane->width, plane->height);
+	for (size_t i = 0; r == 0 && i < count; i++)
+		letters.at[i] = fabsf(plane->at[i]) > LETTER_STEPS;
+	if (r == 0)
+		r = plane_blur(&letters, LETTER_RADIUS_PX);
+	for (size_t i = 0; r == 0 && i < count; i++)
+		plane->at[i] = letters.at[i] > 0.001F ? 0 : clipped(plane->at[i], CLIP_STEPS);
+	plane_fini(&letters);
+	return r;
+}
+
 /* Takes lines away: what goes on to the right and left, or up and down. */
 static int
 remove_lines(struct plane *plane)
@@ -181,7 +207,7 @@ remove_lines(struct plane *plane)
 		memcpy(line.at, plane->at, bytes);
 		r = blur_along(&line, LINE_RADIUS_PX, !down, down);
 		for (size_t i = 0; r == 0 && i < bytes / sizeof *plane->at; i++)
-			plane->at[i] -= line.at[i];
+			plane->at[i] -= line.at[i] - clipped(line.at[i], LINE_STEPS);
 	}
 	plane_fini(&line);
 	return r;
@@ -223,12 +249,6 @@ median_row(const struct plane *p, int y, float *out)
 	}
 }
 
-static float
-clipped(float v, float limit)
-{
-	return v > limit ? limit : v < -limit ? -limit : v;
-}
-
 int
 plane_flatten(const struct plane *plane, struct plane *ret_plane)
 {
@@ -240,7 +260,9 @@ plane_flatten(const struct plane *plane, struct plane *ret_plane)
 	for (int y = 0; r == 0 && y < plane->height; y++)
 		median_row(plane, y, ret_plane->at + (size_t)y * (size_t)plane->width);
 	for (size_t i = 0; r == 0 && i < count; i++)
-		ret_plane->at[i] = clipped(plane->at[i] - ret_plane->at[i], CLIP_STEPS);
+		ret_plane->at[i] = plane->at[i] - ret_plane->at[i];
+	if (r == 0)
+		r = remove_letters(ret_plane);
 	if (r == 0)
 		r = remove_lines(ret_plane);
 	for (size_t i = 0; r == 0 && i < count; i++)

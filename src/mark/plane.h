@@ -15,8 +15,8 @@ struct plane {
 int plane_init(struct plane *plane, int width, int height);
 void plane_fini(struct plane *plane);
 
-/* The photograph (or what lies between the corners x, y of the screen: upper left, upper right, lower
- * right, lower left; NULL = all of it) with the longer side scaled to side pixels. 0, -EINVAL
+/* The photograph (or what lies between the corners x, y of the screen: upper left, upper right,
+ * lower right, lower left; NULL = all of it) with the longer side scaled to side pixels. 0, -EINVAL
  * (corners that are no quadrilateral), -ENOMEM. */
 int plane_take(const struct photo *photo, const double *corners, int side, struct plane *ret_plane);
 
@@ -24,8 +24,8 @@ int plane_take(const struct photo *photo, const double *corners, int side, struc
  * no more than they. 0 or -ENOMEM. */
 int plane_flatten(const struct plane *plane, struct plane *ret_plane);
 
-/* In place, of a flattened plane: how much, lighter or darker. On photographs within the picture some
- * dashes are lighter than their ground and some darker. 0 or -ENOMEM. */
+/* In place, of a flattened plane: how much, lighter or darker. On photographs within the picture
+ * some dashes are lighter than their ground and some darker. 0 or -ENOMEM. */
 int plane_rectify(struct plane *flat);
 
 /* Means over squares of 2 * radius + 1, in place. 0 or -ENOMEM. */

@@ -97,8 +97,8 @@ transfer(int fd, void *bytes, size_t len, int is_write)
 	return done;
 }
 
-static void __attribute__((noreturn)) child(
-	int fd, size_t len, const char *user, const double *corners, int socket)
+static void __attribute__((noreturn))
+child(int fd, size_t len, const char *user, const double *corners, int socket)
 {
 	static struct answer answer;
 	struct rlimit cpu = {CPU_S, CPU_S};
@@ -148,8 +148,8 @@ reader_start(int fd, const char *user, const double *corners, struct reader *ret
 }
 
 int
-reader_next(struct reader *reader, struct mark_table ret_tables[static MARK_TABLES_MAX],
-	int *ret_over)
+reader_next(
+	struct reader *reader, struct mark_table ret_tables[static MARK_TABLES_MAX], int *ret_over)
 {
 	static struct answer answer;
 	uint8_t go = 1;

@@ -43,9 +43,8 @@ transform(float complex *at, const float complex *roots)
 	for (unsigned len = 2; len <= PX; len *= 2)
 		for (unsigned first = 0; first < PX; first += len)
 			for (unsigned k = 0; k < len / 2; k++) {
-				float complex a = at[first + k],
-					      b = times(at[first + k + len / 2],
-						      roots[k * (PX / len)]);
+				float complex a = at[first + k], b = times(at[first + k + len / 2],
+									 roots[k * (PX / len)]);
 				at[first + k] = a + b;
 				at[first + k + len / 2] = a - b;
 			}
@@ -97,7 +96,7 @@ spectrum_make(const struct plane *plane, int x, int y, struct spectrum *ret_spec
 						  left + i >= plane->width
 					  ? 0
 					  : plane->at[(size_t)from * (size_t)plane->width +
-						    (size_t)(left + i)] *
+						      (size_t)(left + i)] *
 						    window[i] * window[row];
 		transform(line, roots);
 		for (int f = 0; f <= REACH; f++)
@@ -164,9 +163,8 @@ spectrum_peaks(const struct spectrum *s, struct peak *ret_peaks, size_t cap)
 		for (int x = y == 0 ? 1 : 1 - REACH; x < REACH; x++) {
 			if (!is_peak(s, x, y))
 				continue;
-			struct peak peak = {
-				x + between(power_at(s, x - 1, y), power_at(s, x, y),
-					    power_at(s, x + 1, y)),
+			struct peak peak = {x + between(power_at(s, x - 1, y), power_at(s, x, y),
+							power_at(s, x + 1, y)),
 				y + between(power_at(s, x, y - 1), power_at(s, x, y),
 					    power_at(s, x, y + 1)),
 				power_at(s, x, y)};

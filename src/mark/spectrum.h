@@ -1,14 +1,16 @@
-/* Where the pattern could be: how strongly a part of a picture repeats, by direction and distance. */
+/* Where the pattern could be: how strongly a part of a picture repeats, by direction and distance.
+ */
 #pragma once
 #include "mark/plane.h"
 
 enum {
-	SPECTRUM_PX = 512, /* side of the part */
+	SPECTRUM_PX = 512,   /* side of the part */
 	SPECTRUM_REACH = 44, /* frequencies kept: -REACH to REACH cycles in SPECTRUM_PX */
 	SPECTRUM_ROW = 2 * SPECTRUM_REACH + 1,
 };
 
-/* Power by frequency, [(y + REACH) * ROW + x + REACH], 1 = usual for this distance from the middle. */
+/* Power by frequency, [(y + REACH) * ROW + x + REACH], 1 = usual for this distance from the middle.
+ */
 struct spectrum {
 	float power[SPECTRUM_ROW * SPECTRUM_ROW];
 };

@@ -1,7 +1,8 @@
 /*
  * The watermark (電子透かし): a stroke mask, fixed for the session and repeated over the whole
- * screen, that is put into every pixel before it is coded: text to read, and a code for photographs. It deters and identifies photographs of
- * the screen; it is no protection against somebody who edits pixels.
+ * screen, that is put into every pixel before it is coded: text to read, and a code for
+ * photographs. It deters and identifies photographs of the screen; it is no protection against
+ * somebody who edits pixels.
  *
  * Deterministic, and its own inverse: marking a marked pixel gives back what it was. So a copy
  * inside a marked picture can be set right exactly where its old and its new strokes lie.

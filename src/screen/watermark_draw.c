@@ -88,9 +88,9 @@ struct pattern {
 	uint32_t width, height;
 };
 
-/* Every row has a line, in turn; a second column begins half way down the text and half a row lower,
- * so that any part of the screen shows something and no two neighbours show the same. What goes over
- * an edge comes in at the opposite one. */
+/* Every row has a line, in turn; a second column begins half way down the text and half a row
+ * lower, so that any part of the screen shows something and no two neighbours show the same. What
+ * goes over an edge comes in at the opposite one. */
 static void
 column_draw(const struct pattern *p, cairo_t *cr, double x, double shift)
 {
@@ -112,15 +112,13 @@ code_draw(const struct pattern *p, uint8_t *mask)
 	};
 	for (uint32_t top = 0, cell_y = 0; top < p->height; top += WATERMARK_PITCH_PX, cell_y++)
 		for (uint32_t left = 0, x = 0; left < p->width; left += WATERMARK_PITCH_PX, x++) {
-			size_t cell = cell_y % WATERMARK_CELLS * WATERMARK_CELLS +
-				      x % WATERMARK_CELLS;
+			size_t cell =
+				cell_y % WATERMARK_CELLS * WATERMARK_CELLS + x % WATERMARK_CELLS;
 			unsigned symbol = p->code[cell / 4] >> cell % 4 * 2 & 3;
-			uint8_t *middle =
-				mask + (size_t)(top + MIDDLE) * p->width + left + MIDDLE;
+			uint8_t *middle = mask + (size_t)(top + MIDDLE) * p->width + left + MIDDLE;
 			for (int y = -WATERMARK_OFFSET_PX; y <= WATERMARK_OFFSET_PX; y++)
 				memset(middle + y * (ptrdiff_t)p->width - ACROSS, 0, 2 * ACROSS);
-			ptrdiff_t right =
-				symbol & 1 ? WATERMARK_OFFSET_PX : -WATERMARK_OFFSET_PX;
+			ptrdiff_t right = symbol & 1 ? WATERMARK_OFFSET_PX : -WATERMARK_OFFSET_PX;
 			ptrdiff_t down = symbol & 2 ? WATERMARK_OFFSET_PX : -WATERMARK_OFFSET_PX;
 			memset(middle + down * p->width + right - WATERMARK_DASH_PX / 2, 1,
 				WATERMARK_DASH_PX);

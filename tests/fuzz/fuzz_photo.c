@@ -1,5 +1,5 @@
-/* Photographs that somebody hands in. The first byte says which of them are measured, too: small ones,
- * because that takes time. */
+/* Photographs that somebody hands in. The first byte says which of them are measured, too: small
+ * ones, because that takes time. */
 #include "fuzz.h"
 #include "mark/photo.h"
 #include "mark/read.h"

@@ -1,6 +1,6 @@
 /*
- * What the watermark costs: plays recordings through the pipeline of engawa-desktop (compare, moves,
- * encoder; no films) without a mark, with the text only, and with text and code.
+ * What the watermark costs: plays recordings through the pipeline of engawa-desktop (compare,
+ * moves, encoder; no films) without a mark, with the text only, and with text and code.
  *
  *     mark_cost RECORDING AGENT.KEY ORGANISATION.KEY LINE...    "plain text code": coded bytes of
  *         all pictures but the first, then the same in records as they are sent
@@ -22,7 +22,8 @@
 enum {
 	WINDOW_MIB = 32,
 	KINDS = 3,
-	FRAME_OVERHEAD_BYTES = 4 + 12, /* type and length, sequence number, flag, length of the data */
+	FRAME_OVERHEAD_BYTES =
+		4 + 12, /* type and length, sequence number, flag, length of the data */
 	PADDING_BYTES = 256,
 	SEALED_BYTES = 2 + 16 + 5 + 1 + 16, /* inner record, TLS record */
 };

@@ -128,8 +128,7 @@ test_turned(void **state)
 	assert_int_equal(mark_encode(key, &session, code), 0);
 	photograph(code, 3, 9, 0, &table);
 	for (int turn = 0; turn < 4; turn++) {
-		assert_int_equal(
-			mark_decode(&table, 1, (const uint8_t (*)[32])key, 1, &got), 0);
+		assert_int_equal(mark_decode(&table, 1, (const uint8_t(*)[32])key, 1, &got), 0);
 		assert_string_equal(got.mark.session, session.session);
 		/* clockwise: what was left below is left above */
 		static const int from[4] = {2, 0, 3, 1};
@@ -160,20 +159,20 @@ test_refuses(void **state)
 	assert_int_equal(mark_encode(key, &bad, code), -EINVAL);
 	/* nothing, noise, and what no photograph gives */
 	memset(&table, 0, sizeof table);
-	assert_int_equal(mark_decode(&table, 1, (const uint8_t (*)[32])key, 1, &got),
-		-ERR_MARK_UNREADABLE);
-	assert_int_equal(mark_decode(&table, 0, (const uint8_t (*)[32])key, 1, &got),
-		-ERR_MARK_UNREADABLE);
+	assert_int_equal(
+		mark_decode(&table, 1, (const uint8_t(*)[32])key, 1, &got), -ERR_MARK_UNREADABLE);
+	assert_int_equal(
+		mark_decode(&table, 0, (const uint8_t(*)[32])key, 1, &got), -ERR_MARK_UNREADABLE);
 	srandom(3);
 	memset(code, 0, sizeof code);
 	photograph(code, 0, 0, 50, &table);
-	assert_int_equal(mark_decode(&table, 1, (const uint8_t (*)[32])key, 1, &got),
-		-ERR_MARK_UNREADABLE);
+	assert_int_equal(
+		mark_decode(&table, 1, (const uint8_t(*)[32])key, 1, &got), -ERR_MARK_UNREADABLE);
 	for (int i = 0; i < CELLS; i++)
 		for (int k = 0; k < 4; k++)
 			table.cell[i][k] = i % 3 ? NAN : INFINITY;
-	assert_int_equal(mark_decode(&table, 1, (const uint8_t (*)[32])key, 1, &got),
-		-ERR_MARK_UNREADABLE);
+	assert_int_equal(
+		mark_decode(&table, 1, (const uint8_t(*)[32])key, 1, &got), -ERR_MARK_UNREADABLE);
 }
 
 /* A person who knows all of their own marks, at their own office PC or at home, tries to be taken
@@ -194,7 +193,7 @@ test_attack_forged_colleague(void **state)
 	 * colleague's */
 	assert_int_equal(mark_encode(key, &theirs, code), 0);
 	photograph(code, 0, 0, 0, &table);
-	assert_int_equal(mark_decode(&table, 1, (const uint8_t (*)[32])colleague_key, 1, &got),
+	assert_int_equal(mark_decode(&table, 1, (const uint8_t(*)[32])colleague_key, 1, &got),
 		-ERR_MARK_UNREADABLE);
 
 	/* what everybody has: the organisation file's public key, and a key of one's own making */
@@ -203,11 +202,11 @@ test_attack_forged_colleague(void **state)
 	assert_int_equal(mark_key_agent(own, o.public, guessed), 0);
 	assert_int_equal(mark_encode(guessed, &theirs, code), 0);
 	photograph(code, 0, 0, 0, &table);
-	assert_int_equal(mark_decode(&table, 1, (const uint8_t (*)[32])colleague_key, 1, &got),
+	assert_int_equal(mark_decode(&table, 1, (const uint8_t(*)[32])colleague_key, 1, &got),
 		-ERR_MARK_UNREADABLE);
 
-	/* the code is linear: the difference of two sessions of one's own, put on a third, would be a
-	 * fourth if there were no MAC */
+	/* the code is linear: the difference of two sessions of one's own, put on a third, would be
+	 * a fourth if there were no MAC */
 	const struct mark a = {"4F2A-91C0", 1795300001}, b = {"4F2A-91C1", 1795300000};
 	uint8_t code_a[WATERMARK_CODE_BYTES], code_b[WATERMARK_CODE_BYTES];
 	assert_int_equal(mark_encode(key, &a, code_a), 0);
@@ -216,7 +215,7 @@ test_attack_forged_colleague(void **state)
 		mixed[i] = mine[i] ^ code_a[i] ^ code_b[i];
 	photograph(mixed, 0, 0, 0, &table);
 	assert_int_equal(
-		mark_decode(&table, 1, (const uint8_t (*)[32])key, 1, &got), -ERR_MARK_UNREADABLE);
+		mark_decode(&table, 1, (const uint8_t(*)[32])key, 1, &got), -ERR_MARK_UNREADABLE);
 }
 
 /* An office PC's root, who has that PC's key, reads what others' screens show: without the
@@ -231,8 +230,8 @@ test_attack_read_without_key(void **state)
 	assert_int_equal(mark_encode(colleague_key, &session, code), 0);
 	photograph(code, 0, 0, 0, &table);
 	assert_int_equal(
-		mark_decode(&table, 1, (const uint8_t (*)[32])key, 1, &got), -ERR_MARK_UNREADABLE);
-	assert_int_equal(mark_decode(&table, 1, (const uint8_t (*)[32])colleague_key, 1, &got), 0);
+		mark_decode(&table, 1, (const uint8_t(*)[32])key, 1, &got), -ERR_MARK_UNREADABLE);
+	assert_int_equal(mark_decode(&table, 1, (const uint8_t(*)[32])colleague_key, 1, &got), 0);
 }
 
 static void
@@ -271,15 +270,16 @@ test_photo_refuses(void **state)
 	(void)state;
 	struct photo photo;
 	/* a PNG's head of 100000 x 100000 pixels, and one of 16384 x 16384 */
-	uint8_t png[] = "\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\x01\x86\xa0\0\x01\x86\xa0\x08\0\0\0\0\x22\xee\xbd\xaf";
+	uint8_t png[] =
+		"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\x01\x86\xa0\0\x01\x86\xa0\x08\0\0\0\0\x22\xee\xbd\xaf";
 	assert_int_equal(photo_decode(png, sizeof png - 1, &photo), -ERR_PHOTO_KIND);
 	assert_int_equal(photo_decode((const uint8_t *)"", 0, &photo), -ERR_PHOTO_KIND);
 	assert_int_equal(photo_decode((const uint8_t *)"\xff\xd8\xff", 3, &photo), -ERR_PHOTO_KIND);
-	assert_int_equal(
-		photo_decode((const uint8_t *)"GIF89a....................", 20, &photo), -ERR_PHOTO_KIND);
+	assert_int_equal(photo_decode((const uint8_t *)"GIF89a....................", 20, &photo),
+		-ERR_PHOTO_KIND);
 	/* a JPEG's frame of 65500 x 65500 */
-	static const uint8_t jpeg[] = {0xff, 0xd8, 0xff, 0xc0, 0, 11, 8, 0xff, 0xdc, 0xff, 0xdc, 1, 1, 0x11,
-		0, 0xff, 0xda, 0, 8, 1, 1, 0, 0, 63, 0};
+	static const uint8_t jpeg[] = {0xff, 0xd8, 0xff, 0xc0, 0, 11, 8, 0xff, 0xdc, 0xff, 0xdc, 1,
+		1, 0x11, 0, 0xff, 0xda, 0, 8, 1, 1, 0, 0, 63, 0};
 	assert_int_equal(photo_decode(jpeg, sizeof jpeg, &photo), -ERR_PHOTO_LARGE);
 }
 

@@ -57,8 +57,8 @@ test_draw(void **state)
 	assert_memory_equal(mask, again, (size_t)w * h);
 }
 
-/* Every cell has its dash, at the place that its symbol says, and no letter near it; the pattern goes
- * on without a seam. */
+/* Every cell has its dash, at the place that its symbol says, and no letter near it; the pattern
+ * goes on without a seam. */
 static void
 test_code(void **state)
 {
