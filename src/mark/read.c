@@ -15,6 +15,7 @@
 #include "mark/cells.h"
 
 enum {
+	SMALLEST_PX = 32, /* a cell */
 	SIDE_MIN_PX = 1100,
 	SIDE_MAX_PX = 2400, /* a cell of a full HD screen is then 39 pixels wide */
 	CPU_S = 120,
@@ -70,7 +71,8 @@ read_tables(const uint8_t *file, size_t len, const double *corners, int attempt,
 	int count = 0, r = photo_decode(file, len, &photo);
 	if (r < 0)
 		return r;
-	r = look(&photo, corners, attempt, ret_tables, &count);
+	if (corners || (photo.width >= SMALLEST_PX && photo.height >= SMALLEST_PX))
+		r = look(&photo, corners, attempt, ret_tables, &count);
 	photo_fini(&photo);
 	return r < 0 ? r : count;
 }

@@ -16,6 +16,7 @@
 #include "mark/convolution.h"
 #include "mark/grid.h"
 #include "mark/photo.h"
+#include "mark/read.h"
 #include "mark/solve.h"
 
 enum {
@@ -263,6 +264,21 @@ test_solve(void **state)
 	assert_true(fabs(x[0] - 1) < 1e-9 && fabs(x[1] - 2) < 1e-9 && x[2] == 0);
 }
 
+/* A picture that is smaller than a cell, and one without anything on it, have no tables. */
+static void
+test_tables_of_nothing(void **state)
+{
+	(void)state;
+	static struct mark_table tables[MARK_TABLES_MAX];
+	static const uint8_t dot[] =
+		"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\10\0\0\0\0\x3a\x7e\x9b\x55"
+		"\0\0\0\nIDATx\x9c\x63\xf8\x0f\0\1\1\1\0\x1b\xb6\xee\x56\0\0\0\0IEND\xae\x42\x60\x82";
+	const double none[8] = {0};
+	assert_int_equal(read_tables(dot, sizeof dot - 1, NULL, 0, tables), 0);
+	assert_int_equal(read_tables(dot, sizeof dot - 1, none, 0, tables), -EINVAL);
+	assert_int_equal(read_tables(dot, 20, NULL, 0, tables), -ERR_PHOTO_KIND);
+}
+
 /* Sizes are looked at before memory is taken; what is no picture is said to be none. */
 static void
 test_photo_refuses(void **state)
@@ -295,6 +311,7 @@ main(void)
 		cmocka_unit_test(test_attack_read_without_key),
 		cmocka_unit_test(test_grid_there_and_back),
 		cmocka_unit_test(test_solve),
+		cmocka_unit_test(test_tables_of_nothing),
 		cmocka_unit_test(test_photo_refuses),
 	};
 	return cmocka_run_group_tests(tests, make_keys, NULL);
