@@ -15,6 +15,7 @@ enum {
 	STROKE_ALPHA =
 		112, /* a pixel this much inside a glyph belongs to the stroke: thin, but whole */
 	GAP_PX = 24,
+	WIDE_GAP_PX = 150,
 };
 
 static const double SLANT = -0.30; /* radians: runs neither along text nor along window edges */
@@ -80,15 +81,20 @@ item_draw(const struct item *item, cairo_t *cr, double x, double y)
 	cairo_restore(cr);
 }
 
-/* A pattern to be drawn: rows of lines below each other, twice. */
+/* What a line of text needs, with the gap to the next one. */
+struct room {
+	double width, height;
+};
+
+/* A pattern to be drawn: columns of rows, a line each. */
 struct pattern {
 	const struct item *items;
-	size_t count, rows;
+	size_t count, rows, columns; /* columns: an even number */
 	const uint8_t *code;
 	uint32_t width, height;
 };
 
-/* Every row has a line, in turn; a second column begins half way down the text and half a row
+/* Every row has a line, in turn; every second column begins half way down the text and half a row
  * lower, so that any part of the screen shows something and no two neighbours show the same. What
  * goes over an edge comes in at the opposite one. */
 static void
@@ -132,8 +138,9 @@ pattern_draw(const struct pattern *p, uint8_t *mask)
 	cairo_surface_t *surface =
 		cairo_image_surface_create(CAIRO_FORMAT_A8, (int)p->width, (int)p->height);
 	cairo_t *cr = cairo_create(surface);
-	for (int column = -1; column <= 2; column++)
-		column_draw(p, cr, (column + 0.5) * p->width / 2, column & 1 ? 0.5 : 0);
+	for (int column = -1; column <= (int)p->columns; column++)
+		column_draw(p, cr, (column + 0.5) * p->width / (double)p->columns,
+			column & 1 ? 0.5 : 0);
 	cairo_surface_flush(surface);
 	int64_t strokes = cairo_status(cr) == CAIRO_STATUS_SUCCESS ? 0 : -ENOMEM;
 	const uint8_t *bytes = cairo_image_surface_get_data(surface);
@@ -152,52 +159,69 @@ pattern_draw(const struct pattern *p, uint8_t *mask)
 /* As many rows as have room and do not cover too much. 0, 1 when not even every line has one, or a
  * failure. */
 static int
-pattern_fill(struct pattern *p, double row_height, uint8_t *mask)
+fill_rows(struct pattern *p, struct room cell, uint8_t *mask)
 {
 	double area = (double)p->width * p->height, limit = area * WATERMARK_COVER_PERMILLE / 1000;
 	if (p->code)
 		limit -= area / (WATERMARK_PITCH_PX * WATERMARK_PITCH_PX) * WATERMARK_DASH_PX;
-	p->rows = (size_t)(p->height / row_height);
+	p->rows = (size_t)(p->height / cell.height);
 	while (p->rows >= p->count) {
 		int64_t strokes = pattern_draw(p, mask);
 		if (strokes <= 0)
 			return strokes == 0 ? -EINVAL : (int)strokes;
-		if ((double)strokes <= limit) {
-			if (p->code)
-				code_draw(p, mask);
+		if ((double)strokes <= limit)
 			return 0;
-		}
 		size_t fit = (size_t)((double)p->rows * limit / (double)strokes);
 		p->rows = fit < p->rows ? fit : p->rows - 1;
 	}
 	return 1;
 }
 
-/* The smallest pattern that every line fits into. */
+/* With the most columns that leave room for rows. tight: no wide gaps, or 1. */
+static int
+fill(struct pattern *p, struct room cell, int tight, uint8_t *mask)
+{
+	int r = 1;
+	for (p->columns = (size_t)(p->width / cell.width) & ~(size_t)1; p->columns > 0 && r == 1;
+		p->columns -= r == 1 ? 2 : 0) {
+		r = fill_rows(p, cell, mask);
+		if (r == 0 && tight &&
+			(p->width / (double)p->columns > cell.width + WIDE_GAP_PX ||
+				p->height / (double)p->rows > cell.height + WIDE_GAP_PX))
+			r = 1;
+	}
+	if (r == 0 && p->code)
+		code_draw(p, mask);
+	return r;
+}
+
+/* The smallest pattern that every line fits into, without wide gaps if there is one. */
 static int
 pattern_fit(struct pattern *p, uint8_t *mask, size_t cap)
 {
 	enum {
-		SIDE = WATERMARK_SIDE_MAX_PX / WATERMARK_PERIOD_PX
+		SIDE = WATERMARK_SIDE_MAX_PX / WATERMARK_PERIOD_PX,
+		TIGHT_AREA = 12, /* periods: a screen */
 	};
-	double width = 0, row_height = 0;
+	struct room cell = {0, 0};
 	for (size_t i = 0; i < p->count; i++) {
-		width = fmax(width, 2 * (p->items[i].box_w + GAP_PX));
-		row_height = fmax(row_height, p->items[i].box_h + GAP_PX);
+		cell.width = fmax(cell.width, p->items[i].box_w + GAP_PX);
+		cell.height = fmax(cell.height, p->items[i].box_h + GAP_PX);
 	}
-	for (uint32_t area = 1; area <= SIDE * SIDE; area++)
-		for (uint32_t high = 1; high <= SIDE; high++) {
-			p->width = area / high * WATERMARK_PERIOD_PX;
-			p->height = high * WATERMARK_PERIOD_PX;
-			if (area % high != 0 || area / high > SIDE || p->width < width ||
-				p->height < row_height * (double)p->count)
-				continue;
-			if ((size_t)p->width * p->height > cap)
-				return -ENOBUFS;
-			int r = pattern_fill(p, row_height, mask);
-			if (r <= 0)
-				return r;
-		}
+	for (int tight = 1; tight >= 0; tight--)
+		for (uint32_t area = 1; area <= (tight ? TIGHT_AREA : SIDE * SIDE); area++)
+			for (uint32_t high = 1; high <= SIDE; high++) {
+				p->width = area / high * WATERMARK_PERIOD_PX;
+				p->height = high * WATERMARK_PERIOD_PX;
+				if (area % high != 0 || area / high > SIDE ||
+					p->width < 2 * cell.width ||
+					p->height < cell.height * (double)p->count ||
+					(size_t)p->width * p->height > cap)
+					continue;
+				int r = fill(p, cell, tight, mask);
+				if (r <= 0)
+					return r;
+			}
 	return -ENOBUFS;
 }
 
