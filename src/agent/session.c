@@ -389,7 +389,8 @@ static void
 on_lost(struct session *s, const uint8_t *payload, size_t len)
 {
 	struct lost lost;
-	if (lost_get(payload, len, &lost) < 0) {
+	/* where nobody may come back no process of ours says so, and nothing would end the wait */
+	if (lost_get(payload, len, &lost) < 0 || !s->agent->options.resume_s) {
 		finish(s, -ERR_PROTOCOL);
 		return;
 	}

@@ -587,6 +587,23 @@ test_take_over(void **state)
 	sent[MSG_START] = 0;
 }
 
+/* A work process that was taken over says that its client is lost, where no client may come back:
+ * it would sit there for ever. */
+static void
+test_attack_lost_without_return(void **state)
+{
+	uint8_t out[16];
+	const struct lost lost = {.code = ERR_TIMEOUT};
+	(void)state;
+	knock();
+	for (int i = 0; i < STEPS; i++)
+		honest(i);
+	say(ROLE_WORK, MSG_LOST, out, lost_put(&lost, out));
+	assert_true(is_over());
+	assert_int_equal(alive[ROLE_WORK] + alive[ROLE_DESKTOP], 0);
+	sent[MSG_START] = 0;
+}
+
 /* Who has been let in is disabled, or taken out of the table: the session ends at once, also while
  * it waits for its client. Somebody else's goes on. */
 static void
@@ -699,6 +716,7 @@ main(void)
 		T(test_attack_handshake),
 		T(test_attack_message1_replay_sends_no_mail),
 		T(test_take_over),
+		T(test_attack_lost_without_return),
 		T(test_attack_person_disabled_at_work),
 		T(test_desktop_fails),
 		T(test_end_during_check),
