@@ -32,6 +32,10 @@ DESKTOP_START, DESKTOP_READY, DESKTOP_FAILED, END, FRAME, LAYOUT, WANT_LAYOUT = 
 class Office(system.Engawa):
     """Its office PC has no X display of its own."""
 
+    def __init__(self, directory):
+        super().__init__(directory)
+        self.user = self.file_user  # it starts engawa-desktop-rdp, wherever that lies
+
     def start_desktop(self):
         self.display, self.desktop_env = ":0", {"XAUTHORITY": "/nonexistent"}
 
