@@ -110,13 +110,14 @@ def test_session_at_xrdp(office, xrdp, directory):
         stop(first)
     assert share(picture, BLUE) > 0.2 and xrdp.sessions() == 1 and xrdp.monitors() == [(1920, 1080, 0, 0)]
 
-    second = office.client("--monitors", "1024x768,800x600", *LOG_ON, *again("before", 30), *again("after", 30))
+    second = office.client("--monitors", "1024x768,800x600", *LOG_ON, *again("again", 80))
     try:
-        wait_for(lambda: "before" in xrdp.typed(), "nothing arrives at the second time", 90)
+        wait_for(lambda: "again" in xrdp.typed(), "nothing arrives at the second time", 90)
         connections = xrdp.connections()
         office.gate.kill()
         office.start_gate()
-        wait_for(lambda: "after" in xrdp.typed(), "nothing arrives after the gate's end", 120)
+        before = xrdp.typed()
+        wait_for(lambda: "again" in xrdp.typed()[len(before):], "nothing arrives after the gate's end", 120)
         assert xrdp.connections() == connections and xrdp.sessions() == 1
         assert xrdp.monitors() == [(800, 600, 1024, 0), (1024, 768, 0, 0)]
     finally:
