@@ -78,17 +78,18 @@ class Blows:
 
 def device(number):
     """Another home PC after some sessions: the office PC sends one of them so many codes an hour and no more."""
-    return f"device-{number // 10}.key"
+    return f"device-{number // 4}.key"
 
 
 def back(engawa, number):
     """Whatever was hit: soon sessions come about again."""
     system.wait_for(engawa.agent_up, "the office PC does not come back", 90)
-    end = time.monotonic() + 90
+    end, names = time.monotonic() + 90, []
     while (result := engawa.connect("--click", "400,300", timeout_s=200, device=device(number)))["status"] != 0:
+        names.append(result.get("name", ""))
         if time.monotonic() > end:
-            raise system.Failed(f"no session 90 s after a blow: {result['stderr'].strip()}")
-        time.sleep(1)
+            raise system.Failed(f"no session 90 s after a blow ({', '.join(names)}): {result['stderr'].strip()}")
+        time.sleep(2)
 
 
 def run(minutes, engawa, streams, chance):
