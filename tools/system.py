@@ -36,6 +36,30 @@ POLICY = {
     "ENFORCE_WATERMARK": "yes",
     "WATERMARK_MESSAGE": "えんがわ市 取扱注意",
 }
+# The X server of real computers, without a graphics card: its outputs can be arranged. Root only.
+XORG = """
+Section "ServerFlags"
+	Option "AutoAddDevices" "false"
+	Option "AutoAddGPU" "false"
+	Option "DontVTSwitch" "true"
+EndSection
+Section "Device"
+	Identifier "dummy"
+	Driver "dummy"
+	VideoRam 256000
+EndSection
+Section "Monitor"
+	Identifier "monitor"
+	HorizSync 1-1000
+	VertRefresh 1-1000
+EndSection
+Section "Screen"
+	Identifier "screen"
+	Device "dummy"
+	Monitor "monitor"
+	DefaultDepth 24
+EndSection
+"""
 PR_SET_PDEATHSIG = 1
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -226,7 +250,7 @@ def desktop_programs(name):
 class Engawa:
     """Made once per directory (keys, organisation, enrolled office PC), then started any number of times."""
 
-    def __init__(self, directory, port=None, size="1280x800", gates=("east-1",), hosts=None):
+    def __init__(self, directory, port=None, size="1280x800", gates=("east-1",), hosts=None, virtual=False, ibus=False):
         self.dir = pathlib.Path(directory).resolve()
         self.dir.mkdir(parents=True, exist_ok=True)
         self.state_file = self.dir / "state.json"
@@ -253,6 +277,7 @@ class Engawa:
         self.mail = Mail(self.dir / "mail")
         self.parts = []
         self.agent_options = {}  # more lines of its settings
+        self.virtual, self.ibus = virtual, ibus  # the office PC's monitors become those of the home PC; it has an input method
         self.display = self.smtp = self.controller = self.gate = self.agent = None
         # Programs started by root give their rights up, to a user who can reach what they need.
         root = os.geteuid() == 0
@@ -422,8 +447,11 @@ class Engawa:
         """An X server of our own, with a window manager, a terminal and a Japanese editor."""
         authority = self.dir / "home" / ".Xauthority"
         read, write = os.pipe()
-        x = self.part("xvfb", ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{self.size}x24", "-nolisten", "tcp", "-noreset", "-auth",
-            authority], lambda: True, pass_fds=[write])
+        (self.dir / "xorg.conf").write_text(XORG)
+        server = ["Xorg", "-config", self.dir / "xorg.conf", "-logfile", self.log_dir / "xorg.log"] if self.virtual else \
+            ["Xvfb", "-screen", "0", f"{self.size}x24"]
+        x = self.part("xserver", [*server, "-displayfd", str(write), "-nolisten", "tcp", "-noreset", "-auth", authority], lambda: True,
+            pass_fds=[write])
         authority.unlink(missing_ok=True)
         cookie = secrets.token_hex(16)
         self.tool("xauth", "-f", authority, "add", ":0", "MIT-MAGIC-COOKIE-1", cookie)
@@ -438,10 +466,25 @@ class Engawa:
         self.desktop_env = {"DISPLAY": self.display, "XAUTHORITY": str(authority), "HOME": str(self.dir / "home"), "LANG": "C.UTF-8",
             "PATH": os.environ["PATH"], "GSETTINGS_BACKEND": "memory", "NO_AT_BRIDGE": "1", "DBUS_SESSION_BUS_ADDRESS": "disabled:",
             "XDG_RUNTIME_DIR": str(self.dir / "home")}
+        if self.ibus:
+            self.start_ibus()
         for argv in desktop_programs(self.memo):
             self.part(argv[0], argv, lambda: self.window(argv[0]), env=self.desktop_env, user=self.file_user).start().may_end = True
         self.xdotool("search", "--onlyvisible", "--class", "mousepad", "windowsize", "--sync", 860, 470, "windowmove", "--sync", 40, 30,
             "windowactivate", "--sync")
+
+    def start_ibus(self):
+        """The input method of the desktop session, with a bus of its own."""
+        address, directory = self.run_dir / "bus", self.dir / "home/.config/ibus/bus"
+        environment = self.desktop_env | {"DBUS_SESSION_BUS_ADDRESS": f"unix:path={address}"}
+        self.give(self.run_dir)
+        self.part("bus", ["dbus-daemon", "--session", "--nofork", "--nopidfile", f"--address=unix:path={address}"], address.exists, env=environment,
+            user=self.file_user).start()
+        self.desktop_env = environment | {"GTK_IM_MODULE": "ibus", "XMODIFIERS": "@im=ibus"}
+        self.part("ibus", ["ibus-daemon", "--xim", "--panel=disable", "--config=disable", "--emoji-extension=disable"],
+            lambda: directory.exists() and any("IBUS_ADDRESS" in f.read_text() for f in directory.iterdir()), env=self.desktop_env,
+            user=self.file_user).start()
+        self.agent_options["IBUS_DIRECTORY"] = directory
 
     def xdotool(self, *argv):
         return subprocess.run(["xdotool", *map(str, argv)], env=self.desktop_env, capture_output=True, text=True, timeout=20).stdout.strip()
@@ -455,7 +498,7 @@ class Engawa:
     def start_agent(self, ready=None, **part):
         conf = self.settings("agent", STATE_DIRECTORY=self.agent_dir, POLICY_FILE=self.policy_file, USER=self.user,
             DESKTOP_PROGRAM=BUILD / "src/desktop/engawa-desktop", DESKTOP_USER=self.file_user, DISPLAY=self.display, SELF_CONNECT="yes",
-            XAUTHORITY=self.desktop_env["XAUTHORITY"], **self.agent_options, LOG_LEVEL="debug")
+            XAUTHORITY=self.desktop_env["XAUTHORITY"], **({"DISPLAY_VIRTUAL": "yes"} if self.virtual else {}), **self.agent_options, LOG_LEVEL="debug")
         self.agent = self.part("agent", [BUILD / "src/agent/engawa-agent", "--config", conf, "run"], ready or self.agent_up).start()
 
     def agents(self):

@@ -21,6 +21,7 @@
 #include "cli/connect_script.h"
 #include "cli/findings.h"
 #include "client/facts.h"
+#include "client/monitors.h"
 #include "client/posture.h"
 #include "client/session.h"
 #include "crypto/orgtrust.h"
@@ -50,6 +51,10 @@ struct connect {
 	struct script *script;
 	struct signal_watch *signals[2];
 	struct timer *timer;
+	engawa_Monitor monitors[MONITORS_MAX]; /* of --monitors */
+	size_t monitor_count;
+	engawa_Layout layout;
+	int own_display;      /* its monitors are those of WantLayout */
 	engawa_Prompt prompt; /* the last one, and its words */
 	const char *words[2];
 	char session_code[32];
@@ -66,10 +71,10 @@ usage(void)
 {
 	fprintf(stderr,
 		"engawa connect --org FILE --id TERMINAL-ID [--org-fingerprint HEX] [--proxy URL] [--device-key FILE]\n"
-		"               [--user NAME] [--code-command CMD] [--password-file FILE] [--screenshot FILE.png] [--json] [--for TIME]\n"
+		"               [--user NAME] [--code-command CMD] [--password-file FILE] [--screenshot FILE.png] [--json] [--for TIME] [--monitors WxH+X+Y@SCALE,...]\n"
 		"               [--certificate FILE --certificate-key FILE|URI [--certificate-module FILE] [--certificate-pin-file FILE]]\n"
 		"               [--token URI --token-module FILE [--token-pin-file FILE]] [--pairing-code CODE | --apply NAME]\n"
-		"               [--type TEXT] [--key NAME] [--click X,Y[,BUTTON]] [--wait MS] [--latency N] ...\n");
+		"               [--type TEXT] [--key NAME] [--click X,Y[,BUTTON]] [--wait MS] [--layout WxH+X+Y@SCALE,...] [--latency N] ...\n");
 	return 2;
 }
 
@@ -184,9 +189,18 @@ on_started(void *user, const engawa_Start *start)
 {
 	struct connect *c = user;
 	memcpy(c->session_code, start->session_code, sizeof c->session_code);
+	c->layout = start->layout;
+	c->own_display = start->own_display;
 	if (*start->message && !c->json)
 		fprintf(stderr, "%s\n", start->message);
 	timer_start(c->timer, PICTURE_MS, 0);
+}
+
+static void
+on_layout(void *user, const engawa_Layout *layout)
+{
+	struct connect *c = user;
+	c->layout = *layout;
 }
 
 static void
@@ -245,6 +259,7 @@ static const struct session_events events = {
 	.prompt = on_prompt,
 	.key_failed = on_key_failed,
 	.started = on_started,
+	.layout = on_layout,
 	.picture = on_picture,
 	.notice = on_notice,
 	.lost = on_lost,
@@ -294,8 +309,16 @@ static json_t *
 picture(const struct connect *c)
 {
 	const struct image *image = session_image(c->session);
-	return image ? json_pack("{s:i, s:i}", "width", image->width, "height", image->height)
-		     : json_null();
+	if (!image)
+		return json_null();
+	json_t *monitors = json_array();
+	for (size_t i = 0; i < c->layout.monitors_count; i++) {
+		const engawa_Monitor *m = &c->layout.monitors[i];
+		json_array_append_new(monitors, json_pack("[i, i, i, i]", m->x_px, m->y_px,
+							(int)m->width_px, (int)m->height_px));
+	}
+	return json_pack("{s:i, s:i, s:o, s:b}", "width", image->width, "height", image->height,
+		"monitors", monitors, "own_display", c->own_display);
 }
 
 static void
@@ -417,6 +440,7 @@ enum {
 	CERTIFICATE_MODULE,
 	CERTIFICATE_PIN_FILE,
 	SCREENSHOT,
+	MONITORS,
 	JSON,
 	FOR,
 	ACTION
@@ -441,14 +465,15 @@ static const struct option options[] = {
 	{"certificate-module", required_argument, NULL, CERTIFICATE_MODULE},
 	{"certificate-pin-file", required_argument, NULL, CERTIFICATE_PIN_FILE},
 	{"screenshot", required_argument, NULL, SCREENSHOT},
+	{"monitors", required_argument, NULL, MONITORS},
 	{"json", no_argument, NULL, JSON},
 	{"for", required_argument, NULL, FOR},
 	{"type", required_argument, NULL, ACTION + SCRIPT_TYPE},
 	{"key", required_argument, NULL, ACTION + SCRIPT_KEY},
 	{"click", required_argument, NULL, ACTION + SCRIPT_CLICK},
 	{"wait", required_argument, NULL, ACTION + SCRIPT_WAIT},
+	{"layout", required_argument, NULL, ACTION + SCRIPT_LAYOUT},
 	{"latency", required_argument, NULL, ACTION + SCRIPT_LATENCY},
-	{"monitors", required_argument, NULL, ACTION + SCRIPT_MONITORS},
 	{NULL, 0, NULL, 0},
 };
 
@@ -513,6 +538,9 @@ take_option(struct connect *c, int option, const char *name)
 	case SCREENSHOT:
 		c->screenshot = optarg;
 		break;
+	case MONITORS:
+		r = monitors_parse(optarg, c->monitors, &c->monitor_count);
+		break;
 	case JSON:
 		c->json = 1;
 		break;
@@ -554,6 +582,10 @@ load(struct connect *c)
 	if (r < 0)
 		return command_fail(r, error.text[0] ? error.text : c->org_path);
 	facts_collect(SCREEN_WIDTH_PX, SCREEN_HEIGHT_PX, &c->settings.facts);
+	if (c->monitor_count) {
+		memcpy(c->settings.facts.monitors, c->monitors, sizeof c->monitors);
+		c->settings.facts.monitors_count = (pb_size_t)c->monitor_count;
+	}
 	if (connect_device_load(&c->device, &c->settings, path, sizeof path) != 0 ||
 		trust(c, path) != 0)
 		return 1;

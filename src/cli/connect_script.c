@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "client/keys.h"
+#include "client/monitors.h"
 
 enum {
 	ACTIONS_MAX = 256,
@@ -110,37 +111,6 @@ parse_click(const char *text, struct action *action)
 	return n >= 2 ? 0 : -EINVAL;
 }
 
-/* Side by side from left to right, the first one primary. Returns their number or -EINVAL. */
-static int
-parse_monitors(const char *text, engawa_WantLayout *ret_want)
-{
-	enum {
-		MAX = sizeof ret_want->monitors / sizeof ret_want->monitors[0]
-	};
-	int32_t x = 0;
-	*ret_want = (engawa_WantLayout){0};
-	for (;;) {
-		char width[8], height[8];
-		int64_t w, h;
-		size_t end = strcspn(text, ","), by = strcspn(text, "x,");
-		if (ret_want->monitors_count == MAX || text[by] != 'x' ||
-			str_print(width, sizeof width, "%.*s", (int)by, text) < 0 ||
-			str_print(height, sizeof height, "%.*s", (int)(end - by - 1),
-				text + by + 1) < 0 ||
-			str_int(width, 1, IMAGE_SIDE_MAX_PX, &w) < 0 ||
-			str_int(height, 1, IMAGE_SIDE_MAX_PX, &h) < 0)
-			return -EINVAL;
-		ret_want->monitors[ret_want->monitors_count++] = (engawa_Monitor){.x_px = x,
-			.width_px = (uint32_t)w,
-			.height_px = (uint32_t)h,
-			.scale_percent = 100};
-		x += (int32_t)w;
-		if (!text[end])
-			return (int)ret_want->monitors_count;
-		text += end + 1;
-	}
-}
-
 static int
 can_type(const char *text)
 {
@@ -156,7 +126,8 @@ script_add(struct script *s, enum script_kind kind, const char *text)
 {
 	struct action action = {.kind = kind, .text = text};
 	struct key keys[CHORD_KEYS_MAX];
-	engawa_WantLayout want;
+	engawa_Monitor monitors[MONITORS_MAX];
+	size_t count;
 	int64_t number;
 	int r = 0;
 	if (s->count == ACTIONS_MAX)
@@ -174,12 +145,12 @@ script_add(struct script *s, enum script_kind kind, const char *text)
 	case SCRIPT_WAIT:
 		r = script_duration(text, 1, &action.number);
 		break;
+	case SCRIPT_LAYOUT:
+		r = monitors_parse(text, monitors, &count);
+		break;
 	case SCRIPT_LATENCY:
 		r = str_int(text, 1, LATENCY_MAX, &number);
 		action.number = (uint64_t)number;
-		break;
-	case SCRIPT_MONITORS:
-		r = parse_monitors(text, &want);
 		break;
 	}
 	if (r < 0)
@@ -262,15 +233,16 @@ step_wait(struct script *s, const struct action *a)
 }
 
 static int
-step_monitors(struct script *s, const struct action *a)
+step_layout(struct script *s, const struct action *a)
 {
-	engawa_WantLayout want;
+	engawa_Monitor monitors[MONITORS_MAX];
+	size_t count;
 	if (s->place++)
 		return 0;
-	int r = parse_monitors(a->text, &want);
-	if (r > 0)
-		r = session_want_layout(s->session, &want);
-	return r < 0 ? r : STROKE_MS;
+	int r = monitors_parse(a->text, monitors, &count);
+	if (r == 0)
+		r = session_layout(s->session, monitors, count);
+	return r < 0 ? r : CHANGE_MS / 4; /* until programs have moved */
 }
 
 static int
@@ -305,10 +277,10 @@ step(struct script *s, const struct action *a)
 		return step_click(s, a);
 	case SCRIPT_WAIT:
 		return step_wait(s, a);
+	case SCRIPT_LAYOUT:
+		return step_layout(s, a);
 	case SCRIPT_LATENCY:
 		return step_latency(s, a);
-	case SCRIPT_MONITORS:
-		return step_monitors(s, a);
 	}
 	return -EINVAL;
 }

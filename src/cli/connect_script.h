@@ -12,8 +12,8 @@ enum script_kind {
 	SCRIPT_KEY,
 	SCRIPT_CLICK,
 	SCRIPT_WAIT,
-	SCRIPT_LATENCY,
-	SCRIPT_MONITORS
+	SCRIPT_LAYOUT,
+	SCRIPT_LATENCY
 };
 
 struct script *script_new(struct loop *loop);
@@ -22,8 +22,8 @@ void script_free(struct script *script);
 /*
  * One action, checked now; text stays the caller's: 0, -EINVAL, -ENOBUFS (too many).
  * TYPE text, of which newline and tab are keys; KEY "a", "Return", "Control+Shift+t"; CLICK "x,y"
- * or "x,y,button" (1 to 9); MONITORS "1366x768" or up to four, "1280x1024,1024x768", side by side;
- * WAIT "500" milliseconds, or "2s"; LATENCY "100" key presses.
+ * or "x,y,button" (1 to 9); WAIT "500" milliseconds, or "2s"; LAYOUT as
+ * monitors_parse; LATENCY "100" key presses.
  */
 int script_add(struct script *script, enum script_kind kind, const char *text);
 

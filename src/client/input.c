@@ -80,19 +80,6 @@ session_pointer(struct session *s, uint32_t x_px, uint32_t y_px, uint32_t button
 	return add(s, &input);
 }
 
-int
-session_want_layout(struct session *s, const engawa_WantLayout *want)
-{
-	if (s->state != WORK)
-		return -ERR_CLOSED;
-	for (size_t i = 0; i < want->monitors_count; i++)
-		if (!image_fits(want->monitors[i].width_px, want->monitors[i].height_px))
-			return -ERR_PROTOCOL;
-	if (want->monitors_count == 0)
-		return -ERR_PROTOCOL;
-	return record_send(s, engawa_InnerType_INNER_WANT_LAYOUT, engawa_WantLayout_fields, want);
-}
-
 /* Bytes of whole characters that fit into one message. */
 static size_t
 piece(const char *text)
@@ -126,4 +113,18 @@ session_text(struct session *s, const char *text)
 		text += n;
 	}
 	return 0;
+}
+
+int
+session_layout(struct session *s, const engawa_Monitor *monitors, size_t count)
+{
+	engawa_WantLayout want = {.monitors_count = (pb_size_t)count};
+	if (count == 0 || count > sizeof want.monitors / sizeof want.monitors[0])
+		return -EINVAL;
+	if (s->state != WORK)
+		return -ERR_CLOSED;
+	memcpy(want.monitors, monitors, count * sizeof *monitors);
+	memcpy(s->facts.monitors, monitors, count * sizeof *monitors);
+	s->facts.monitors_count = want.monitors_count;
+	return record_send(s, engawa_InnerType_INNER_WANT_LAYOUT, engawa_WantLayout_fields, &want);
 }

@@ -103,9 +103,9 @@ int session_key(struct session *session, uint32_t usage, uint32_t keysym, int do
 int session_pointer(struct session *session, uint32_t x_px, uint32_t y_px, uint32_t buttons);
 int session_text(struct session *session, const char *text);
 
-/* Wishes that the office PC's monitors be these; layout follows where they can be. 0, -ERR_CLOSED,
- * -ERR_PROTOCOL (none, or beyond the limits). */
-int session_want_layout(struct session *session, const engawa_WantLayout *want);
+/* How the office PC's monitors shall stand (1 to 4, docs/protocol.md 8.4): at once, and in Facts when
+ * the session comes back. 0, -ERR_CLOSED, or negative. */
+int session_layout(struct session *session, const engawa_Monitor *monitors, size_t count);
 
 /* NULL before started; otherwise as decoder_image and decoder_rects say. */
 const struct image *session_image(const struct session *session);

@@ -83,6 +83,18 @@ const own = {
 	async copyKey(authenticatorId, credential) {
 		await keys.send("WebAuthn.addCredential", { authenticatorId, credential });
 	},
+	/** A key as the system gives it to the browser: Input.dispatchKeyEvent. */
+	async keyEvent(event) {
+		const session = await context.newCDPSession(page);
+		await session.send("Input.dispatchKeyEvent", event);
+		await session.detach();
+	},
+	/** What an input method shows before the commit. */
+	async composing(text) {
+		const session = await context.newCDPSession(page);
+		await session.send("Input.imeSetComposition", { selectionStart: text.length, selectionEnd: text.length, text });
+		await session.detach();
+	},
 	/** What an input method does: composed text, then the commit. */
 	async compose(text) {
 		const session = await context.newCDPSession(page);

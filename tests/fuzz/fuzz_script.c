@@ -12,7 +12,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	memcpy(text, data + 1, size - 1);
 	struct script *script = script_new(loop);
-	script_add(script, data[0] % (SCRIPT_MONITORS + 1), text);
+	script_add(script, data[0] % (SCRIPT_LATENCY + 1), text);
 	if (script_duration(text, 1, &ms) == 0)
 		assert(ms <= 1000ull * 3600 * 24 * 366);
 	script_free(script);

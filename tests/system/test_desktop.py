@@ -13,6 +13,8 @@ import time
 
 import pytest
 
+from system import XORG
+
 BUILD = pathlib.Path(os.environ.get("ENGAWA_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build"))
 DRIVER, DESKTOP = BUILD / "tests/system/desktop_driver", BUILD / "src/desktop/engawa-desktop"
 MARK = ["端末 ****-K7QM  総務課 山田太郎", "接続元 HOME-PC 203.0.113.7", "2026-11-22 13:08  4F2A-91C0", "複製・撮影を禁じます"]
@@ -300,31 +302,6 @@ def test_resize(start, desk):
     assert stats["layouts"] == 5 and not stats["broken"] and not stats["end"]
     desk.children[-1].kill()
     assert d.same() and d("compare")["width"] == 1024
-
-
-XORG = """
-Section "ServerFlags"
-	Option "AutoAddDevices" "false"
-	Option "AutoAddGPU" "false"
-	Option "DontVTSwitch" "true"
-EndSection
-Section "Device"
-	Identifier "dummy"
-	Driver "dummy"
-	VideoRam 256000
-EndSection
-Section "Monitor"
-	Identifier "monitor"
-	HorizSync 1-1000
-	VertRefresh 1-1000
-EndSection
-Section "Screen"
-	Identifier "screen"
-	Device "dummy"
-	Monitor "monitor"
-	DefaultDepth 24
-EndSection
-"""
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import { createInterface } from "node:readline";
 import { type WebSocket, WebSocketServer } from "ws";
 import {
 	CursorSchema, EndSchema, FrameSchema, InnerPongSchema, InnerType, KeySchema, LayoutSchema, NoticeSchema, PointerSchema,
-	PromptSchema, RefusedSchema, ReplySchema, StartSchema, TextSchema, AckSchema, FactsSchema,
+	PromptSchema, RefusedSchema, ReplySchema, StartSchema, TextSchema, AckSchema, FactsSchema, WantLayoutSchema,
 } from "../gen/inner_pb.ts";
 import { ByeSchema, HelloSchema, JoinSchema, JoinedSchema, OuterType, Role } from "../gen/outer_pb.ts";
 import { SignedSchema, StatementBodySchema, TicketBodySchema } from "../gen/signed_pb.ts";
@@ -50,6 +50,10 @@ interface Behaviour {
 	delayMs?: number;
 	width?: number;
 	height?: number;
+	/** Its monitors: x, y, width, height. */
+	monitors?: [number, number, number, number][];
+	/** They become those that the client wants. */
+	ownDisplay?: boolean;
 	message?: string;
 	notice?: { code: number; seconds: number };
 	end?: number;
@@ -276,9 +280,12 @@ class Office {
 	}
 
 	private async work(): Promise<void> {
-		const layout = { widthPx: this.width, heightPx: this.height };
+		const monitors = (behaviour.monitors ?? [[0, 0, this.width, this.height]]).map(([xPx, yPx, widthPx, heightPx]) => ({
+			xPx, yPx, widthPx, heightPx,
+		}));
 		await this.send(InnerType.INNER_START, StartSchema, {
-			layout,
+			layout: { widthPx: this.width, heightPx: this.height, monitors },
+			ownDisplay: behaviour.ownDisplay ?? false,
 			windowMib: 8,
 			sessionCode: "K7Q-2MD",
 			message: behaviour.message ?? "",
@@ -313,6 +320,8 @@ class Office {
 			}
 			case InnerType.INNER_TEXT:
 				return say({ text: fromBinary(TextSchema, payload).text });
+			case InnerType.INNER_WANT_LAYOUT:
+				return this.arrange(fromBinary(WantLayoutSchema, payload).monitors);
 			case InnerType.INNER_PING:
 				return behaviour.then === "silence" ? undefined : this.send(InnerType.INNER_PONG, InnerPongSchema, {});
 			case InnerType.INNER_CONTINUE:
@@ -353,6 +362,19 @@ class Office {
 				await this.send(InnerType.INNER_LAYOUT, LayoutSchema, { widthPx: 800, heightPx: 600 });
 				return this.picture(0, 0, 800, 600, desktopPixel);
 		}
+	}
+
+	/** As a virtual display does it. */
+	private async arrange(wanted: { xPx: number; yPx: number; widthPx: number; heightPx: number; scalePercent: number }[]): Promise<void> {
+		say({ want: wanted.map((m) => [m.xPx, m.yPx, m.widthPx, m.heightPx, m.scalePercent]) });
+		if (!behaviour.ownDisplay) {
+			return;
+		}
+		this.width = Math.max(...wanted.map((m) => m.xPx + m.widthPx));
+		this.height = Math.max(...wanted.map((m) => m.yPx + m.heightPx));
+		const monitors = wanted.map(({ xPx, yPx, widthPx, heightPx }) => ({ xPx, yPx, widthPx, heightPx }));
+		await this.send(InnerType.INNER_LAYOUT, LayoutSchema, { widthPx: this.width, heightPx: this.height, monitors });
+		return this.picture(0, 0, this.width, this.height, desktopPixel);
 	}
 
 	/** One square for each press. */

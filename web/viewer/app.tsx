@@ -163,6 +163,7 @@ export function App() {
 				<Desktop
 					state={page.desktop}
 					onInput={(item) => session.current?.input(item)}
+					onWant={(monitors) => session.current?.want(monitors)}
 					onStay={() => {
 						session.current?.stay();
 						change({ notice: null });

@@ -5,42 +5,77 @@ import { codeOf, explain } from "../shared/failure.ts";
 import type { DesktopState } from "./app.tsx";
 import { Input } from "./input.ts";
 import { useLanguage, useTexts } from "./language.tsx";
+import { type HomeScreens, type Monitor, askScreens, nearestScale, ofRoom, ofScreens, samePlaces, screensCanBeAsked } from "./monitors.ts";
 import type { Item } from "./outbox.ts";
 import { useCountdown } from "./pages.tsx";
-import type { Size } from "./session.ts";
+import { Pan } from "./pan.ts";
+import { type Remembered, type Room, before, remember, remembered, scaleOf, shownArea } from "./view.ts";
+import { ViewMenu } from "./viewmenu.tsx";
 
 interface DesktopProps {
 	state: DesktopState;
 	onInput(item: Item): void;
+	onWant(monitors: Monitor[]): void;
 	onStay(): void;
 	onCloseNotice(): void;
 	onEnd(): void;
 }
 
-interface Box {
-	width: number;
-	height: number;
-}
-
-/** CSS pixels of the screen: as large as fits, or one pixel of the office PC on one of this display. */
-function displaySize({ widthPx, heightPx }: Size, room: Box, fit: boolean): Box {
-	const scale = fit ? Math.min(room.width / widthPx, room.height / heightPx) : 1 / window.devicePixelRatio;
-	return { width: widthPx * scale, height: heightPx * scale };
-}
-
-function useRoom(element: { current: HTMLElement | null }): Box {
-	const [room, setRoom] = useState<Box>({ width: 1, height: 1 });
+function useRoom(element: { current: HTMLElement | null }): Room {
+	const [room, setRoom] = useState<Room>({ left: 0, top: 0, width: 1, height: 1, ratio: 1 });
 	useLayoutEffect(() => {
 		const measure = () => {
-			const box = element.current!.getBoundingClientRect();
-			setRoom({ width: Math.floor(box.width), height: Math.floor(box.height) });
+			const { left, top } = element.current!.getBoundingClientRect();
+			const { offsetWidth: width, offsetHeight: height } = element.current!;
+			const room = { left, top, width, height, ratio: devicePixelRatio };
+			setRoom((now) => (JSON.stringify(now) === JSON.stringify(room) ? now : room));
 		};
 		const observer = new ResizeObserver(measure);
 		observer.observe(element.current!);
+		window.addEventListener("resize", measure); // another display, with other pixels
 		measure();
-		return () => observer.disconnect();
+		return () => {
+			observer.disconnect();
+			window.removeEventListener("resize", measure);
+		};
 	}, []);
 	return room;
+}
+
+/** A window that is being resized has many sizes on the way. */
+const WANT_MS = 400;
+
+/** Tells the office PC how its monitors shall stand, when that is other than they do. */
+function useWanted(state: DesktopState, wanted: Monitor[] | null, onWant: (monitors: Monitor[]) => void): void {
+	const told = useRef("");
+	const key = JSON.stringify(wanted);
+	useEffect(() => {
+		if (!wanted || state.lost) {
+			return;
+		}
+		const timer = setTimeout(() => {
+			const first = told.current === ""; // the scale was in Facts
+			if (first ? !samePlaces(wanted, state.size.monitors) : told.current !== key || !samePlaces(wanted, state.size.monitors)) {
+				onWant(wanted);
+			}
+			told.current = key;
+		}, WANT_MS);
+		return () => clearTimeout(timer);
+	}, [key, state.canvas, state.lost]);
+}
+
+/** All screens of this computer, once the person has allowed it; they may come and go. */
+function useScreens() {
+	const [screens, setScreens] = useState<HomeScreens | null>(null);
+	const [, again] = useState(0);
+	useEffect(() => {
+		const stop = new AbortController();
+		for (const change of ["screenschange", "currentscreenchange"]) {
+			screens?.addEventListener(change, () => again((n) => n + 1), { signal: stop.signal });
+		}
+		return () => stop.abort();
+	}, [screens]);
+	return { screens, use: async (all: boolean) => setScreens(all ? await askScreens() : null) };
 }
 
 function Notice({ notice, onStay, onClose }: {
@@ -84,20 +119,38 @@ function Message({ start }: { start: Start }) {
 	) : null;
 }
 
-export function Desktop({ state, onInput, onStay, onCloseNotice, onEnd }: DesktopProps) {
+export function Desktop({ state, onInput, onWant, onStay, onCloseNotice, onEnd }: DesktopProps) {
 	const t = useTexts();
 	const language = useLanguage();
 	const resuming = explain(codeOf("RESUMING"), language);
 	const { canvas, size, start } = state;
-	const [fit, setFit] = useState(true);
+	const [view, setView] = useState(remembered);
+	const [monitor, setMonitor] = useState<number | null>(null);
 	const [homeIme, setHomeIme] = useState(false);
-	const stage = useRef<HTMLDivElement>(null);
+	const stage = useRef<HTMLElement>(null);
 	const holder = useRef<HTMLDivElement>(null);
 	const area = useRef<HTMLTextAreaElement>(null);
 	const firstButton = useRef<HTMLButtonElement>(null);
-	const latest = useRef({ size, onInput });
-	latest.current = { size, onInput };
-	const display = displaySize(size, useRoom(stage), fit);
+	const room = useRoom(stage);
+	const { screens, use: useAllScreens } = useScreens();
+	const scalePercent = view.scalePercent || nearestScale(room.ratio);
+	const wanted = screens ? ofScreens(screens, scalePercent) : ofRoom(room, scalePercent);
+	useWanted(state, start.ownDisplay && room.width > 1 ? wanted : null, onWant);
+	const shown = shownArea(size, monitor);
+	const scale = scaleOf(shown, room, view.mode);
+	const [width, height] = [shown.width * scale, shown.height * scale];
+	const latest = useRef({ shown, onInput });
+	latest.current = { shown, onInput };
+	const place = {
+		width: `${width}px`,
+		height: `${height}px`,
+		marginLeft: `${before(room.left, room.width, width, room.ratio)}px`,
+		marginTop: `${before(room.top, room.height, height, room.ratio)}px`,
+	};
+	const choose = (chosen: Partial<Remembered>) => {
+		setView({ ...view, ...chosen });
+		remember({ ...view, ...chosen });
+	};
 
 	useLayoutEffect(() => {
 		holder.current!.prepend(canvas);
@@ -105,7 +158,8 @@ export function Desktop({ state, onInput, onStay, onCloseNotice, onEnd }: Deskto
 		const input = new Input({
 			area: area.current!,
 			send: (item) => latest.current.onInput(item),
-			size: () => latest.current.size,
+			shown: () => latest.current.shown,
+			pan: new Pan(stage.current!),
 			onLeave: () => firstButton.current!.focus(),
 		});
 		return () => {
@@ -113,6 +167,12 @@ export function Desktop({ state, onInput, onStay, onCloseNotice, onEnd }: Deskto
 			canvas.remove();
 		};
 	}, [canvas]);
+	useLayoutEffect(() => {
+		canvas.style.width = `${size.widthPx * scale}px`;
+		canvas.style.height = `${size.heightPx * scale}px`;
+		canvas.style.left = `${-shown.x * scale}px`;
+		canvas.style.top = `${-shown.y * scale}px`;
+	}, [canvas, size, scale, shown.x, shown.y]);
 	useEffect(() => {
 		area.current!.style.cursor = state.cursor;
 	}, [state.cursor]);
@@ -120,9 +180,18 @@ export function Desktop({ state, onInput, onStay, onCloseNotice, onEnd }: Deskto
 	return (
 		<div class="desktop">
 			<header class="toolbar" aria-label={t.toolbar}>
-				<button ref={firstButton} type="button" class="button button-small" onClick={() => setFit(!fit)}>
-					{fit ? t.actual : t.fit}
-				</button>
+				<ViewMenu
+					button={firstButton}
+					mode={view.mode}
+					onMode={(mode) => choose({ mode })}
+					monitors={size.monitors.length}
+					monitor={size.monitors[monitor ?? -1] ? monitor : null}
+					onMonitor={setMonitor}
+					scalePercent={start.ownDisplay ? scalePercent : null}
+					onScale={(percent) => choose({ scalePercent: percent })}
+					allScreens={start.ownDisplay && screensCanBeAsked() ? screens !== null : null}
+					onAllScreens={(all) => void useAllScreens(all)}
+				/>
 				<button
 					type="button"
 					class="button button-small"
@@ -147,9 +216,9 @@ export function Desktop({ state, onInput, onStay, onCloseNotice, onEnd }: Deskto
 					{t.end}
 				</button>
 			</header>
-			<main class={fit ? "stage stage-fit" : "stage"} ref={stage}>
+			<main class={view.mode === "fit" ? "stage stage-fit" : "stage"} ref={stage}>
 				<h1 class="unseen">{t.desktopTitle}</h1>
-				<div class={state.lost ? "screen screen-lost" : "screen"} ref={holder} style={{ width: `${display.width}px`, height: `${display.height}px` }}>
+				<div class={state.lost ? "screen screen-lost" : "screen"} ref={holder} style={place}>
 					<textarea
 						ref={area}
 						class="keys"

@@ -1,4 +1,6 @@
 /** What a page may know of the home PC; the office PC writes it into mail and log as a claim. */
+import { nearestScale, ofRoom } from "./monitors.ts";
+import { remembered } from "./view.ts";
 
 const BROWSERS: [RegExp, string][] = [
 	[/ Edg\/(\d+)/, "Edge"],
@@ -30,15 +32,12 @@ export function homeName(agent = navigator.userAgent): string {
 	return "Browser";
 }
 
+/** What the toolbar takes of the page, before there is one. */
+const TOOLBAR_PX = 52;
+
+/** As much as the page will have for the screen; more exactly once it is there. */
 export function homeMonitors() {
-	const scale = window.devicePixelRatio;
-	return [
-		{
-			xPx: 0,
-			yPx: 0,
-			widthPx: Math.round(screen.width * scale),
-			heightPx: Math.round(screen.height * scale),
-			scalePercent: Math.round(scale * 100),
-		},
-	];
+	const { scalePercent } = remembered();
+	const room = { width: window.innerWidth, height: window.innerHeight - TOOLBAR_PX, ratio: window.devicePixelRatio };
+	return ofRoom(room, scalePercent || nearestScale());
 }

@@ -1,6 +1,8 @@
 /** Keyboard, mouse, wheel and input method of the home PC, from a text area that lies over the screen. */
 import { isSwitch, keysymOf, usageOf } from "./keys.ts";
 import { Outbox, type Item, splitText } from "./outbox.ts";
+import type { Pan } from "./pan.ts";
+import { type Area, pixelAt } from "./view.ts";
 
 /** Bits of Pointer.buttons: X11's buttons 1 to 9. */
 const BUTTON_BITS = [0, 1, 2, 7, 8]; // MouseEvent.button: left, middle, right, back, forward
@@ -15,11 +17,13 @@ const NOTCH_LINES = 3;
 const NOTCHES_MAX = 10;
 
 export interface InputOptions {
-	/** Over the canvas, and of its size. */
+	/** Over what is shown of the office PC's screen, and of its size. */
 	area: HTMLTextAreaElement;
 	send(item: Item): void;
-	/** Size of the office PC's screen. */
-	size(): { widthPx: number; heightPx: number };
+	/** What is shown, in the office PC's pixels. */
+	shown(): Area;
+	/** Moves what is larger than its place on the page. */
+	pan: Pan;
 	/** Ctrl+Alt+Home. */
 	onLeave(): void;
 }
@@ -30,6 +34,7 @@ export class Input {
 	private readonly pressed = new Map<string, { usage: number; keysym: number }>();
 	private buttons = 0;
 	private at = { xPx: 0, yPx: 0 };
+	private last = { x: 0, y: 0 }; // on the page
 	private wheel = { x: 0, y: 0 };
 
 	constructor(private readonly options: InputOptions) {
@@ -47,6 +52,8 @@ export class Input {
 			area.addEventListener(name, (event) => this.onPointer(event), { signal });
 		}
 		area.addEventListener("wheel", (event) => this.onWheel(event), { signal, passive: false });
+		area.addEventListener("pointerleave", () => options.pan.rest(), { signal });
+		options.pan.onMoved = () => this.follow();
 		area.addEventListener("blur", () => this.release(), { signal });
 		window.addEventListener("blur", () => this.release(), { signal });
 		window.addEventListener("pagehide", () => this.release(), { signal });
@@ -67,6 +74,7 @@ export class Input {
 
 	close(): void {
 		this.stop.abort();
+		this.options.pan.rest();
 		this.release();
 	}
 
@@ -80,6 +88,9 @@ export class Input {
 			this.options.onLeave();
 			return;
 		}
+		if (event.ctrlKey && event.altKey && this.options.pan.byKey(event.key)) {
+			return;
+		}
 		if (event.repeat || this.pressed.has(event.code)) {
 			return; // the office PC repeats
 		}
@@ -88,7 +99,8 @@ export class Input {
 			return;
 		}
 		this.outbox.push({ kind: "key", ...key, down: true });
-		if (isSwitch(event.key)) {
+		// macOS tells of no release while Command is held
+		if (isSwitch(event.key) || (event.metaKey && !event.code.startsWith("Meta"))) {
 			this.outbox.push({ kind: "key", ...key, down: false });
 		} else {
 			this.pressed.set(event.code, key);
@@ -97,6 +109,11 @@ export class Input {
 
 	private onKeyUp(event: KeyboardEvent): void {
 		const key = this.pressed.get(event.code);
+		if (!key && event.key === "PrintScreen") {
+			const printScreen = { usage: usageOf(event.code), keysym: keysymOf(event.key, event.code) };
+			this.outbox.push({ kind: "key", ...printScreen, down: true }); // Windows tells of no press
+			this.outbox.push({ kind: "key", ...printScreen, down: false });
+		}
 		if (key) {
 			event.preventDefault();
 			this.pressed.delete(event.code);
@@ -116,7 +133,10 @@ export class Input {
 		if (!event.isPrimary) {
 			return;
 		}
-		const { area } = this.options;
+		const { area, pan } = this.options;
+		if (pan.byHand(event)) {
+			return;
+		}
 		this.locate(event);
 		let buttons = 0;
 		BUTTON_BITS.forEach((bit, button) => {
@@ -130,14 +150,23 @@ export class Input {
 			area.setPointerCapture(event.pointerId);
 		}
 		this.point(event.type === "pointercancel" ? 0 : buttons);
+		pan.byEdge(event);
+	}
+
+	/** The picture has moved under the pointer. */
+	private follow(): void {
+		this.at = this.pixel();
+		this.point(this.buttons);
 	}
 
 	private onWheel(event: WheelEvent): void {
 		event.preventDefault();
 		this.locate(event);
 		const unit = event.deltaMode === WheelEvent.DOM_DELTA_PIXEL ? NOTCH_PX : NOTCH_LINES;
-		this.wheel.x += event.deltaX / unit;
-		this.wheel.y += event.deltaY / unit;
+		// what is left of a notch does not count for the other direction
+		const add = (sum: number, delta: number) => (sum * delta < 0 ? 0 : sum) + delta / unit;
+		this.wheel.x = add(this.wheel.x, event.deltaX);
+		this.wheel.y = add(this.wheel.y, event.deltaY);
 		this.wheel.x -= this.turn(this.wheel.x, WHEEL_LEFT, WHEEL_RIGHT);
 		this.wheel.y -= this.turn(this.wheel.y, WHEEL_UP, WHEEL_DOWN);
 	}
@@ -154,15 +183,12 @@ export class Input {
 	}
 
 	private locate(event: MouseEvent): void {
-		const { area, size } = this.options;
-		const { widthPx, heightPx } = size();
-		const box = area.getBoundingClientRect();
-		const scale = (value: number, from: number, length: number, pixels: number) =>
-			Math.min(Math.max(Math.floor(((value - from) / length) * pixels), 0), pixels - 1);
-		this.at = {
-			xPx: scale(event.clientX, box.left, box.width, widthPx),
-			yPx: scale(event.clientY, box.top, box.height, heightPx),
-		};
+		this.last = { x: event.clientX, y: event.clientY };
+		this.at = this.pixel();
+	}
+
+	private pixel() {
+		return pixelAt(this.last, this.options.area.getBoundingClientRect(), this.options.shown());
 	}
 
 	private point(buttons: number): void {

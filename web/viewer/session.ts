@@ -9,7 +9,7 @@ import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import {
 	AckSchema, ClientKind, ContinueSchema, CursorSchema, EndSchema, FactsSchema, FrameSchema, InnerPingSchema,
 	InnerType, KeySchema, LayoutSchema, NoticeSchema, PointerSchema, type Prompt, PromptKind, PromptSchema, RefusedSchema, ReplySchema,
-	type Start, StartSchema, TextSchema,
+	type Start, StartSchema, TextSchema, WantLayoutSchema,
 } from "../gen/inner_pb.ts";
 import { BUILD, Channel, type Resumption, type Stage } from "../shared/channel.ts";
 import { deviceProof } from "../shared/device.ts";
@@ -22,6 +22,7 @@ import { cursorStyle } from "./cursor.ts";
 import { deriveInWorker } from "./derive.ts";
 import { filmsPlay } from "./film.ts";
 import { homeMonitors, homeName, homeSystem } from "./home.ts";
+import type { Monitor, Places } from "./monitors.ts";
 import type { Item } from "./outbox.ts";
 import { Screen } from "./screen.ts";
 
@@ -47,9 +48,11 @@ export function isKeyPrompt(prompt: Prompt): boolean {
 	return prompt.kind === PromptKind.PROMPT_WEBAUTHN || prompt.kind === PromptKind.PROMPT_WEBAUTHN_NEW;
 }
 
+/** Of the office PC's screen, with the monitors that it consists of. */
 export interface Size {
 	widthPx: number;
 	heightPx: number;
+	monitors: Places[];
 }
 
 export interface SessionEvents {
@@ -125,6 +128,11 @@ export class Session {
 			case "text":
 				return void this.send(InnerType.INNER_TEXT, TextSchema, item);
 		}
+	}
+
+	/** How the office PC's monitors shall stand. */
+	want(monitors: Monitor[]): void {
+		void this.send(InnerType.INNER_WANT_LAYOUT, WantLayoutSchema, { monitors });
 	}
 
 	/** The person is there: no end for idleness. */
