@@ -98,7 +98,7 @@ send_auth(const char *path, const char *number)
 static void
 connect_ibus(const struct options *options, const char *number)
 {
-	char directory[PATH_MAX];
+	char directory[PATH_MAX] = "";
 	const char *given = options->ibus_directory;
 	const struct passwd *pw = getpwuid(geteuid());
 	int r = given && *given ? str_copy(directory, sizeof directory, given)
@@ -108,7 +108,7 @@ connect_ibus(const struct options *options, const char *number)
 	int fd = r < 0 || strcmp(directory, "none") == 0 ? -ERR_NOT_FOUND
 							 : ibus_connect(directory, number);
 	if (fd < 0)
-		LOG(INFO, "desktop.no_ibus", F_ERR("why", fd));
+		LOG(INFO, "desktop.no_ibus", F_STR("directory", directory), F_ERR("why", fd));
 	else if (fd == IBUS)
 		fcntl(IBUS, F_SETFD, 0);
 	else if (dup2(fd, IBUS) < 0)
