@@ -360,8 +360,8 @@ commit_free(struct commit *c)
 	if (c->state == CHOSEN)
 		let_go(c, mono_now());
 	sd_bus_slot_unref(c->question);
-	/* where that does not arrive, IBus goes back by itself when ours ends */
-	sd_bus_flush_close_unref(c->bus);
+	/* what was sent is in the socket already; an IBus that hangs must not make us wait */
+	sd_bus_close_unref(c->bus);
 	mem_wipe_free(c, sizeof *c);
 }
 

@@ -24,6 +24,7 @@ source_first_monitors(const engawa_DesktopStart *start,
 			return 0;
 	}
 	uint32_t scale = count ? start->monitors[0].scale_percent : 0;
-	*ret_scale_percent = scale ? scale : SOURCE_SCALE_DEFAULT;
+	/* the bounds that the agent has for WantLayout */
+	*ret_scale_percent = scale >= 50 && scale <= 500 ? scale : SOURCE_SCALE_DEFAULT;
 	return count;
 }

@@ -448,6 +448,14 @@ def test_attack_monitors_beyond_limits(start, xorg):
         assert d("layout")["monitors"] == before and d.same() and not d("stats")["end"]
 
 
+@pytest.mark.parametrize("scale", [1, 4_000_000_000])
+def test_attack_scale_of_millions(start, xorg, scale):
+    """Facts of a client ask for text that fills the sky: it stays as it is, and the monitor is as it was asked for."""
+    d = start(Driver, xorg, env={"DESKTOP_OWN": "1", "DESKTOP_MONITORS": f"0 0 800 600 {scale}"})
+    assert d("layout")["monitors"] == [[0, 0, 800, 600]]
+    assert "Xft.dpi" not in xorg.run("xprop", "-root", "RESOURCE_MANAGER") and d.same()
+
+
 def test_scale_of_text(start, xorg):
     """Programs that start find the dots per inch of the home PC, and the person's resources come back."""
     (xorg.home / "resources").write_text("Xft.dpi: 96\nXTerm*foreground: red\n")

@@ -134,7 +134,7 @@ export class Input {
 			return;
 		}
 		const { area, pan } = this.options;
-		if (pan.byHand(event)) {
+		if (this.buttons === 0 && pan.byHand(event)) {
 			return;
 		}
 		this.locate(event);
