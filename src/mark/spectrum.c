@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 
@@ -21,8 +22,11 @@ static const float PEAK = 4;
 static inline float complex
 times(float complex a, float complex b)
 {
-	return CMPLXF(crealf(a) * crealf(b) - cimagf(a) * cimagf(b),
-		crealf(a) * cimagf(b) + cimagf(a) * crealf(b));
+	const float parts[2] = {crealf(a) * crealf(b) - cimagf(a) * cimagf(b),
+		crealf(a) * cimagf(b) + cimagf(a) * crealf(b)};
+	float complex product;
+	memcpy(&product, parts, sizeof product);
+	return product;
 }
 
 /* In place, PX values. roots: e^(-2 pi i k / PX) for the first half. */
