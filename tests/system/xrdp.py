@@ -6,6 +6,7 @@ import pathlib
 import re
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 
@@ -131,6 +132,13 @@ password required pam_deny.so
 """
 
 
+class Namespace(system.Part):
+    """unshare takes no SIGTERM; what runs in it is killed with it."""
+
+    def become(self):
+        system.libc.prctl(system.PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 class Xrdp:
     def __init__(self, directory, security="tls", port=None):
         self.dir = pathlib.Path(directory)
@@ -170,7 +178,7 @@ class Xrdp:
             *((self.dir / name, f"/etc/{name}") for name in ("passwd", "group", "shadow"))]
         script = "; ".join(["set -e", *(f"mount --bind {shlex.quote(str(a))} {b}" for a, b in place), f"mount --bind {shlex.quote(str(self.dir))} /mnt",
             "mount -t tmpfs tmpfs /run", "mount -t tmpfs -o mode=1777 tmpfs /tmp", "cd /mnt", "mkdir -p /run/xrdp/sockdir", "chmod 3777 /run/xrdp/sockdir", "xrdp-sesman --nodaemon &", "exec xrdp --nodaemon"]).replace("&;", "&")
-        self.part = system.Part("xrdp", ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc",
+        self.part = Namespace("xrdp", ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc",
             "/bin/sh", "-c", script], self.dir / "out.log", lambda: system.accepts(self.port) and self.sesman_up()).start()
         return self
 
