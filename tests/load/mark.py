@@ -17,7 +17,7 @@ DESCRIPTION = """Simulated photographs (tests/load/photographs.py) of a full HD 
 `./bench screen`; photograph: a landscape that fills the screen. Every photograph is taken from aside at 3000x2000 pixels (but *screenshot*: none is taken) and then: *blur* of 2.5 pixels; *noise* of 14 steps in each colour; *gamma* 0.55 or 1.8;
 *jpeg40*: quality 40; *half* of it missing; *all* of them (blur 1.5, noise 8, gamma 0.7 or 1.4, JPEG 40, half missing). *mark.read_rate*: part of them on which `engawa watermark read` names the session. Real cameras
 and displays add moiré and reflections, which are not simulated. *mark.subtracted*: pairs of screenshots of two sessions with the lighter pixels of both: read as one of the two / named somebody else. *mark.forged*: a colleague's session drawn with a key of one's own, accepted.
-*mark.cost_percent*: coded bytes of the recordings with the mark to those without, from the second picture on (encoder of the desktop process, without padding); * *mark.contrast_min*: the least contrast (WCAG 2) of
+*mark.cost_percent*: coded bytes of the recordings with the mark to those without, from the second picture on (encoder of the desktop process, without padding). *mark.contrast_min*: the least contrast (WCAG 2) of
 black text with its white ground, both marked or not, at any place of the marked picture."""
 LINES = ["日向市 取扱注意", "K7QM-2345-6789-ABCD-EFGH  4F2A-91C0", "自宅PC yamada  203.0.113.7", "2026-11-22 13:08:22 JST"]
 SESSION, STARTED = "4F2A-91C0", 1795300000
