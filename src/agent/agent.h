@@ -72,8 +72,9 @@ struct agent {
 	size_t ended_next;
 	struct local *local;
 	struct health *health;
+	struct office *office;
 	struct renew *renew;
-	int stopping; /* the retry timer is the last deadline */
+	int stopping; /* why; the retry timer is the last deadline */
 };
 
 /* From control: a ticket as a gate brought it, nothing in it believed yet. A session starts, or the

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent/message.h"
+#include "agent/places.h"
 #include "base/err.h"
 #include "base/ipc.h"
 #include "base/mem.h"
@@ -64,7 +65,12 @@ ask_open(const char *path, const char *state_directory)
 		return str_print(own, sizeof own, "%s/agent.sock", state_directory) < 0
 			       ? -ENAMETOOLONG
 			       : connect_to(own);
-	int fd = connect_to(usual[0]);
+	int fd = -ERR_NOT_RUNNING;
+	if (geteuid() != 0 && places_run(own, sizeof own) == 0 &&
+		str_print(own + strlen(own), sizeof own - strlen(own), "/agent.sock") == 0)
+		fd = connect_to(own);
+	if (fd == -ERR_NOT_RUNNING)
+		fd = connect_to(usual[0]);
 	return fd == -ERR_NOT_RUNNING ? connect_to(usual[1]) : fd;
 }
 

@@ -1,13 +1,15 @@
 /*
  * The desktop launcher. For the source x11 it becomes the person, connects to the display, tells
  * the monitor how to authorize, and turns into engawa-desktop with descriptors: 3 the socket to
- * the work process, 4 the display, 5 the input method if there is one. All that the person controls
- * (the authority file, the sockets) is touched with the person's rights. For the source rdp it
- * becomes the agent's user, who has none, and turns into engawa-desktop-rdp with descriptor 3.
+ * the work process, 4 the display, 5 the input method if there is one; or into engawa-guard: 3
+ * still the monitor, 4 the journal, 5 the display. All that the person controls (the authority
+ * file, the sockets) is touched with the person's rights. For the source rdp it becomes the agent's
+ * user, who has none, and turns into engawa-desktop-rdp with descriptor 3.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <libgen.h>
 #include <limits.h>
 #include <pwd.h>
 #include <signal.h>
@@ -26,11 +28,15 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/wire.h"
+#include "desktop/guard.h"
 
 enum {
 	DESKTOP = 4,
 	IBUS = 5,
-	AUTHORITY_MAX_BYTES = 65536
+	AUTHORITY_MAX_BYTES = 65536,
+	VARIABLES_MAX = 16,
+	VARIABLE_SIZE = PATH_MAX,
 };
 
 static int
@@ -191,5 +197,96 @@ desktop_main(const struct options *options)
 	LOG(ERROR, "desktop.start", F_STR("source", options->desktop_source),
 		F_STR("program", options->desktop_program), F_STR("display", options->display),
 		F_ERR("code", r));
+	return 2;
+}
+
+/* ---- the guard ---- */
+
+/* What a lock needs to be started, and where the person's bus is. Ours already where we are the
+ * person. */
+static int
+make_surroundings(const struct options *o, char *const env[static VARIABLES_MAX])
+{
+	static char text[4][VARIABLE_SIZE];
+	const struct passwd *pw = getpwuid(geteuid());
+	char **out = (char **)(uintptr_t)env;
+	size_t at = 0;
+	for (char **e = environ; *e && at < VARIABLES_MAX - 6; e++)
+		out[at++] = *e;
+	int r = str_print(text[0], sizeof text[0], "DISPLAY=%s", o->display);
+	if (r == 0 && o->xauthority && *o->xauthority)
+		r = str_print(text[1], sizeof text[1], "XAUTHORITY=%s", o->xauthority);
+	if (r == 0 && !getenv("HOME") && pw)
+		r = str_print(text[2], sizeof text[2], "HOME=%s", pw->pw_dir);
+	if (r == 0 && !getenv("XDG_RUNTIME_DIR"))
+		r = str_print(text[3], sizeof text[3], "XDG_RUNTIME_DIR=/run/user/%lu",
+			(unsigned long)geteuid());
+	for (size_t i = 0; i < sizeof text / sizeof text[0]; i++)
+		if (text[i][0])
+			out[at++] = text[i];
+	if (!getenv("PATH"))
+		out[at++] = (char *)(uintptr_t) "PATH=/usr/local/bin:/usr/bin:/bin";
+	out[at] = NULL;
+	return r;
+}
+
+/* It stands beside engawa-desktop. */
+static int
+guard_path(const struct options *o, char path[static PATH_MAX])
+{
+	char copy[PATH_MAX];
+	int r = str_copy(copy, sizeof copy, o->desktop_program);
+	return r < 0 ? r : str_print(path, PATH_MAX, "%s/engawa-guard", dirname(copy));
+}
+
+static int
+become_guard(const struct options *o, int display)
+{
+	static char path[PATH_MAX];
+	char *env[VARIABLES_MAX], level[] = "--log-level", name[] = "--display",
+				  lock[] = "--lock-command";
+	int has_lock = o->lock_command && *o->lock_command;
+	char *argv[] = {path, level, o->log_level, name, o->display, has_lock ? lock : NULL,
+		has_lock ? o->lock_command : NULL, NULL};
+	int r = guard_path(o, path);
+	if (r == 0)
+		r = make_surroundings(o, env);
+	if (r < 0)
+		return r;
+	if (dup2(display, GUARD_DISPLAY) < 0)
+		return -errno;
+	for (int fd = GUARD_CHANNEL; fd <= GUARD_DISPLAY; fd++)
+		fcntl(fd, F_SETFD, 0);
+	execve(path, argv, env);
+	return -errno;
+}
+
+static void
+tell_failed(int r)
+{
+	uint8_t out[4];
+	struct wr w = wr_init(out, sizeof out);
+	wr_u32(&w, (uint32_t)-r);
+	role_send(GUARD_STATE, out, w.len, -1);
+}
+
+int
+guard_main(const struct options *options)
+{
+	char number[8];
+	int fd = -1;
+	int r = become(options->desktop_user);
+	if (r == 0)
+		r = display_number(options->display, number, sizeof number);
+	if (r == 0)
+		r = fd = connect_display(number);
+	if (r == -ENOENT || r == -ECONNREFUSED)
+		r = -ERR_NO_DISPLAY;
+	if (r >= 0) {
+		send_auth(options->xauthority, number);
+		r = become_guard(options, fd);
+	}
+	LOG(ERROR, "guard.start", F_STR("display", options->display), F_ERR("code", r));
+	tell_failed(err_find(r) ? r : -ERR_GUARD_LOST);
 	return 2;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "agent/own_certificate.h"
+#include "agent/usermode.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -230,9 +231,12 @@ prepare(struct enrol *e, enum err_lang lang, struct conf_error *error)
 		snprintf(error->text, sizeof error->text, "enrol needs --org FILE and --code CODE");
 		return -ERR_SETTING;
 	}
+	int r = usermode_allowed();
+	if (r < 0)
+		return r;
 	if (mkdir(o->state_directory, 0700) < 0 && errno != EEXIST)
 		return -errno;
-	int r = state_path(o, "certificate", path, sizeof path);
+	r = state_path(o, "certificate", path, sizeof path);
 	if (r == 0 && is_good(path))
 		return -ERR_EXISTS;
 	if (r == 0)

@@ -256,6 +256,7 @@ status(struct peer *peer)
 		(int)agent->addresses.count, "totp", factors_has_totp(agent->factors), "recovery",
 		(int)factors_recovery_left(agent->factors), "emergency",
 		factors_has_emergency(agent->factors));
+	json_object_set_new(root, "user_mode", json_boolean(geteuid() != 0));
 	json_object_set_new(root, "organisation_name", json_string(agent->keys.org.name));
 	json_object_set_new(root, "last", last_json(agent));
 	json_object_set_new(root, "warnings", warnings_json(agent));

@@ -7,6 +7,7 @@
 #include "agent/options.h"
 #include "agent/restore.h"
 #include "agent/role.h"
+#include "agent/usermode.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -24,6 +25,8 @@ static const struct command {
 	{"check-ldap", check_ldap_main},
 	{"check-certificate", check_certificate_main},
 	{"check-maclist", check_maclist_main},
+	{"guard", guard_main},
+	{"standby", standby_main},
 };
 
 static int
@@ -80,6 +83,11 @@ main(int argc, char **argv)
 		return usage();
 	if (role)
 		return run_role(role, &options);
+	r = usermode_apply(&options);
+	if (r < 0) {
+		fprintf(stderr, "engawa-agent: STATE_DIRECTORY: %s\n", strerror(-r));
+		return 1;
+	}
 	if (strcmp(command, "run") == 0)
 		return monitor_main(&options);
 	if (strcmp(command, "enrol") == 0)

@@ -21,12 +21,14 @@
 #include "agent/local.h"
 #include "agent/local_lock.h"
 #include "agent/local_macs.h"
+#include "agent/office.h"
 #include "agent/persons.h"
 #include "agent/renew.h"
 #include "agent/restore.h"
 #include "agent/resume.h"
 #include "agent/role.h"
 #include "agent/session.h"
+#include "agent/usermode.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -162,6 +164,8 @@ agent_session_gone(struct agent *agent, struct session *session)
 			agent->working = agent->sessions[i];
 			session_turn(agent->working);
 		}
+	if (!agent->working)
+		office_end(agent);
 }
 
 /* Room for one more login? One place is kept for known devices: strangers cannot keep the owner out
@@ -433,7 +437,10 @@ load(struct agent *agent, struct conf_error *error)
 			"DESKTOP_USER must be set when the agent is started as root");
 		return -ERR_SETTING;
 	}
-	int r = state_lock(o->state_directory);
+	int r = usermode_allowed();
+	if (r < 0)
+		return r;
+	r = state_lock(o->state_directory);
 	if (r == -ERR_EXISTS)
 		snprintf(error->text, sizeof error->text, "%.160s: in use by another engawa-agent",
 			o->state_directory);
@@ -457,19 +464,24 @@ load(struct agent *agent, struct conf_error *error)
 }
 
 /* Sessions at work are told; everything else just ends. */
-static void
-on_signal(void *user, int number)
+void
+monitor_stop(struct agent *agent, uint32_t code)
 {
-	struct agent *agent = user;
 	int waiting = 0;
-	(void)number;
 	for (size_t i = 0; i < SESSIONS_MAX; i++)
 		if (agent->sessions[i]) {
-			session_end(agent->sessions[i], ERR_ENDED_BY_ADMIN);
+			session_end(agent->sessions[i], code);
 			waiting = 1;
 		}
 	timer_start(agent->control_retry, waiting ? 1000 : 1, 0);
-	agent->stopping = 1;
+	agent->stopping = (int)code;
+}
+
+static void
+on_signal(void *user, int number)
+{
+	(void)number;
+	monitor_stop(user, ERR_ENDED_BY_ADMIN);
 }
 
 static void
@@ -487,10 +499,10 @@ static void
 tell_failure(int r, const struct conf_error *error)
 {
 	const struct err_entry *entry = err_find(r);
-	fprintf(stderr, "engawa-agent: %s\n", error->text);
-	if (r == -ERR_STATE_DAMAGED || r == -ERR_CERT_EARLY)
-		fprintf(stderr, "        %s (EW-%d)\n",
-			entry->next[err_lang(setlocale(LC_MESSAGES, ""))], entry->number);
+	enum err_lang lang = err_lang(setlocale(LC_MESSAGES, ""));
+	fprintf(stderr, "engawa-agent: %s\n", error->text[0] ? error->text : err_text(r, lang));
+	if (r == -ERR_STATE_DAMAGED || r == -ERR_CERT_EARLY || r == -ERR_ADMIN_AGENT)
+		fprintf(stderr, "        %s (EW-%d)\n", entry->next[lang], entry->number);
 }
 
 int
@@ -507,18 +519,23 @@ monitor_main(struct options *options)
 	int r = load(agent, &error);
 	if (r < 0) {
 		tell_failure(r, &error);
-		return r == -ERR_NOT_ENROLLED ? 3 : 1;
+		return r == -ERR_NOT_ENROLLED ? 3 : r == -ERR_ADMIN_AGENT ? 4 : 1;
 	}
 	struct signal_watch *term = signal_new(agent->loop, SIGTERM, on_signal, agent);
 	struct signal_watch *interrupt = signal_new(agent->loop, SIGINT, on_signal, agent);
 	LOG(INFO, "agent.start", F_STR("terminal", agent->keys.terminal_id + TERMINAL_ID_CHARS - 4),
-		F_HEX("agent", agent->keys.agent_id, sizeof agent->keys.agent_id));
+		F_HEX("agent", agent->keys.agent_id, sizeof agent->keys.agent_id),
+		F_STR("mode", geteuid() == 0 ? "system" : "user"));
 	agent->health = health_new(agent);
+	agent->office = office_new(agent);
+	struct usermode *usermode = usermode_new(agent);
 	agent->renew = renew_new(agent);
 	start_control(agent);
 	loop_run(agent->loop);
 	for (size_t i = 0; i < SESSIONS_MAX; i++)
 		session_free(agent->sessions[i]);
+	usermode_free(usermode);
+	office_free(agent->office);
 	process_free(agent->control);
 	renew_free(agent->renew);
 	local_free(agent->local);
@@ -538,7 +555,10 @@ monitor_main(struct options *options)
 	ticket_memory_free(agent->tickets);
 	for (size_t i = 0; i < ORGFILE_GATES_MAX; i++)
 		ticket_memory_free(agent->attempts[i]);
-	LOG(INFO, "agent.stop", F_INT("code", 0));
+	int replaced = agent->stopping == ERR_ADMIN_AGENT;
+	LOG(INFO, "agent.stop", F_INT("code", replaced ? ERR_ADMIN_AGENT : 0));
+	if (replaced)
+		tell_failure(-ERR_ADMIN_AGENT, &error);
 	mem_wipe_free(agent, sizeof *agent);
-	return 0;
+	return replaced ? 4 : 0;
 }

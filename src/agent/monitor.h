@@ -1,6 +1,12 @@
 /* `engawa-agent run`: the parent of all processes. Returns the exit status. */
 #pragma once
+#include <stdint.h>
+
 #include "agent/options.h"
 
 /* Takes the options over. */
 int monitor_main(struct options *options);
+
+struct agent;
+/* Ends sessions with that code, then the agent. */
+void monitor_stop(struct agent *agent, uint32_t code);

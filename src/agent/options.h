@@ -17,10 +17,11 @@ struct options {
 		*ldap_deny_group;
 	int64_t ldap_nested;
 	char *certificate_ca_file, *certificate_name, *certificate_crl, *ocsp_url;
-	char *shutdown_command;
+	char *shutdown_command, *lock_command;
 	char *mac_list_ca_file;
 	int64_t logins_max, self_connect, display_virtual, resume_s;
 	int64_t disk_warn_mib, memory_warn_mib;
+	int64_t screen_guard, locked_desktop, no_standby;
 	char *org, *org_fingerprint, *code;  /* enrol */
 	char *backup_file, *passphrase_file; /* backup, restore */
 	int64_t with_identity, other_terminal;

@@ -21,6 +21,7 @@ struct policy {
 	int64_t enforce_devicecheck, disable_devicecheck;
 	int64_t enforce_limited_firewall, disable_limited_firewall;
 	int64_t enforce_watermark, disable_watermark;
+	int64_t enforce_screen_guard, disable_no_standby;
 	int64_t deny_clients_app, deny_clients_html5;
 	int64_t html5_without_inspection, html5_without_maccheck, html5_without_limited_firewall;
 	int64_t enforce_password_complexity;

@@ -16,6 +16,10 @@
 #include "base/mem.h"
 #include "base/str.h"
 
+enum {
+	ENV_MAX = 16
+};
+
 struct process {
 	enum role role;
 	pid_t pid;
@@ -33,7 +37,8 @@ const char *
 role_name(enum role role)
 {
 	static const char *const names[] = {"control", "pump", "login", "work", "desktop",
-		"check-pam", "check-radius", "check-ldap", "check-certificate", "check-maclist"};
+		"check-pam", "check-radius", "check-ldap", "check-certificate", "check-maclist",
+		"guard", "standby"};
 	return role < ROLE_COUNT ? names[role] : "?";
 }
 
@@ -142,6 +147,22 @@ open_pair(int *ours, int *ret_theirs)
 	return 0;
 }
 
+/* What the person's desktop is known by, where we are that person; root's service has only the bus.
+ */
+static void
+take_surroundings(char *env[static ENV_MAX])
+{
+	static const char *const names[] = {"DBUS_SYSTEM_BUS_ADDRESS", "DBUS_SESSION_BUS_ADDRESS",
+		"XDG_RUNTIME_DIR", "XDG_SESSION_TYPE", "WAYLAND_DISPLAY", "HOME", "PATH", "LANG"};
+	size_t count = geteuid() == 0 ? 1 : sizeof names / sizeof names[0], at = 0;
+	for (char **e = environ; *e; e++)
+		for (size_t i = 0; i < count && at < ENV_MAX - 1; i++)
+			if (strncmp(*e, names[i], strlen(names[i])) == 0 &&
+				(*e)[strlen(names[i])] == '=')
+				env[at++] = *e;
+	env[at] = NULL;
+}
+
 /* The very file that runs, even when a package has replaced it meanwhile: both ends speak the same
  * messages. The proxy's password must not be seen in the list of processes. */
 static int
@@ -149,15 +170,18 @@ spawn(struct process *p, const struct process_start *start, const int *fds, size
 {
 	const struct options *o = start->options;
 	char proxy[512] = "", port[8];
-	char *env[] = {proxy, NULL};
+	char *env[ENV_MAX] = {proxy, NULL};
 	char *argv[] = {"/proc/self/exe", "role", (char *)(uintptr_t)role_name(p->role), "--user",
 		o->user, "--log-level", o->log_level, "--display", o->display, "--desktop-program",
 		o->desktop_program, "--desktop-user", o->desktop_user ? o->desktop_user : "",
 		"--xauthority", o->xauthority ? o->xauthority : "", "--ibus-directory",
 		o->ibus_directory ? o->ibus_directory : "", "--desktop-source", o->desktop_source,
 		"--rdp-port", port, "--rdp-certificate", o->rdp_certificate, "--rdp-program",
-		o->rdp_program, "--rdp-keyboard", o->rdp_keyboard, NULL};
+		o->rdp_program, "--rdp-keyboard", o->rdp_keyboard, "--lock-command",
+		o->lock_command ? o->lock_command : "", NULL};
 	str_print(port, sizeof port, "%u", (unsigned)o->rdp_port);
+	if (p->role == ROLE_GUARD || p->role == ROLE_STANDBY)
+		take_surroundings(env);
 	if (p->role == ROLE_CONTROL && o->proxy &&
 		str_print(proxy, sizeof proxy, "PROXY=%s", o->proxy) < 0)
 		return -ENAMETOOLONG;
@@ -238,6 +262,17 @@ process_finish(struct process *process, uint64_t deadline_ms)
 	kill(process->pid, SIGTERM);
 	process->deadline = timer_new(process->loop, on_deadline, process);
 	timer_start(process->deadline, deadline_ms, 0);
+}
+
+void
+process_leave(struct process *process)
+{
+	if (!process)
+		return;
+	process->events = NULL;
+	close_channels(process);
+	if (process->exited && !process->busy)
+		free(process);
 }
 
 void

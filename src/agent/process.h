@@ -21,6 +21,8 @@ enum role {
 	ROLE_CHECK_LDAP,
 	ROLE_CHECK_CERTIFICATE,
 	ROLE_CHECK_MACLIST,
+	ROLE_GUARD,
+	ROLE_STANDBY,
 	ROLE_COUNT
 };
 
@@ -55,6 +57,10 @@ void process_free(struct process *process);
 /* The same for one that has something to put in order first: asked to end, killed when that takes
  * longer. */
 void process_finish(struct process *process, uint64_t deadline_ms);
+
+/* It hears that its channel ends, and puts in order what it has to, for as long as that takes; also
+ * without us. NULL is fine. */
+void process_leave(struct process *process);
 
 /* Its events go to another user from here on. NULL is fine. */
 void process_hand(struct process *process, void *user);

@@ -26,12 +26,18 @@ role_secret(void)
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
+/* What names are resolved with, and certificates of authorities. */
+static const char *const resolver_files[] = {"/etc", "/usr", "/lib", "/lib64",
+	"/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager", "/dev/null",
+	"/dev/urandom", NULL};
+
 void
 role_sandbox(const struct options *options, const char *name, enum sandbox_profile profile)
 {
 	char title[16];
 	snprintf(title, sizeof title, "engawa-%s", name);
 	prctl(PR_SET_NAME, title, 0, 0, 0);
+	int is_person = geteuid() != 0;
 	int r = sandbox_user(options->user, NULL);
 	/* after the change of user, which clears it */
 	if (r == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
@@ -39,8 +45,12 @@ role_sandbox(const struct options *options, const char *name, enum sandbox_profi
 	role_secret();
 	if (r == 0 && profile == SANDBOX_IO)
 		r = sandbox_no_files();
+	/* in user mode the user's rights keep nothing away from it */
+	if (r == 0 && profile == SANDBOX_NETWORK && is_person)
+		r = sandbox_reads(resolver_files);
 	if (r == 0)
-		r = sandbox_calls(profile);
+		r = sandbox_calls(
+			profile == SANDBOX_NETWORK && is_person ? SANDBOX_NETWORK_OWN : profile);
 	if (r < 0) {
 		LOG(ERROR, "sandbox", F_STR("role", name), F_STR("user", options->user),
 			F_ERR("code", r));

@@ -23,6 +23,8 @@ int check_radius_main(const struct options *options);
 int check_ldap_main(const struct options *options);
 int check_certificate_main(const struct options *options);
 int check_maclist_main(const struct options *options);
+int guard_main(const struct options *options);
+int standby_main(const struct options *options);
 
 /* Gives up every right that the role does not need and dies with the monitor. Exits when that
  * fails. */

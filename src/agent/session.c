@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "agent/health.h"
+#include "agent/office.h"
 #include "agent/resume.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -238,9 +239,18 @@ on_posture(struct session *s, const uint8_t *payload, size_t len)
 	session_login_result(s, r);
 }
 
+/* The office PC is made ready for nobody to look on or reach in; session_guarded follows. */
 void
 session_turn(struct session *s)
 {
+	office_begin(s->agent, s);
+}
+
+void
+session_guarded(struct session *s)
+{
+	if (s->state != SESSION_TURN)
+		return;
 	int r = session_desktop_start(s);
 	if (r < 0)
 		session_end(s, ERR_DESKTOP_FAILED);
@@ -329,6 +339,7 @@ on_switched(struct session *s, const uint8_t *payload, size_t len)
 	enter(s, SESSION_WORK, 0);
 	health_tell(s->agent->health, s);
 	session_term_start(s);
+	office_tell(s->agent, s);
 	if (s->resumed) {
 		LOG(INFO, "session.resumed", F_STR("session", s->code),
 			F_STR("gate", s->agent->keys.org.gates[s->gate].name),

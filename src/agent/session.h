@@ -104,6 +104,8 @@ void session_dialed(struct session *session, uint32_t code, int fd);
 void session_code_sent(struct session *session, uint32_t code);
 /* No other session has the desktop: it is this one's. */
 void session_turn(struct session *session);
+/* People at the office PC are kept out (office.h): engawa-desktop may start. */
+void session_guarded(struct session *session);
 /* The gate that it goes through will end: the client is told to look for another one. */
 void session_move(struct session *session, uint32_t seconds);
 /* Ends it: at work with End{code}, during the login with Refused{code}, earlier without a word. */

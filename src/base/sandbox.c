@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -50,6 +51,37 @@ sandbox_no_files(void)
 				syscall(SYS_landlock_restrict_self, fd, 0) < 0
 			? -errno
 			: 0;
+	close(fd);
+	return r;
+}
+
+int
+sandbox_reads(const char *const *paths)
+{
+	enum {
+		READ = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR |
+		       LANDLOCK_ACCESS_FS_EXECUTE
+	};
+	struct landlock_ruleset_attr attr = {
+		.handled_access_fs = 2 * LANDLOCK_ACCESS_FS_MAKE_SYM - 1};
+	int r = 0, fd = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
+	if (fd < 0)
+		return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : -errno;
+	for (; r == 0 && *paths; paths++) {
+		struct stat st;
+		struct landlock_path_beneath_attr beneath = {
+			.parent_fd = open(*paths, O_PATH | O_CLOEXEC)};
+		if (beneath.parent_fd < 0)
+			continue; /* not on this system */
+		int is_dir = fstat(beneath.parent_fd, &st) == 0 && S_ISDIR(st.st_mode);
+		beneath.allowed_access = is_dir ? READ : LANDLOCK_ACCESS_FS_READ_FILE;
+		if (syscall(SYS_landlock_add_rule, fd, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) < 0)
+			r = -errno;
+		close(beneath.parent_fd);
+	}
+	if (r == 0 && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+			      syscall(SYS_landlock_restrict_self, fd, 0) < 0))
+		r = -errno;
 	close(fd);
 	return r;
 }
@@ -123,8 +155,7 @@ static const struct rule network_rules[] = {CALL(mmap), CALL(mprotect), CALL(con
 	CALL(stat), CALL(access), CALL(readlink), CALL(set_robust_list), CALL(statx),
 	CALL(getdents64), CALL(prctl), CALL(sysinfo), CALL(membarrier), CALL(set_tid_address),
 	CALL(sched_setaffinity), CALL_IF(socket, 0, ALL, AF_INET),
-	CALL_IF(socket, 0, ALL, AF_INET6), CALL_IF(socket, 0, ALL, AF_UNIX),
-	CALL_IF(socket, 0, ALL, AF_NETLINK),
+	CALL_IF(socket, 0, ALL, AF_INET6), CALL_IF(socket, 0, ALL, AF_NETLINK),
 	/* libcurl's threads tell each other through pairs */
 	CALL_IF(socketpair, 0, ALL, AF_UNIX),
 	CALL_IF(openat, 2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY),
@@ -197,16 +228,22 @@ sandbox_calls(enum sandbox_profile profile)
 		r = allow_raise(filter);
 	if (r == 0)
 		r = allow_options(filter);
-	if (r == 0 && profile != SANDBOX_NETWORK)
+	if (r == 0 && profile < SANDBOX_NETWORK)
 		r = allow(filter, RULES(no_code_rules));
 	if (r == 0 && profile == SANDBOX_STORE)
 		r = allow(filter, RULES(store_rules));
-	if (r == 0 && profile == SANDBOX_NETWORK)
+	if (r == 0 && profile >= SANDBOX_NETWORK)
 		r = allow(filter, RULES(network_rules));
 	if (r == 0 && profile == SANDBOX_FOREIGN)
 		r = allow(filter, RULES(foreign_rules));
 	if (r == 0 && profile == SANDBOX_FOREIGN)
 		r = answer_foreign(filter);
+	/* the person's own sockets (display, session bus) would do whatever they are asked; the resolver goes on
+	 * without its cache */
+	if (r == 0 && profile >= SANDBOX_NETWORK)
+		r = seccomp_rule_add(filter,
+			profile == SANDBOX_NETWORK ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EAFNOSUPPORT),
+			SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
 	/* its flags are behind a pointer, where a filter cannot look: glibc falls back to clone */
 	if (r == 0 && profile != SANDBOX_IO)
 		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);

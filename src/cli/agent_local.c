@@ -34,7 +34,7 @@ static const struct conf_option options[] = {
 	{"RESET", CONF_BOOL, AT(reset), "no", 0, 0, "mail: the administrator's way, at once"},
 	{"CANCEL", CONF_BOOL, AT(cancel), "no", 0, 0, "mail: no change after all"},
 	{"REMOVE", CONF_BOOL, AT(remove), "no", 0, 0,
-		"forget the password or the address, end the pairing"},
+		"forget the password or the address, end the pairing, start no more with the desktop"},
 	CONF_OPTIONS_END,
 };
 
@@ -46,6 +46,7 @@ usage(void)
 		"engawa agent organisation --org FILE [--org-fingerprint HEX] [--state-directory DIR]\n"
 		"engawa agent backup FILE [--with-identity yes] [--passphrase-file FILE] [--state-directory DIR]\n"
 		"engawa agent restore FILE [--other-terminal yes] [--passphrase-file FILE] [--state-directory DIR]\n"
+		"engawa agent setup [--remove]           (user mode: an agent of one's own, without root)\n"
 		"engawa agent password [--remove]        (asks for it, or reads one line)\n"
 		"engawa agent settings-password [--remove]\n"
 		"engawa agent mail ADDRESS [--reset] | --remove | --cancel\n"
@@ -222,10 +223,11 @@ password(const struct agent_settings *s, uint16_t type, const char *prompt, char
 static int
 run(const char *action, const struct agent_settings *s, const struct args *args)
 {
-	int status = strcmp(action, "user") == 0   ? agent_user(s, args)
-		     : strcmp(action, "key") == 0  ? agent_key(s, args)
-		     : strcmp(action, "mail") == 0 ? agent_mail(s, args)
-						   : agent_login(action, s, args);
+	int status = strcmp(action, "user") == 0    ? agent_user(s, args)
+		     : strcmp(action, "setup") == 0 ? agent_setup(s, args)
+		     : strcmp(action, "key") == 0   ? agent_key(s, args)
+		     : strcmp(action, "mail") == 0  ? agent_mail(s, args)
+						    : agent_login(action, s, args);
 	if (status == -1)
 		status = agent_device(action, s, args);
 	if (status >= 0)
@@ -249,34 +251,46 @@ run(const char *action, const struct agent_settings *s, const struct args *args)
 	return 0;
 }
 
-/* By engawa-agent itself: the one beside this program, in sbin, or in the build tree. */
-static int
-run_agent(int argc, char **argv)
+/* The one beside this program, in sbin, or in the build tree. */
+int
+agent_program(char ret_path[static PATH_MAX])
 {
 	static const char *const places[] = {"", "/../sbin", "/../agent"};
 	char self[PATH_MAX], path[PATH_MAX];
-	char **args = mem_array((size_t)argc + 2, sizeof *args);
 	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-	if (n < 0 || !args)
-		return command_fail(ERR_INTERNAL, NULL);
+	if (n < 0)
+		return -errno;
 	self[n] = '\0';
 	*strrchr(self, '/') = '\0';
-	for (int i = 0; i < argc; i++)
-		args[i + 1] = argv[i];
-	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-		if (str_print(path, sizeof path, "%s%s/engawa-agent", self, places[i]) < 0)
-			continue;
+	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
+		if (str_print(path, sizeof path, "%s%s/engawa-agent", self, places[i]) == 0 &&
+			access(path, X_OK) == 0 && realpath(path, ret_path))
+			return 0;
+	return -ENOENT;
+}
+
+/* By engawa-agent itself. */
+static int
+run_agent(int argc, char **argv)
+{
+	char path[PATH_MAX];
+	char **args = mem_array((size_t)argc + 2, sizeof *args);
+	int r = args ? agent_program(path) : -ENOMEM;
+	if (r == 0) {
 		args[0] = path;
+		for (int i = 0; i < argc; i++)
+			args[i + 1] = argv[i];
 		execv(path, args);
+		r = -errno;
 	}
 	free(args);
-	return command_fail(-errno, "engawa-agent");
+	return command_fail(r, "engawa-agent");
 }
 
 int
 agent_is_local(const char *action)
 {
-	static const char *const actions[] = {"enrol", "organisation", "backup", "restore",
+	static const char *const actions[] = {"enrol", "organisation", "backup", "restore", "setup",
 		"password", "mail", "status", "unlock", "settings-password", "user", "pair",
 		"device", "mac", "addresses", "totp", "recovery", "emergency", "key"};
 	for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)

@@ -1,6 +1,7 @@
 /* engawa agent enrol | password | settings-password | mail | status | unlock | addresses | totp |
  * recovery | emergency | key: at the office PC itself, through the agent's own socket. */
 #pragma once
+#include <limits.h>
 #include <stdint.h>
 
 #include "agent/ask.h"
@@ -35,6 +36,11 @@ int agent_user(const struct agent_settings *s, const struct args *args);
 
 /* agent_key.c: security keys. The exit status. */
 int agent_key(const struct agent_settings *s, const struct args *args);
+
+/* agent_setup.c: user mode. The exit status. */
+int agent_setup(const struct agent_settings *s, const struct args *args);
+/* The engawa-agent that belongs to this program. 0 or -errno. */
+int agent_program(char ret_path[static PATH_MAX]);
 
 /* agent_mail.c: the address for codes. The exit status. */
 int agent_mail(const struct agent_settings *s, const struct args *args);

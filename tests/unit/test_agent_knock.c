@@ -45,6 +45,12 @@ process_new(const struct process_start *start)
 }
 
 void
+process_leave(struct process *process)
+{
+	process_free(process);
+}
+
+void
 process_hand(struct process *process, void *user)
 {
 	(void)process, (void)user;

@@ -89,6 +89,12 @@ process_finish(struct process *process, uint64_t deadline_ms)
 }
 
 void
+process_leave(struct process *process)
+{
+	process_free(process);
+}
+
+void
 process_hand(struct process *process, void *user)
 {
 	(void)process, (void)user;

@@ -1,0 +1,23 @@
+/*
+ * The people at the office PC, and its sleep: before a session gets the desktop, engawa-guard makes
+ * the screen dark and takes keyboards and mice off it (desktop/guard.h), and the session manager is
+ * asked to keep the computer awake (standby.c). Both hold from the first session to the last of
+ * those that follow each other without a gap, so that a session that is taken over never shows the
+ * desktop.
+ */
+#pragma once
+#include "agent/agent.h"
+
+struct office;
+
+/* Puts back what an earlier run left at the office PC. */
+struct office *office_new(struct agent *agent);
+/* The guard goes on alone until everything is put back. NULL is fine. */
+void office_free(struct office *office);
+
+/* session_guarded follows, at once or later, or session_end with why not. */
+void office_begin(struct agent *agent, struct session *session);
+/* No session has the desktop any more, and none waits for it. */
+void office_end(struct agent *agent);
+/* What the person at home should know about it. */
+void office_tell(const struct agent *agent, struct session *session);
