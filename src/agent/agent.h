@@ -75,6 +75,7 @@ struct agent {
 	struct office *office;
 	struct renew *renew;
 	int stopping; /* why; the retry timer is the last deadline */
+	int stop_looks;
 };
 
 /* From control: a ticket as a gate brought it, nothing in it believed yet. A session starts, or the

@@ -39,7 +39,9 @@
 enum {
 	STRANGERS_PLACES = SESSIONS_MAX - ORGFILE_GATES_MAX - 2,
 	TICKETS_MAX = 4096,
-	CONTROL_RETRY_MS = 2000
+	CONTROL_RETRY_MS = 2000,
+	STOP_LOOK_MS = 200,
+	STOP_LOOKS = 60, /* twelve seconds */
 };
 
 /* What a gate can cause is not allowed to fill the disk. */
@@ -488,7 +490,10 @@ static void
 on_control_retry(void *user)
 {
 	struct agent *agent = user;
-	if (agent->stopping)
+	/* a service manager kills what is left when we go: the guard first puts everything back */
+	if (agent->stopping && office_busy(agent->office) && agent->stop_looks++ < STOP_LOOKS)
+		timer_start(agent->control_retry, STOP_LOOK_MS, 0);
+	else if (agent->stopping)
 		loop_stop(agent->loop);
 	else
 		start_control(agent);

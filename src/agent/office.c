@@ -295,6 +295,12 @@ office_tell(const struct agent *agent, struct session *session)
 		session_notice(session, ERR_STANDBY);
 }
 
+int
+office_busy(const struct office *office)
+{
+	return office && office->guard;
+}
+
 struct office *
 office_new(struct agent *agent)
 {

@@ -17,6 +17,8 @@ void office_free(struct office *office);
 
 /* session_guarded follows, at once or later, or session_end with why not. */
 void office_begin(struct agent *agent, struct session *session);
+/* The guard has something to put back. NULL is fine. */
+int office_busy(const struct office *office);
 /* No session has the desktop any more, and none waits for it. */
 void office_end(struct agent *agent);
 /* What the person at home should know about it. */
