@@ -65,7 +65,7 @@ static void
 straighten(uint16_t *ramps, uint16_t size)
 {
 	for (size_t i = 0; i < (size_t)size * 3; i++)
-		ramps[i] = size > 1 ? (uint16_t)(i % size * UINT16_MAX / (size - 1U)) : UINT16_MAX;
+		ramps[i] = (uint16_t)(size > 1 ? i % size * UINT16_MAX / (size - 1U) : UINT16_MAX);
 }
 
 static int
