@@ -22,7 +22,8 @@ outputs(unsigned nine)
 static unsigned
 data_bit(const uint8_t *data, unsigned step)
 {
-	return step < 8 * CONVOLUTION_DATA_BYTES ? (unsigned)data[step / 8] >> (7 - step % 8) & 1 : 0;
+	return step < 8 * CONVOLUTION_DATA_BYTES ? (unsigned)data[step / 8] >> (7 - step % 8) & 1
+						 : 0;
 }
 
 void
