@@ -77,8 +77,8 @@ class Blows:
 
 
 def device(number):
-    """Another home PC after some sessions: the office PC sends one of them so many codes an hour and no more."""
-    return f"device-{number // 4}.key"
+    """Of one of 20 home PCs in turn: the office PC sends each of them 30 codes an hour and no more, and all that it does not know yet together as many."""
+    return f"device-{number % 20}.key"
 
 
 def back(engawa, number):

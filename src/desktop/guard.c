@@ -43,6 +43,13 @@ static const struct conf_option options[] = {
 	CONF_OPTIONS_END,
 };
 
+enum guard_state {
+	CHECKING,
+	RESTORING, /* what an earlier one left: as LOCKING, then the checks */
+	WATCHING,
+	LOCKING
+};
+
 struct guard {
 	struct loop *loop;
 	struct guard_run run;
@@ -50,12 +57,7 @@ struct guard {
 	struct journal journal;
 	struct guard_input input;
 	struct lock lock;
-	enum {
-		CHECKING,
-		RESTORING, /* what an earlier one left: as LOCKING, then the checks */
-		WATCHING,
-		LOCKING
-	} state;
+	enum guard_state state;
 	unsigned looks;
 	int over; /* nobody waits for it any more */
 	struct timer *timer;
@@ -94,7 +96,7 @@ leave(struct guard *g)
 /* ---- what is in force ---- */
 
 static void
-begin_locking(struct guard *g, int state)
+begin_locking(struct guard *g, enum guard_state state)
 {
 	g->state = state;
 	g->looks = 0;
@@ -146,7 +148,7 @@ try_locked(struct guard *g)
 		}
 		return;
 	}
-	int state = g->state;
+	enum guard_state state = g->state;
 	put_back(g);
 	if (state == LOCKING || g->over || (g->run.flags & GUARD_RESTORE_ONLY)) {
 		leave(g);
