@@ -18,7 +18,7 @@ enum {
 	JOIN_MS = 25000,    /* socket, TLS, the other side's arrival */
 	FIRST_MS = 10000,   /* message 1, then Facts */
 	LOGIN_MS = 900000,  /* all steps: three codes that run out, and time to type */
-	DESKTOP_MS = 15000, /* to the desktop's first picture */
+	DESKTOP_MS = 30000, /* to the desktop's first picture */
 	SWITCH_MS = 10000,  /* Start to the client */
 	ENDING_MS = 3000,   /* last words */
 	RELEASE_MS = 2000,  /* engawa-desktop lets go of all keys */

@@ -12,7 +12,7 @@
 
 enum {
 	CALL_US = 10 * 1000 * 1000,
-	CHOOSE_MS = 1500,  /* until our engine is the chosen one: longer is not waited for */
+	CHOOSE_MS = 4000,  /* until our engine is the chosen one: longer is not waited for */
 	SENT_MS = 5000,    /* until a text has gone through */
 	REFUSED_MS = 1000, /* nobody was there to take it: ask again after that */
 	FRESH_MS = 100,    /* who is in front may be believed for so long */

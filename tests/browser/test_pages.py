@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+import system
 from chromium import Failed
 
 CODE = "12345678"
@@ -431,7 +432,7 @@ class TestDesktop:
         log_in(chromium, office)
         assert office.next("ack") == 1
         assert office.next("ack") == 2
-        assert chromium.pixels().rgba == expected_picture(800, 600)
+        system.wait_for(lambda: chromium.pixels().rgba == expected_picture(800, 600), "the picture is not drawn in its new size")
 
     def test_keys(self, chromium, office):
         log_in(chromium, office)

@@ -114,6 +114,7 @@ def test_attack_ten_thousand_codes(engawa, clients, pb):
         told = list(pool.map(lambda _: knock(clients), range(40)))
     assert "prompt" not in told and CODE["LOCKED_OUT"] in told, told
     assert judged(engawa) == 5 and engawa.mail.count() == mails
+    system.wait_for(lambda: engawa.agent_status()["sessions"] == 0, "those who were refused stay", 60)
     result = engawa.connect(device="another.key")
     assert result["code"] == CODE["LOCKED_OUT"] and f"EW-{CODE['LOCKED_OUT']}" in result["stderr"] and engawa.mail.count() == mails
     assert 0 < engawa.agent_status()["strangers_locked_s"] <= 60

@@ -73,7 +73,7 @@ def share(picture, colour):
     return (abs(pixels - numpy.array(colour)).max(axis=2) <= 24).mean()
 
 
-LOG_ON = ["--type", f"{ACCOUNT}\t{PASSWORD}\n"]
+LOG_ON = ["--wait", "2s", "--type", f"{ACCOUNT}\t{PASSWORD}\n"]
 
 
 def again(word, times=40):
@@ -93,7 +93,7 @@ def test_greeter_and_monitors(office, xrdp, directory):
     assert result["code"] == 0 and (result["screen"]["width"], result["screen"]["height"]) == (1920, 1080), result
     assert share(picture, GREETER) > 0.02
     for monitors, size in ("1366x768", (1366, 768)), ("1280x1024,1024x768", (2304, 1024)):
-        result = office.connect("--layout", monitors, "--wait", "2s", "--screenshot", picture)
+        result = office.connect("--layout", monitors, "--wait", "4s", "--screenshot", picture)
         assert result["code"] == 0 and Image.open(picture).size == size, result
         assert share(picture, GREETER) > 0.02, monitors
     assert xrdp.sessions() == 0
@@ -110,7 +110,7 @@ def test_session_at_xrdp(office, xrdp, directory):
         stop(first)
     assert share(picture, BLUE) > 0.2 and xrdp.sessions() == 1 and xrdp.monitors() == [(1920, 1080, 0, 0)]
 
-    second = office.client("--layout", "1024x768,800x600", *LOG_ON, *again("again", 80))
+    second = office.client("--layout", "1024x768,800x600", "--wait", "6s", *LOG_ON, *again("again", 80))
     try:
         wait_for(lambda: "again" in xrdp.typed(), "nothing arrives at the second time", 90)
         connections = xrdp.connections()

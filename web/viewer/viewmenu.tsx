@@ -1,6 +1,6 @@
 /** What the person may choose about the picture: a button and, below it, a few plain groups of choices. */
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { useTexts } from "./language.tsx";
 import { SCALES } from "./monitors.ts";
 import type { Mode } from "./view.ts";
@@ -45,7 +45,7 @@ function Choices<T>({ name, legend, now, choices, onChoose }: {
 function Panel({ onClose, children }: { onClose(back: boolean): void; children: ComponentChildren }) {
 	const t = useTexts();
 	const panel = useRef<HTMLDivElement>(null);
-	useEffect(() => {
+	useLayoutEffect(() => {
 		const stop = new AbortController();
 		const { signal } = stop;
 		panel.current!.querySelector<HTMLInputElement>("input:checked")?.focus();
