@@ -547,7 +547,11 @@ run_once(struct session *s, struct mono now, int *ret_wait)
 	*ret_wait = sooner(sooner(input_wait, picture_wait),
 		sooner(cursor_wait, source_wait_ms(s->source, now)));
 	source_flush(s->source);
-	return link_flush(&s->link);
+	size_t queued = link_queued(&s->link);
+	r = link_flush(&s->link);
+	if (queued > 0 && link_queued(&s->link) == 0)
+		*ret_wait = 0; /* what waited for room may go on, and nothing else would say so */
+	return r;
 }
 
 /* Something came in while something else was read or written; poll would not tell. */
