@@ -370,9 +370,6 @@ take_pixels(struct decoder *d, struct rd *r)
 		put_rgbx(out, in, count);
 	else
 		put_bgrx(out, in, count);
-	if (d->watermark)
-		watermark_row(d->watermark, out, IMAGE_PIXEL_BYTES, (uint32_t)(rect->x + d->x),
-			(uint32_t)(rect->y + d->y), (uint32_t)count);
 	d->x += count;
 	if (d->x < rect->w)
 		return 0;

@@ -255,6 +255,10 @@ refill(struct encoder *e)
 				return;
 			uint8_t *out = e->stage + e->staged;
 			pack(out, image_at(e->image, r->x + e->x, r->y + e->y), count);
+			if (e->watermark)
+				watermark_row(e->watermark, out, PICTURE_PIXEL_BYTES,
+					(uint32_t)(r->x + e->x), (uint32_t)(r->y + e->y),
+					(uint32_t)count);
 			e->staged += count * PICTURE_PIXEL_BYTES;
 			e->x += count;
 			if (e->x == r->w) {

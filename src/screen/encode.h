@@ -19,8 +19,8 @@ enum {
 /* 1 for the windows a session can have: 8, 16 and 32 MiB. */
 int encode_window_ok(uint32_t window_mib);
 
-/* window_mib: as agreed with the client. watermark: what the decoder puts into all that it
- * draws, borrowed until encoder_free; NULL = none. 0, -EINVAL, -ENOMEM. Takes about window_mib + 6 MiB. */
+/* window_mib: as agreed with the client. watermark: put into all that is sent, borrowed until
+ * encoder_free; NULL = none. 0, -EINVAL, -ENOMEM. Takes about window_mib + 6 MiB. */
 int encoder_new(
 	uint32_t window_mib, const struct watermark *watermark, struct encoder **ret_encoder);
 void encoder_free(struct encoder *encoder);

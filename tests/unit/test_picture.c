@@ -11,11 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <zstd.h>
+
 #include "base/err.h"
 #include "base/wire.h"
 #include "screen/decode.h"
 #include "screen/encode.h"
 #include "screen/picture.h"
+#include "screen/watermark.h"
 
 /* ---- round trip ---- */
 
@@ -151,6 +154,51 @@ test_history(void **state)
 	image_fini(&image);
 	encoder_free(e);
 	decoder_free(d);
+}
+
+/* Tried: a client that draws the pixels it is sent, and forgets about the mark. It shows the mark:
+ * what leaves the office PC has it. */
+static void
+test_attack_client_that_draws_no_mark(void **state)
+{
+	(void)state;
+	enum {
+		SIDE = 64,
+		CELL = 16,
+		HEAD = 10,
+		ITEM = 9,
+		MARK = CELL * CELL / 8
+	};
+	static uint8_t wire[65536], plain_bytes[65536];
+	static uint8_t mask[CELL * CELL] = {[0] = 1};
+	struct watermark *watermark;
+	struct encoder *e;
+	struct image image;
+	struct rect all = {0, 0, SIDE, SIDE};
+	int last = 0;
+	size_t len = 0;
+	assert_int_equal(watermark_new(mask, CELL, CELL, &watermark), 0);
+	assert_int_equal(encoder_new(8, watermark, &e), 0);
+	assert_int_equal(image_init(&image, SIDE, SIDE), 0);
+	memset(image.bytes, 0xff, image.stride * SIDE);
+	encoder_start(e, 1, &image, &(struct encode_change){.rects = &all, .rect_count = 1});
+	while (!last)
+		len += (size_t)encoder_next(e, wire + len, 1000, &last);
+	ZSTD_DStream *zstd = ZSTD_createDStream();
+	ZSTD_inBuffer in = {wire, len, 0};
+	ZSTD_outBuffer out = {plain_bytes, sizeof plain_bytes, 0};
+	assert_false(ZSTD_isError(ZSTD_decompressStream(zstd, &out, &in)));
+	assert_int_equal(out.pos, HEAD + ITEM + MARK + ITEM + SIDE * SIDE * PICTURE_PIXEL_BYTES);
+	watermark_apply(watermark, &image, 0, 0);
+	const uint8_t *sent = plain_bytes + HEAD + ITEM + MARK + ITEM;
+	for (size_t y = 0; y < SIDE; y++)
+		for (size_t x = 0; x < SIDE; x++, sent += PICTURE_PIXEL_BYTES)
+			assert_memory_equal(sent, image_at(&image, x, y), PICTURE_PIXEL_BYTES);
+	assert_int_not_equal(*image_at(&image, 0, 0), 0xff);
+	ZSTD_freeDStream(zstd);
+	image_fini(&image);
+	encoder_free(e);
+	watermark_free(watermark);
 }
 
 static void
@@ -554,6 +602,7 @@ main(void)
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_sizes_and_layouts),
 		cmocka_unit_test(test_history),
+		cmocka_unit_test(test_attack_client_that_draws_no_mark),
 		cmocka_unit_test(test_parameters),
 		cmocka_unit_test(test_one_rectangle),
 		cmocka_unit_test(test_area),
