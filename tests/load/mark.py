@@ -17,13 +17,14 @@ DESCRIPTION = """Simulated photographs (tests/load/photographs.py) of a full HD 
 `./bench screen`; photograph: a landscape that fills the screen. Every photograph is taken from aside at 3000x2000 pixels (but *screenshot*: none is taken) and then: *blur* of 2.5 pixels; *noise* of 14 steps in each colour; *gamma* 0.55 or 1.8;
 *jpeg40*: quality 40; *half* of it missing; *all* of them (blur 1.5, noise 8, gamma 0.7 or 1.4, JPEG 40, half missing). *mark.read_rate*: part of them on which `engawa watermark read` names the session. Real cameras
 and displays add moiré and reflections, which are not simulated. *mark.subtracted*: pairs of screenshots of two sessions with the lighter pixels of both: read as one of the two / named somebody else. *mark.forged*: a colleague's session drawn with a key of one's own, accepted.
-*mark.cost_percent*: coded bytes of the recordings with the mark to those without, from the second picture on (encoder of the desktop process, without padding). *mark.contrast_min*: the least contrast (WCAG 2) of
+*mark.cost_percent*: bytes of the recordings as they are sent (records padded to 256 bytes) with the mark to those without, from the second picture on. *mark.contrast_min*: the least contrast (WCAG 2) of
 black text with its white ground, both marked or not, at any place of the marked picture."""
 LINES = ["日向市 取扱注意", "K7QM-2345-6789-ABCD-EFGH  4F2A-91C0", "自宅PC yamada  203.0.113.7", "2026-11-22 13:08:22 JST"]
 SESSION, STARTED = "4F2A-91C0", 1795300000
 OTHER = "9ZZ0-0001"
 TOOLS = system.BUILD / "tests"
 RECORDED = ["typing", "scrolling", "switching"]
+COSTS = [*RECORDED, "web"]
 
 
 class Office:
@@ -92,9 +93,11 @@ def measure(options):
         if not names:
             raise system.Failed("run ./bench screen first: it makes the recordings")
         yield result("mark.contrast_min", contrast_min(office), "to 1", 1, "black on white")
-        for name in names:
-            plain, text, coded, _, _, _ = office.cost(options.workload / f"{name}.rec")
-            yield result(f"mark.cost_percent.{name}", (coded - plain) * 100 / plain, "%", 1, f"{plain} bytes without a mark, {text} with text only")
+        for name in COSTS:
+            if (options.workload / f"{name}.rec").exists():
+                plain, _, coded, plain_sent, text_sent, sent = office.cost(options.workload / f"{name}.rec")
+                yield result(f"mark.cost_percent.{name}", (sent - plain_sent) * 100 / plain_sent, "%", 1,
+                    f"{plain_sent} bytes without a mark, {text_sent} with text only, {sent} with text and code; before padding {(coded - plain) * 100 / plain:.1f} %")
         screens = {name: frame(options.workload / f"{name}.rec", 10 ** 9) for name in names}
         screens |= {f"{names[0]} dark": photographs.dark(screens[names[0]]), "photograph": landscape()}
         times = 1 if options.quick else 4
