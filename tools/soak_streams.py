@@ -27,8 +27,8 @@ class Stream(threading.Thread):
 
     def __init__(self, soak, number):
         super().__init__(daemon=True)
-        self.soak, self.random, self.rounds, self.bytes, self.ended, self.last = soak, random.Random(number), 0, 0, 0, time.monotonic()
-        self.wrong = None
+        self.soak, self.random, self.rounds, self.bytes, self.ended = soak, random.Random(number), 0, 0, 0
+        self.wrong, self.cut, self.gap_s = None, None, 0  # cut: since when it has no connection; gap_s: the longest time until bytes came again
 
     def talk(self, client, session):
         while not self.soak.over:
@@ -42,7 +42,9 @@ class Stream(threading.Thread):
                 if got != data:
                     self.wrong = f"stream: {size} bytes came out otherwise"
                     return
-            self.rounds, self.bytes, self.last = self.rounds + 1, self.bytes + 2 * size, time.monotonic()
+            self.rounds, self.bytes = self.rounds + 1, self.bytes + 2 * size
+            if self.cut:
+                self.cut, self.gap_s = None, max(self.gap_s, time.monotonic() - self.cut)
             what = self.random.random()
             if what < 0.01:  # somebody vanishes without a word
                 side = self.random.choice([client, session]).stream
@@ -70,6 +72,7 @@ class Stream(threading.Thread):
                         self.quietly(side.stream.close)
             except (OSError, EOFError, AssertionError):
                 self.ended += 1
+                self.cut = self.cut or time.monotonic()
                 time.sleep(0.2 + self.random.random())
 
 
@@ -88,8 +91,11 @@ class Streams:
         for stream in self.streams:
             stream.start()
         self.thread = threading.Thread(target=self.strike_on, daemon=True)
-        self.thread.start()
         return self
+
+    def strike(self):
+        """From now on."""
+        self.thread.start()
 
     # --- blows ----------------------------------------------------------------------------------------------------------
 
@@ -197,7 +203,7 @@ class Streams:
         self.check()
         blows = ", ".join(f"{count} × {name.replace('_', ' ')}" for name, count in sorted(self.blows.items()))
         print(f"gate: {len(self.streams)} streams, {sum(s.rounds for s in self.streams)} rounds, {sum(s.bytes for s in self.streams) / 1e6:.0f} MB, "
-            f"{sum(s.ended for s in self.streams)} cut by {blows or 'nothing'}; every byte that came was right")
+            f"{sum(s.ended for s in self.streams)} cut by {blows or 'nothing'}, again after {max(s.gap_s for s in self.streams):.1f} s at most; every byte that came was right")
 
     def stop(self):
         self.over = True

@@ -556,12 +556,19 @@ class Engawa:
         return subprocess.Popen([str(a) for a in self.connect_argv(*actions, **options)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL)
 
-    def connect(self, *actions, env=None, timeout_s=60, **options):
-        """A scripted session to its end: what it printed as JSON, with its exit status and its words for people."""
-        run = subprocess.run([str(a) for a in self.connect_argv(*actions, **options)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=timeout_s, env=os.environ | {"LC_ALL": "C.UTF-8"} | (env or {}))
-        result = json.loads(run.stdout) if run.stdout.startswith("{") else {}
-        return result | {"status": run.returncode, "stderr": run.stderr}
+    def connect(self, *actions, env=None, timeout_s=60, on_start=None, **options):
+        """A scripted session to its end: what it printed as JSON, with its exit status and its words for people. on_start gets the process."""
+        with subprocess.Popen([str(a) for a in self.connect_argv(*actions, **options)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE, text=True, env=os.environ | {"LC_ALL": "C.UTF-8"} | (env or {})) as client:
+            if on_start:
+                on_start(client)
+            try:
+                out, err = client.communicate(timeout=timeout_s)
+            except BaseException:
+                client.kill()
+                raise
+        result = json.loads(out) if out.startswith("{") else {}
+        return result | {"status": client.returncode, "stderr": err}
 
 
 if __name__ == "__main__" and sys.argv[1] == "next-pin":
