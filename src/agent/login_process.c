@@ -62,7 +62,9 @@ take_facts(const uint8_t *payload, size_t len, struct facts *facts)
 	*facts = (struct facts){.kind = (uint8_t)msg.kind,
 		.build = msg.build,
 		.window_mib = msg.window_mib,
-		.film = msg.film};
+		.film = msg.film,
+		.stream = msg.stream,
+		.received = msg.received};
 	if (str_copy(facts->os, sizeof facts->os, msg.os) < 0 ||
 		str_copy(facts->computer_name, sizeof facts->computer_name, msg.computer_name) <
 			0 ||
@@ -226,6 +228,8 @@ send_start(struct login_process *p, const struct start *start)
 	str_copy(msg.session_code, sizeof msg.session_code, start->session_code);
 	msg.resume_s = start->resume_s;
 	msg.own_display = start->own_display != 0;
+	msg.stream = start->stream;
+	msg.from = start->from;
 	msg.resume_ticket.size = (pb_size_t)start->resume_len;
 	memcpy(msg.resume_ticket.bytes, start->resume, start->resume_len);
 	return inner_send_message(

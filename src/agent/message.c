@@ -105,6 +105,8 @@ ready_put(const struct ready *ready, uint8_t *out)
 {
 	struct wr w = wr_init(out, MESSAGE_MAX_BYTES);
 	wr_u32(&w, ready->epoch);
+	wr_u32(&w, ready->stream);
+	wr_u64(&w, ready->from);
 	put_layout(&w, &ready->layout);
 	return w.len;
 }
@@ -115,6 +117,8 @@ ready_get(const uint8_t *p, size_t len, struct ready *ret_ready)
 	struct rd r = rd_init(p, len);
 	memset(ret_ready, 0, sizeof *ret_ready);
 	ret_ready->epoch = rd_u32(&r);
+	ret_ready->stream = rd_u32(&r);
+	ret_ready->from = rd_u64(&r);
 	get_layout(&r, &ret_ready->layout);
 	return finish(&r);
 }
@@ -156,6 +160,8 @@ facts_put(const struct facts *facts, uint8_t *out)
 	wr_bytes(&w, facts->device_key, sizeof facts->device_key);
 	wr_bytes(&w, facts->device_proof, sizeof facts->device_proof);
 	wr_text(&w, facts->apply);
+	wr_u32(&w, facts->stream);
+	wr_u64(&w, facts->received);
 	return w.len;
 }
 
@@ -183,6 +189,8 @@ facts_get(const uint8_t *p, size_t len, struct facts *ret_facts)
 	rd_copy(&r, ret_facts->device_key, sizeof ret_facts->device_key);
 	rd_copy(&r, ret_facts->device_proof, sizeof ret_facts->device_proof);
 	rd_line(&r, ret_facts->apply, sizeof ret_facts->apply);
+	ret_facts->stream = rd_u32(&r);
+	ret_facts->received = rd_u64(&r);
 	return finish(&r);
 }
 
@@ -426,6 +434,8 @@ start_put(const struct start *start, uint8_t *out)
 	wr_u8(&w, start->own_display);
 	wr_u16(&w, (uint16_t)start->resume_len);
 	wr_bytes(&w, start->resume, start->resume_len);
+	wr_u32(&w, start->stream);
+	wr_u64(&w, start->from);
 	return w.len;
 }
 
@@ -445,6 +455,8 @@ start_get(const uint8_t *p, size_t len, struct start *ret_start)
 	if (ret_start->resume_len > sizeof ret_start->resume)
 		return -ERR_PROTOCOL;
 	rd_copy(&r, ret_start->resume, ret_start->resume_len);
+	ret_start->stream = rd_u32(&r);
+	ret_start->from = rd_u64(&r);
 	return finish(&r);
 }
 
@@ -457,6 +469,8 @@ work_run_put(const struct work_run *run, uint8_t *out)
 	wr_u32(&w, run->idle_s);
 	wr_u32(&w, run->epoch);
 	wr_u8(&w, run->keep);
+	wr_u32(&w, run->stream);
+	wr_u64(&w, run->received);
 	return w.len;
 }
 
@@ -469,6 +483,8 @@ work_run_get(const uint8_t *p, size_t len, struct work_run *ret_run)
 	ret_run->idle_s = rd_u32(&r);
 	ret_run->epoch = rd_u32(&r);
 	ret_run->keep = rd_u8(&r);
+	ret_run->stream = rd_u32(&r);
+	ret_run->received = rd_u64(&r);
 	return finish(&r);
 }
 

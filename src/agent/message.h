@@ -142,6 +142,8 @@ struct facts {
 	size_t mac_count, screen_count;
 	uint8_t macs[FACTS_MACS_MAX][6];
 	struct screen screens[SCREENS_MAX];
+	uint32_t stream;                     /* the picture stream that it has, 0 = none */
+	uint64_t received;                   /* so many records of it */
 	uint8_t device_key[FACTS_KEY_BYTES]; /* first byte 0 = none was sent */
 	uint8_t device_proof[FACTS_PROOF_BYTES];
 	char apply[FACTS_APPLY_SIZE];
@@ -196,6 +198,8 @@ struct start {
 	char message[1024], session_code[32];
 	uint8_t resume[RESUME_MAX_BYTES]; /* ticket */
 	size_t resume_len;                /* 0 = none */
+	uint32_t stream;                  /* of pictures */
+	uint64_t from;                    /* its first record that comes */
 };
 
 /* epoch: which path; a word about an older one is no news. */
@@ -203,10 +207,14 @@ struct work_run {
 	uint8_t client[32], agent[32]; /* work keys */
 	uint32_t idle_s, epoch;
 	uint8_t keep; /* the desktop outlives the path */
+	/* what a client that comes back says it has */
+	uint32_t stream;
+	uint64_t received;
 };
 
 struct ready {
-	uint32_t epoch;
+	uint32_t epoch, stream;
+	uint64_t from;
 	struct layout layout;
 };
 

@@ -293,6 +293,8 @@ start_when_ready(struct session *s)
 	struct start start = {.layout = s->layout,
 		.idle_s = (uint32_t)s->policy.idle_timeout_s,
 		.window_mib = s->flow.facts.window_mib,
+		.stream = s->stream,
+		.from = s->stream_from,
 		.own_display =
 			s->agent->options.display_virtual || options_rdp(&s->agent->options)};
 	if (!s->held || !s->ready)
@@ -316,6 +318,8 @@ on_ready(struct session *s, const uint8_t *payload, size_t len)
 	if (ready.epoch != s->epoch)
 		return; /* for the path before */
 	s->layout = ready.layout;
+	s->stream = ready.stream;
+	s->stream_from = ready.from;
 	s->ready = 1;
 	start_when_ready(s);
 }
@@ -344,7 +348,8 @@ on_switched(struct session *s, const uint8_t *payload, size_t len)
 		LOG(INFO, "session.resumed", F_STR("session", s->code),
 			F_STR("gate", s->agent->keys.org.gates[s->gate].name),
 			F_STR("address", s->ticket.client_address),
-			F_INT("lost_ms", mono_diff_ms(s->lost_at, mono_now())));
+			F_INT("lost_ms", mono_diff_ms(s->lost_at, mono_now())),
+			F_STR("picture", s->stream == s->flow.facts.stream ? "goes on" : "new"));
 		return;
 	}
 	s->started_s = wall_s();

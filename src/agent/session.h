@@ -68,8 +68,10 @@ struct session {
 	struct login_env env;
 	struct login flow;
 	struct mac_check *mac_check; /* a list that is asked; NULL */
-	struct check *check; /* a password check that runs; NULL */
+	struct check *check;         /* a password check that runs; NULL */
 	struct layout layout;
+	uint32_t stream; /* of pictures, as Start will say */
+	uint64_t stream_from;
 	struct term term;    /* while it works */
 	struct timer *watch; /* of it; NULL */
 	int inspected;       /* it came in with a report, and goes on reporting */

@@ -151,6 +151,8 @@ session_work_start(struct session *s)
 	uint8_t out[MESSAGE_MAX_BYTES];
 	struct work_run run = {.idle_s = (uint32_t)s->policy.idle_timeout_s,
 		.epoch = s->epoch,
+		.stream = s->flow.facts.stream,
+		.received = s->flow.facts.received,
 		.keep = s->agent->options.resume_s > 0};
 	int pair[2];
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)

@@ -169,9 +169,9 @@ run_again(struct work *work, const uint8_t *payload, size_t len, int fd)
 	if (work->state != WORK_LOST)
 		leave_path(work);
 	int r = open_path(work, fd, &run);
-	mem_wipe(&run, sizeof run);
 	if (r == 0)
-		r = work_desktop_restart(work);
+		r = work_desktop_again(work, run.stream, run.received);
+	mem_wipe(&run, sizeof run);
 	if (r == -ENOBUFS)
 		work_end(work, ERR_DESKTOP_FAILED);
 	return r == -ENOBUFS ? 0 : r;
@@ -242,6 +242,7 @@ work_main(const struct options *options)
 	mem_wipe(payload, sizeof payload);
 	if (r < 0)
 		return 2;
+	replay_init(&work.replay);
 	work_desktop_open(&work, DESKTOP);
 	struct watch *watch = watch_new(work.loop, ROLE_CHANNEL, on_monitor, &work);
 	watch_set(watch, WATCH_READ);

@@ -3,6 +3,7 @@
 #pragma once
 #include "agent/inner.h"
 #include "agent/message.h"
+#include "agent/replay.h"
 #include "agent/work_rate.h"
 #include "base/clock.h"
 
@@ -14,6 +15,10 @@ struct work {
 	int desktop_fd;
 	struct watch *desktop;
 	struct buf from_desktop, to_desktop;
+	struct replay replay;
+	uint32_t acked; /* the last picture that the desktop was told of */
+	int ack_again;  /* it may come once more over this path */
+	int restarting; /* the desktop has been told, and has not answered yet */
 	enum {
 		WORK_DESKTOP,
 		WORK_READY,
@@ -56,8 +61,11 @@ void work_desktop_close(struct work *work);
 /* Whether it may be read: not while the client's side is full, not between DesktopReady and Start.
  */
 void work_desktop_events(struct work *work);
-/* A new path begins: a new picture stream, after DesktopReady. */
-int work_desktop_restart(struct work *work);
+/* A new path begins: the picture stream goes on where the client says it is, or a new one begins,
+ * after DesktopReady. */
+int work_desktop_again(struct work *work, uint32_t stream, uint64_t received);
+/* The monitor hears that Start may go out. */
+void work_desktop_ready(struct work *work);
 /* There is room again: what waits is sent. */
 void work_desktop_resume(struct work *work);
 /* 0, -ENOBUFS when the desktop does not read its input. */

@@ -40,16 +40,24 @@ take_layout(struct work *work, const engawa_Layout *msg)
 static int
 on_ready_message(struct work *work, const uint8_t *p, size_t len)
 {
-	uint8_t out[MESSAGE_MAX_BYTES];
 	engawa_DesktopReady ready;
 	if (frame_decode(engawa_DesktopReady_fields, &ready, p, len) < 0 || !ready.has_layout ||
 		take_layout(work, &ready.layout) < 0)
 		return -ERR_DESKTOP_FAILED;
+	work->restarting = 0;
+	work_desktop_ready(work);
+	return 0;
+}
+
+void
+work_desktop_ready(struct work *work)
+{
+	uint8_t out[MESSAGE_MAX_BYTES];
+	const struct ready message = {
+		work->epoch, work->replay.stream, work->replay.next, work->layout};
 	work->state = WORK_READY;
 	work_desktop_events(work); /* nothing more is read until the client has Start */
-	const struct ready message = {work->epoch, work->layout};
-	role_send(MSG_READY, out, ready_put(&message, out), -1);
-	return 0;
+	work->tell(MSG_READY, out, ready_put(&message, out));
 }
 
 static int
@@ -86,7 +94,7 @@ take_frame(struct work *work, uint8_t type, const uint8_t *p, size_t len)
 	if (type != engawa_InnerType_INNER_FRAME && type != engawa_InnerType_INNER_CURSOR &&
 		type != engawa_InnerType_INNER_LAYOUT)
 		return -ERR_DESKTOP_FAILED;
-	return inner_send(&work->inner, type, p, len);
+	return replay_add(&work->replay, type, p, len);
 }
 
 /* Not between DesktopReady and Start, and not while there is nobody to send them to: what waits
@@ -97,24 +105,42 @@ takes_frames(const struct work *work)
 	return work->state != WORK_READY && work->state != WORK_LOST;
 }
 
-/* Whole frames as long as the client's side has room; the rest waits here, and behind it the
- * desktop. */
+/* 1 when there is no more of it. */
+static int
+send_kept(struct work *work)
+{
+	const uint8_t *payload;
+	size_t len;
+	uint8_t type;
+	int r = 0;
+	while (r == 0 && work->state == WORK_RUNNING &&
+		inner_queued(&work->inner) < INNER_HIGH_BYTES) {
+		if (!replay_next(&work->replay, &type, &payload, &len))
+			return 1;
+		r = inner_send(&work->inner, type, payload, len);
+	}
+	return r < 0 ? r : work->state != WORK_RUNNING;
+}
+
+/* What the path before has not delivered, then whole frames as long as the client's side has room;
+ * the rest waits here, and behind it the desktop. */
 static int
 take_frames(struct work *work)
 {
 	const uint8_t *payload;
 	size_t len;
 	uint8_t type;
-	int used = 0, r = 0;
-	while (r == 0 && work->state != WORK_ENDED &&
-		inner_queued(&work->inner) < INNER_HIGH_BYTES && takes_frames(work) &&
+	int used = 0, r;
+	while ((r = send_kept(work)) == 1 && work->state != WORK_ENDED && takes_frames(work) &&
 		(used = frame_parse(buf_data(&work->from_desktop), buf_len(&work->from_desktop),
 			 FRAME_MAX_BYTES, &type, &payload, &len)) > 0) {
 		r = take_frame(work, type, payload, len);
 		if (work->state != WORK_ENDED)
 			buf_drop(&work->from_desktop, (size_t)used);
+		if (r < 0)
+			break;
 	}
-	return used < 0 ? -ERR_DESKTOP_FAILED : r;
+	return used < 0 ? -ERR_DESKTOP_FAILED : r < 0 ? r : 0;
 }
 
 static int
@@ -205,12 +231,32 @@ work_desktop_events(struct work *work)
 					 (buf_len(&work->to_desktop) ? WATCH_WRITE : 0));
 }
 
-int
-work_desktop_restart(struct work *work)
+/* What the desktop is asked for already is not asked for again: it answers each time, and begins
+ * anew. */
+static int
+restart(struct work *work)
 {
 	work->state = WORK_DESKTOP;
+	work->acked = 0;
+	replay_begin(&work->replay);
+	if (work->restarting) {
+		work_desktop_events(work);
+		return 0;
+	}
+	work->restarting = 1;
 	return work_desktop_send(work, engawa_DesktopType_DESKTOP_RESTART, engawa_Continue_fields,
 		&(engawa_Continue){0});
+}
+
+int
+work_desktop_again(struct work *work, uint32_t stream, uint64_t received)
+{
+	work->ack_again = 0;
+	if (work->restarting || !replay_resume(&work->replay, stream, received))
+		return restart(work);
+	work->ack_again = work->acked > 0;
+	work_desktop_ready(work);
+	return 0;
 }
 
 void

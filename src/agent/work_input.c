@@ -76,10 +76,28 @@ check_want_layout(struct work *work, union input *m)
 	return m->want_layout.monitors_count ? 0 : -ERR_PROTOCOL;
 }
 
+/* A client that comes back says again which picture it drew last: the word may have been lost with
+ * the path. */
+static int
+on_ack(struct work *work, union input *m)
+{
+	int again = work->ack_again && m->ack.seq == work->acked;
+	int r = replay_confirm(&work->replay, m->ack.received);
+	work->ack_again = 0;
+	if (r < 0 || again)
+		return r;
+	work->acked = m->ack.seq;
+	return work_desktop_send(work, engawa_InnerType_INNER_ACK, engawa_Ack_fields,
+		&(engawa_Ack){.seq = m->ack.seq});
+}
+
 static int
 on_ping(struct work *work, union input *m)
 {
 	engawa_InnerPong pong = {.id = m->ping.id};
+	int r = replay_confirm(&work->replay, m->ping.received);
+	if (r < 0)
+		return r;
 	return inner_send_message(
 		&work->inner, engawa_InnerType_INNER_PONG, engawa_InnerPong_fields, &pong);
 }
@@ -136,7 +154,7 @@ static const struct rule {
 	const pb_msgdesc_t *fields;
 	int (*fn)(struct work *work, union input *m);
 } rules[] = {
-	{engawa_InnerType_INNER_ACK, 0, 1, RATE_LIFE, engawa_Ack_fields, NULL},
+	{engawa_InnerType_INNER_ACK, 0, 0, RATE_LIFE, engawa_Ack_fields, on_ack},
 	{engawa_InnerType_INNER_POINTER, 1, 1, RATE_POINTER, engawa_Pointer_fields, check_pointer},
 	{engawa_InnerType_INNER_KEY, 1, 1, RATE_KEY, engawa_Key_fields, check_key},
 	{engawa_InnerType_INNER_TEXT, 1, 1, RATE_TEXT, engawa_Text_fields, check_text},

@@ -42,8 +42,8 @@ enum {
 	AGAIN_WAIT_MAX_MS = 10000,
 	SCOUT_WAIT_MS = 3000,  /* for the new way, when the one before ends: as DEAD_MS */
 	SCOUT_AGAIN_MS = 5000, /* no gate leads to the agent yet */
-	AGAIN_FORGED_MAX = 3, /* handshakes that fail: the other side does not have our key */
-	INPUT_MAX = 256,      /* a person does not get there */
+	AGAIN_FORGED_MAX = 3,  /* handshakes that fail: the other side does not have our key */
+	INPUT_MAX = 256,       /* a person does not get there */
 	STATEMENT_MAX_BYTES = SIGN_ENVELOPE_MAX_BYTES,
 };
 
@@ -74,8 +74,8 @@ struct resume {
 	uint64_t wait_ms;
 	size_t left; /* gates of this round */
 	struct timer *move;
-	/* The gate goes: a session that makes its way through another one while this one works, up to
-	 * Start. of: in that one, for whom. */
+	/* The gate goes: a session that makes its way through another one while this one works, up
+	 * to Start. of: in that one, for whom. */
 	struct session *scout, *of;
 };
 
@@ -137,6 +137,11 @@ struct session {
 
 	struct decoder *decoder;
 	struct film_decoder *film; /* NULL: none has come */
+	int hidden; /* the picture is of a path that is lost: kept, for nobody to see */
+	/* the picture stream (docs/protocol.md 8.6): its number, records that came, records that
+	 * come once more, and the last picture that was drawn */
+	uint32_t stream, drawn;
+	uint64_t received, passed_over;
 	struct timer *ping, *grid;
 	struct mono last_byte, last_ping;
 	uint64_t ping_id;

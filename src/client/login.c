@@ -115,6 +115,9 @@ say_facts(struct session *s)
 	timer_start(s->deadline, ANSWER_MS, 0);
 	if (paused)
 		conn_resume(s->conn);
+	const struct session *whole = s->resume.of ? s->resume.of : s;
+	s->facts.stream = whole->decoder ? whole->stream : 0;
+	s->facts.received = whole->decoder ? whole->received : 0;
 	return record_send(s, engawa_InnerType_INNER_FACTS, engawa_Facts_fields, &s->facts);
 }
 

@@ -1,8 +1,9 @@
 /*
  * Going on with a session whose path is lost: round after round over all gates, the next one first,
  * until one leads to the agent or its time is over. When a gate says that it goes, a second session
- * (the scout) makes the way through another one, up to Start, while the first one works. Until the agent's Start has come, the key and
- * the ticket of before stay: an attempt that breaks in the middle costs nothing.
+ * (the scout) makes the way through another one, up to Start, while the first one works. Until the
+ * agent's Start has come, the key and the ticket of before stay: an attempt that breaks in the
+ * middle costs nothing.
  */
 #include <openssl/rand.h>
 #include <string.h>
@@ -25,9 +26,8 @@ random_below(uint64_t limit)
 static void
 tell_lost(struct session *s, int code)
 {
-	const struct image *image = decoder_image(s->decoder);
 	s->resume.planned = 0;
-	decoder_layout(s->decoder, image->width, image->height);
+	s->hidden = 1;
 	if (s->events->lost)
 		s->events->lost(s->user, err_find(code) ? code : -ERR_CLOSED);
 }

@@ -289,7 +289,7 @@ session_end(struct session *s)
 const struct image *
 session_image(const struct session *s)
 {
-	return s->decoder ? decoder_image(s->decoder) : NULL;
+	return s->decoder && !s->hidden ? decoder_image(s->decoder) : NULL;
 }
 
 const struct rect *

@@ -59,10 +59,11 @@ struct session_events {
 	void (*cursor)(void *user, const engawa_Cursor *cursor);
 	/* In the login only before a refusal: what the quarantine check has found. */
 	void (*notice)(void *user, const engawa_Notice *notice);
-	/* The path is lost: the framebuffer is black, no input is taken, and the session is looking
-	 * for another way; resumed or ended follows. Both may be NULL. */
+	/* The path is lost: there is no framebuffer to be shown, no input is taken, and the session
+	 * is looking for another way; resumed or ended follows. Both may be NULL. */
 	void (*lost)(void *user, int code);
-	/* It goes on at the same desktop; a whole picture comes. Keys that were down are up. */
+	/* It goes on at the same desktop: the framebuffer is as it was, or black until a whole
+	 * picture comes. Keys that were down are up. */
 	void (*resumed)(void *user);
 	/* code: -ERR_ENDED after session_end or the person's end at the other side, else why
 	 * (-ERR_X; never -errno). */
@@ -103,11 +104,12 @@ int session_key(struct session *session, uint32_t usage, uint32_t keysym, int do
 int session_pointer(struct session *session, uint32_t x_px, uint32_t y_px, uint32_t buttons);
 int session_text(struct session *session, const char *text);
 
-/* How the office PC's monitors shall stand (1 to 4, docs/protocol.md 8.4): at once, and in Facts when
- * the session comes back. 0, -ERR_CLOSED, or negative. */
+/* How the office PC's monitors shall stand (1 to 4, docs/protocol.md 8.4): at once, and in Facts
+ * when the session comes back. 0, -ERR_CLOSED, or negative. */
 int session_layout(struct session *session, const engawa_Monitor *monitors, size_t count);
 
-/* NULL before started; otherwise as decoder_image and decoder_rects say. */
+/* NULL before started and while the path is lost; otherwise as decoder_image and decoder_rects say.
+ */
 const struct image *session_image(const struct session *session);
 const struct rect *session_rects(const struct session *session, size_t *ret_count);
 

@@ -20,11 +20,58 @@ on_ping(void *user)
 		session_fail(s, -ERR_CLOSED, "nothing came for three seconds");
 		return;
 	}
-	engawa_InnerPing ping = {.id = ++s->ping_id};
+	engawa_InnerPing ping = {.id = ++s->ping_id, .received = s->received};
 	s->last_ping = now;
 	int r = record_send(s, engawa_InnerType_INNER_PING, engawa_InnerPing_fields, &ping);
 	if (r < 0)
 		session_fail(s, r, "ping");
+}
+
+/* Of what the path before has brought nothing is of use. */
+static int
+new_stream(struct session *s, const engawa_Start *start)
+{
+	if (start->from)
+		return -ERR_PROTOCOL;
+	decoder_free(s->decoder);
+	s->decoder = NULL;
+	s->stream = start->stream;
+	s->received = s->passed_over = s->drawn = 0;
+	int r = decoder_new(start->window_mib, DECODER_BGRX, &s->decoder);
+	if (r < 0)
+		return r == -EINVAL ? -ERR_PROTOCOL : -ERR_INTERNAL;
+	return decoder_layout(s->decoder, start->layout.width_px, start->layout.height_px);
+}
+
+static void
+count_gap(struct session *s)
+{
+	uint64_t gap_ms = mono_diff_ms(s->resume.last_byte, mono_now());
+	s->first_again = 0;
+	s->numbers.gap_ms = gap_ms;
+	if (gap_ms > s->numbers.gap_max_ms)
+		s->numbers.gap_max_ms = gap_ms;
+}
+
+/* It goes on over another path. on: with the picture stream of before. */
+static int
+go_on(struct session *s, const engawa_Start *start, int on)
+{
+	engawa_Ack ack = {.seq = s->drawn, .received = s->received};
+	int r = 0;
+	s->numbers.resumes++;
+	s->first_again = 1;
+	if (on) {
+		s->passed_over = s->received - start->from;
+		count_gap(s);
+	}
+	if (on && s->drawn)
+		r = record_send(s, engawa_InnerType_INNER_ACK, engawa_Ack_fields, &ack);
+	if (!on && s->events->layout)
+		s->events->layout(s->user, &start->layout);
+	if (!s->freed && s->state == WORK && s->events->resumed)
+		s->events->resumed(s->user);
+	return r;
 }
 
 int
@@ -33,14 +80,13 @@ work_start(struct session *s, const engawa_Start *start)
 	if (!start->has_layout || start->window_mib > s->facts.window_mib)
 		return -ERR_PROTOCOL;
 	int back = s->resume.active;
-	decoder_free(s->decoder); /* of the path before */
-	s->decoder = NULL;
-	int r = decoder_new(start->window_mib, DECODER_BGRX, &s->decoder);
-	if (r < 0)
-		return r == -EINVAL ? -ERR_PROTOCOL : -ERR_INTERNAL;
-	r = decoder_layout(s->decoder, start->layout.width_px, start->layout.height_px);
+	int on = back && s->decoder && start->stream && start->stream == s->stream;
+	if (on && start->from > s->received)
+		return -ERR_PROTOCOL; /* what is between is nowhere */
+	int r = on ? 0 : new_stream(s, start);
 	if (r < 0)
 		return r;
+	s->hidden = 0;
 	s->ping = timer_new(s->loop, on_ping, s);
 	s->grid = timer_new(s->loop, input_flush, s);
 	timer_start(s->ping, PING_MS, PING_MS);
@@ -54,13 +100,7 @@ work_start(struct session *s, const engawa_Start *start)
 		s->events->started(s->user, start);
 		return 0;
 	}
-	s->numbers.resumes++;
-	s->first_again = 1;
-	if (s->events->layout)
-		s->events->layout(s->user, &start->layout);
-	if (!s->freed && s->state == WORK && s->events->resumed)
-		s->events->resumed(s->user);
-	return 0;
+	return go_on(s, start, on);
 }
 
 void
@@ -87,9 +127,23 @@ show_film(struct session *s)
 	return r < 0 ? r : 1;
 }
 
+/* Whether the next record of the picture stream is a new one. */
+static int
+counts(struct session *s)
+{
+	if (s->passed_over) {
+		s->passed_over--;
+		return 0;
+	}
+	s->received++;
+	return 1;
+}
+
 int
 work_frame(struct session *s, const uint8_t *payload, size_t len)
 {
+	if (!counts(s))
+		return 0;
 	engawa_Frame *f = &s->frame;
 	int r = frame_decode(engawa_Frame_fields, f, payload, len);
 	if (r == 0)
@@ -100,14 +154,10 @@ work_frame(struct session *s, const uint8_t *payload, size_t len)
 		return r;
 	session_reached(s, SESSION_PICTURE);
 	s->numbers.pictures++;
-	if (s->first_again) {
-		uint64_t gap_ms = mono_diff_ms(s->resume.last_byte, mono_now());
-		s->first_again = 0;
-		s->numbers.gap_ms = gap_ms;
-		if (gap_ms > s->numbers.gap_max_ms)
-			s->numbers.gap_max_ms = gap_ms;
-	}
-	engawa_Ack ack = {.seq = f->seq};
+	if (s->first_again)
+		count_gap(s);
+	s->drawn = f->seq;
+	engawa_Ack ack = {.seq = f->seq, .received = s->received};
 	s->events->picture(s->user);
 	if (s->state != WORK)
 		return 0; /* ended or freed by the user */
@@ -117,6 +167,8 @@ work_frame(struct session *s, const uint8_t *payload, size_t len)
 int
 work_cursor(struct session *s, const uint8_t *payload, size_t len)
 {
+	if (!counts(s))
+		return 0;
 	engawa_Cursor *c = &s->cursor;
 	int r = frame_decode(engawa_Cursor_fields, c, payload, len);
 	if (r < 0)
@@ -133,6 +185,8 @@ work_cursor(struct session *s, const uint8_t *payload, size_t len)
 int
 work_layout(struct session *s, const uint8_t *payload, size_t len)
 {
+	if (!counts(s))
+		return 0;
 	engawa_Layout layout;
 	int r = frame_decode(engawa_Layout_fields, &layout, payload, len);
 	if (r == 0)

@@ -259,9 +259,9 @@ class HostileClient:
         self.out, self.back = Direction(self.work[0]), Direction(self.work[1])
         return self.inner.Start.FromString(payload)
 
-    def come_back(self):
+    def come_back(self, **options):
         """After resume and shake: to the new work keys."""
-        kind, payload = self.facts()
+        kind, payload = self.facts(**options)
         if kind == self.inner.INNER_REFUSED:
             raise Refused(self.inner.Refused.FromString(payload).code)
         assert kind == self.inner.INNER_START, (kind, payload)

@@ -1,9 +1,11 @@
 /*
- * Something like a film in a window of $DISPLAY: moving X Y WIDTH HEIGHT PICTURES
- * Thirty smooth pictures a second, then the last one stays until stdin ends.
+ * Something like a film in a window of $DISPLAY: moving X Y WIDTH HEIGHT PICTURES [noise]
+ * Thirty smooth pictures a second, or what cannot be compressed, then the last one stays until
+ * stdin ends.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 #include <xcb/xcb.h>
@@ -26,11 +28,25 @@ draw_row(uint8_t *row, int64_t width, int64_t y, int64_t t)
 	}
 }
 
+/* xorshift */
+static void
+draw_noise(uint8_t *row, int64_t width)
+{
+	static uint32_t v = 1;
+	for (int64_t i = 0; i < width * PIXEL_BYTES; i++) {
+		v ^= v << 13;
+		v ^= v >> 17;
+		v ^= v << 5;
+		row[i] = (uint8_t)v;
+	}
+}
+
 int
 main(int argc, char **argv)
 {
 	int64_t at[5]; /* x, y, width, height, pictures */
-	if (argc != 6)
+	int noise = argc == 7 && strcmp(argv[6], "noise") == 0;
+	if (argc != 6 && !noise)
 		return 2;
 	for (int i = 0; i < 5; i++)
 		if (str_int(argv[i + 1], 0, 10000, &at[i]) < 0)
@@ -56,7 +72,10 @@ main(int argc, char **argv)
 		for (int64_t y = 0; y < at[3]; y += STRIP_ROWS) {
 			uint16_t rows = (uint16_t)(at[3] - y < STRIP_ROWS ? at[3] - y : STRIP_ROWS);
 			for (int64_t i = 0; i < rows; i++)
-				draw_row(strip + (size_t)i * row_bytes, width, y + i, t);
+				if (noise)
+					draw_noise(strip + (size_t)i * row_bytes, width);
+				else
+					draw_row(strip + (size_t)i * row_bytes, width, y + i, t);
 			xcb_put_image(c, XCB_IMAGE_FORMAT_Z_PIXMAP, window, gc, width, rows, 0,
 				(int16_t)y, 0, screen->root_depth, (uint32_t)(rows * row_bytes),
 				strip);

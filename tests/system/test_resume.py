@@ -1,5 +1,6 @@
 """A session goes on over another connection: gates that die, routes that lead nowhere, and everybody who would like to have
 somebody else's session."""
+import contextlib
 import json
 import os
 import pathlib
@@ -9,6 +10,7 @@ import sys
 import time
 
 import pytest
+from PIL import Image, ImageChops
 
 import system
 from gate_driver import CODE, load_messages
@@ -164,10 +166,32 @@ def refused(make, *argv, **options):
     return refusal.value.args[0]
 
 
-def go_on(client, device, ticket, psk, generation=1, **options):
+def go_on(client, device, ticket, psk, generation=1, has=None, **options):
+    """has: what it says it has of the picture stream."""
     c = client(device=device, **options).resume(ticket, psk)
     c.shake(suite=2, generation=generation)
-    return c, c.come_back()
+    return c, c.come_back(**(has or {}))
+
+
+def stream_records(c, inner, count):
+    """The next so many records of the picture stream."""
+    records = []
+    while len(records) < count:
+        kind, payload = c.hear_until(inner.INNER_FRAME, inner.INNER_CURSOR, inner.INNER_LAYOUT)
+        assert kind is not None, f"the end after {len(records)} records"
+        records.append((kind, payload))
+    return records
+
+
+@contextlib.contextmanager
+def noise(office, pictures=1):
+    """Covers the office PC's screen with what takes many records; more than one picture: goes on while they are looked at."""
+    argv = [system.BUILD / "tests/system/moving", 0, 0, 1280, 800, pictures, "noise"]
+    with subprocess.Popen([str(a) for a in argv], env=office.desktop_env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        if pictures == 1:
+            assert process.stdout.readline() == b"still\n"
+        yield process
+        process.stdin.close()
 
 
 def test_honest_and_again(office, client, inner):
@@ -199,6 +223,128 @@ def test_answer_that_is_lost(office, client, inner):
     assert refused(client, start.resume_ticket, first.next_psk) == CODE["RESUME_OVER"]
     fourth, _ = go_on(client, first.device, again.resume_ticket, third.next_psk, generation=2)
     fourth.input(inner.INNER_END, inner.End(code=CODE["ENDED"]))
+
+
+def in_mid_picture(office, client, inner, records=8):
+    """A session that has lost its path in the middle of a large picture: client, Start, and all records that it got; none is confirmed."""
+    c = client().begin()
+    start = c.log_in()
+    got = stream_records(c, inner, 1)
+    while got[-1][0] != inner.INNER_FRAME or not inner.Frame.FromString(got[-1][1]).last:
+        got += stream_records(c, inner, 1)
+    c.input(inner.INNER_ACK, inner.Ack(seq=1))
+    with noise(office):
+        got += stream_records(c, inner, records)
+        mark = log_size(office)
+        c.stream.close()
+        system.wait_for(lambda: "session.lost" in log(office, mark), "the loss is not noticed")
+    return c, start, got
+
+
+def test_picture_goes_on_in_its_middle(office, client, inner):
+    """What was under way when the path broke comes again, from the record that the client names, to the byte; twice, the second time after
+    it has confirmed more than it claims; and then new pictures follow in the same stream."""
+    first, start, records = in_mid_picture(office, client, inner)
+    assert start.stream == 1 and not inner.Frame.FromString(records[-1][1]).last
+    mark = log_size(office)
+    has = len(records) - 5
+    second, again = go_on(client, first.device, start.resume_ticket, first.next_psk, has={"stream": 1, "received": has})
+    assert (again.stream, getattr(again, "from")) == (1, has)
+    assert stream_records(second, inner, 5) == records[has:]
+    assert 'picture="goes on"' in log(office, mark) and "desktop.restart" not in log(office, mark)
+    second.input(inner.INNER_ACK, inner.Ack(seq=1, received=has + 1))  # the word about picture 1 once more
+    second.input(inner.INNER_PING, inner.InnerPing(id=1))
+    second.hear_until(inner.INNER_PONG)
+    second.stream.close()
+    system.wait_for(lambda: log(office, mark).count("session.lost") == 1, "the loss is not noticed")
+    third, last = go_on(client, first.device, again.resume_ticket, second.next_psk, generation=2, has={"stream": 1, "received": 1})
+    assert (last.stream, getattr(last, "from")) == (1, has + 1)
+    assert stream_records(third, inner, 4) == records[has + 1:]
+    seq = next(inner.Frame.FromString(payload).seq for kind, payload in reversed(records) if kind == inner.INNER_FRAME)
+    # two pictures may be under way: all of them, and then one more
+    received, newest = len(records), seq
+    while newest == seq:
+        kind, payload = stream_records(third, inner, 1)[0]
+        received += 1
+        if kind == inner.INNER_FRAME:
+            frame = inner.Frame.FromString(payload)
+            assert frame.seq in (seq, seq + 1)
+            newest = frame.seq
+            if frame.last:
+                third.input(inner.INNER_ACK, inner.Ack(seq=frame.seq, received=received))
+    third.leave()
+
+
+def test_picture_goes_on_in_a_program(office):
+    """The same with the real client, and a gate that is killed in the middle of pictures: no new stream, and in the end its picture is the
+    screen."""
+    mark = log_size(office)
+    shot = office.dir / "shot.png"
+    client = start(office, "--for", "1s", "--wait", "9s", "--screenshot", shot)
+    gate = working(office, mark)
+    with noise(office, 20) as pictures:
+        office.gates[gate].kill()
+        assert pictures.stdout.readline() == b"still\n"
+        system.wait_for(lambda: "session.resumed" in log(office, mark), "it does not go on", 30)
+        result = finish(client)
+        screen = office.grab()
+    assert (result["code"], result["resumes"]) == (0, 1), result
+    assert 'picture="goes on"' in log(office, mark) and "desktop.restart" not in log(office, mark)
+    with Image.open(shot) as picture:
+        unlike = ImageChops.difference(picture.convert("RGB"), screen.convert("RGB")).convert("L").histogram()
+    # the strokes of the watermark differ, and nothing else
+    assert picture.size == screen.size and sum(unlike[1:]) < sum(unlike) / 4
+
+
+def test_attack_confirms_nothing(office, client, inner):
+    """Tried: a client takes pictures that cannot be compressed and confirms no record of them, so that the office PC keeps them all; then it
+    comes back and wants them. Comes of it: the office PC keeps 4 MiB, and what is older is answered with a new stream."""
+    c = client().begin()
+    start = c.log_in()
+    got, drawn = 0, 0
+    [work] = [pid for pid in system.family(office.agent.pid) if b"\0work\0" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()]
+    with noise(office, 60):
+        while drawn < 5:
+            kind, payload = stream_records(c, inner, 1)[0]
+            got += 1
+            frame = inner.Frame.FromString(payload) if kind == inner.INNER_FRAME else None
+            if frame and frame.last:
+                drawn = frame.seq
+                c.input(inner.INNER_ACK, inner.Ack(seq=drawn))
+            elif got % 8 == 0:
+                c.input(inner.INNER_PING, inner.InnerPing(id=got))  # a path is dead after three seconds
+        memory = sum(map(int, re.findall(r"^Private_\w+:\s+(\d+) kB", pathlib.Path(f"/proc/{work}/smaps_rollup").read_text(), re.M)))
+        mark = log_size(office)
+        c.stream.close()
+        system.wait_for(lambda: "session.lost" in log(office, mark), "the loss is not noticed")
+    assert memory < 12 * 1024, f"{memory} KiB"
+    again, answer = go_on(client, c.device, start.resume_ticket, c.next_psk, has={"stream": 1, "received": 1})
+    assert (answer.stream, getattr(answer, "from")) == (2, 0)
+    assert inner.Frame.FromString(again.hear_until(inner.INNER_FRAME)[1]).seq == 1
+    assert 'picture="new"' in log(office, mark) or "picture=new" in log(office, mark)
+    again.leave()
+
+
+def test_attack_claims_of_a_stream(office, client, inner):
+    """Tried: who comes back says that it has records that were never sent, or some of another stream; later it confirms more than there is.
+    Comes of it: a new stream, whole from its beginning; and the end of the session, for the broken rule."""
+    first, start, records = in_mid_picture(office, client, inner)
+    ticket, psk = start.resume_ticket, first.next_psk
+    for generation, claim in enumerate([{"stream": 1, "received": 2**63}, {"stream": 7, "received": 0}, {"stream": 0, "received": 5}], 1):
+        c, again = go_on(client, first.device, ticket, psk, generation=generation, has=claim)
+        assert (again.stream, getattr(again, "from")) == (generation + 1, 0)
+        assert inner.Frame.FromString(c.hear_until(inner.INNER_FRAME)[1]).seq == 1
+        ticket, psk = again.resume_ticket, c.next_psk
+        if generation < 3:
+            mark = log_size(office)
+            c.input(inner.INNER_PING, inner.InnerPing(id=1))
+            c.hear_until(inner.INNER_PONG)
+            c.stream.close()
+            system.wait_for(lambda: "session.lost" in log(office, mark), "the loss is not noticed")
+    c.input(inner.INNER_PING, inner.InnerPing(id=1, received=10**6))
+    kind, payload = c.hear_until(inner.INNER_END)
+    assert inner.End.FromString(payload).code == CODE["PROTOCOL"]
+    system.wait_for(lambda: office.agent_status()["sessions"] == 0, "it does not end")
 
 
 def test_attack_another_device(office, client, inner):
