@@ -247,6 +247,15 @@ on_lost(void *user, int code)
 }
 
 static void
+on_resumed(void *user)
+{
+	(void)user;
+	fprintf(stderr, command_language() == ERR_LANG_JA
+				? "engawa: 接続が戻りました。続きから使えます。\n"
+				: "engawa: The connection is back. Go on where you were.\n");
+}
+
+static void
 on_ended(void *user, int code)
 {
 	struct connect *c = user;
@@ -263,6 +272,7 @@ static const struct session_events events = {
 	.picture = on_picture,
 	.notice = on_notice,
 	.lost = on_lost,
+	.resumed = on_resumed,
 	.ended = on_ended,
 };
 

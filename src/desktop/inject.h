@@ -6,8 +6,7 @@
 #include "base/clock.h"
 
 enum {
-	INJECT_HELD_MAX = 32, /* more keys at once than hands can hold */
-	INJECT_BUTTONS = 9,   /* 1-3, wheel 4-7, back 8, forward 9 */
+	INJECT_BUTTONS = 9, /* 1-3, wheel 4-7, back 8, forward 9 */
 };
 
 struct inject;

@@ -2,7 +2,6 @@
 
 #include <freerdp/input.h>
 #include <freerdp/scancode.h>
-#include <string.h>
 
 #include "base/err.h"
 #include "base/str.h"
@@ -86,8 +85,9 @@ inject_holds_button(const struct inject *in, unsigned button)
 void
 inject_release_keys(struct inject *in)
 {
-	while (in->held_count > 0)
-		key(in, in->held[--in->held_count].code, 0);
+	uint16_t code;
+	while (held_take_last(&in->held, &code))
+		key(in, code, 0);
 }
 
 void
@@ -96,25 +96,6 @@ inject_release(struct inject *in)
 	inject_release_keys(in);
 	for (unsigned button = 1; button <= INJECT_BUTTONS; button++)
 		inject_button(in, button, 0);
-}
-
-static struct inject_held *
-find_held(struct inject *in, uint32_t usage, uint32_t sym)
-{
-	for (size_t i = 0; i < in->held_count; i++)
-		if (usage ? in->held[i].usage == usage
-			  : !in->held[i].usage && in->held[i].sym == sym)
-			return &in->held[i];
-	return NULL;
-}
-
-static int
-holds_code(const struct inject *in, uint16_t code)
-{
-	for (size_t i = 0; code && i < in->held_count; i++)
-		if (in->held[i].code == code)
-			return 1;
-	return 0;
 }
 
 static uint32_t
@@ -128,31 +109,28 @@ character_of_sym(uint32_t sym)
 int
 inject_key_down(struct inject *in, uint32_t usage, uint32_t sym, struct mono now)
 {
-	if (find_held(in, usage, sym) || in->held_count == INJECT_HELD_MAX)
+	if (!held_may_add(&in->held, usage, sym))
 		return 0;
 	uint16_t code = scancode_of_usage(usage);
 	if (!code)
 		code = scancode_of_usage(scancode_usage_of_sym(sym));
-	if (holds_code(in, code))
+	if (held_has_code(&in->held, code))
 		return 0;
 	in->touched = 1;
 	if (code)
 		key(in, code, 1);
 	else if (character_of_sym(sym))
 		inject_character(in, character_of_sym(sym), now);
-	in->held[in->held_count++] = (struct inject_held){usage, sym, code};
+	held_add(&in->held, usage, sym, code);
 	return 0;
 }
 
 void
 inject_key_up(struct inject *in, uint32_t usage, uint32_t sym)
 {
-	struct inject_held *held = find_held(in, usage, sym);
-	if (!held)
-		return;
-	key(in, held->code, 0);
-	size_t after = (size_t)(in->held + --in->held_count - held);
-	memmove(held, held + 1, after * sizeof *held);
+	uint16_t code;
+	if (held_take(&in->held, usage, sym, &code))
+		key(in, code, 0);
 }
 
 /* xrdp has no way for it. */

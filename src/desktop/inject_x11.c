@@ -1,5 +1,4 @@
 #include <stdlib.h>
-#include <string.h>
 #include <xcb/xtest.h>
 
 #include "base/err.h"
@@ -103,8 +102,9 @@ void
 inject_release_keys(struct inject *inject)
 {
 	shift_back(inject);
-	while (inject->held_count > 0)
-		key(inject, inject->held[--inject->held_count].code, 0);
+	uint16_t code;
+	while (held_take_last(&inject->held, &code))
+		key(inject, (xcb_keycode_t)code, 0);
 }
 
 void
@@ -116,31 +116,13 @@ inject_release(struct inject *inject)
 		inject_button(inject, button, 0);
 }
 
-static struct inject_held *
-find_held(struct inject *in, uint32_t usage, uint32_t sym)
-{
-	for (size_t i = 0; i < in->held_count; i++)
-		if (usage ? in->held[i].usage == usage
-			  : !in->held[i].usage && in->held[i].sym == sym)
-			return &in->held[i];
-	return NULL;
-}
-
-static int
-holds_code(const struct inject *in, xcb_keycode_t code)
-{
-	for (size_t i = 0; i < in->held_count; i++)
-		if (in->held[i].code == code)
-			return 1;
-	return 0;
-}
-
 /* Something between two keysyms is held. */
 static int
 holds_sym(const struct inject *in, xcb_keysym_t first, xcb_keysym_t last)
 {
-	for (size_t i = 0; i < in->held_count; i++) {
-		xcb_keysym_t sym = keymap_level(&in->keymap, in->held[i].code, 0);
+	for (size_t i = 0; i < in->held.count; i++) {
+		xcb_keysym_t sym =
+			keymap_level(&in->keymap, (xcb_keycode_t)in->held.keys[i].code, 0);
 		if (sym >= first && sym <= last)
 			return 1;
 	}
@@ -188,11 +170,14 @@ shift_for(struct inject *in, int wanted, struct mono now)
 		key(in, shift.code, 1);
 		in->shift.pressed = shift.code;
 	}
-	for (size_t i = 0; !wanted && held && i < in->held_count && in->shift.lifted_count < 2; i++)
-		if (is_shift(in, in->held[i].code)) {
-			key(in, in->held[i].code, 0);
-			in->shift.lifted[in->shift.lifted_count++] = in->held[i].code;
+	for (size_t i = 0; !wanted && held && i < in->held.count && in->shift.lifted_count < 2;
+		i++) {
+		xcb_keycode_t code = (xcb_keycode_t)in->held.keys[i].code;
+		if (is_shift(in, code)) {
+			key(in, code, 0);
+			in->shift.lifted[in->shift.lifted_count++] = code;
 		}
+	}
 }
 
 /* 0, -ERR_NOT_FOUND, or milliseconds to wait. *ret_shift: -1 = as it is. */
@@ -223,7 +208,7 @@ inject_key_down(struct inject *in, uint32_t usage, uint32_t sym, struct mono now
 {
 	xcb_keycode_t code;
 	int shift;
-	if (find_held(in, usage, sym) || in->held_count == INJECT_HELD_MAX)
+	if (!held_may_add(&in->held, usage, sym))
 		return 0;
 	int wait = commit_key(in->commit, now);
 	if (wait == 0)
@@ -231,27 +216,25 @@ inject_key_down(struct inject *in, uint32_t usage, uint32_t sym, struct mono now
 	if (wait != 0)
 		return wait > 0 ? wait : 0;
 	shift_back(in);
-	if (holds_code(in, code) || forbidden(in, code))
+	if (held_has_code(&in->held, code) || forbidden(in, code))
 		return 0;
 	if (shift >= 0)
 		shift_for(in, shift, now);
 	key(in, code, 1);
 	keymap_used(&in->keymap, code, now);
 	commit_pressed(in->commit, now);
-	in->held[in->held_count++] = (struct inject_held){usage, sym, code};
+	held_add(&in->held, usage, sym, code);
 	return 0;
 }
 
 void
 inject_key_up(struct inject *in, uint32_t usage, uint32_t sym)
 {
-	struct inject_held *held = find_held(in, usage, sym);
-	if (!held)
+	uint16_t code;
+	if (!held_take(&in->held, usage, sym, &code))
 		return;
 	shift_back(in);
-	key(in, held->code, 0);
-	size_t after = (size_t)(in->held + --in->held_count - held);
-	memmove(held, held + 1, after * sizeof *held);
+	key(in, (xcb_keycode_t)code, 0);
 }
 
 void

@@ -2,6 +2,7 @@
 #pragma once
 #include "desktop/commit.h"
 #include "desktop/display.h"
+#include "desktop/held.h"
 #include "desktop/inject.h"
 #include "desktop/keymap.h"
 
@@ -10,11 +11,7 @@ struct inject {
 	struct keymap keymap;
 	struct commit *commit; /* of the session; NULL: characters are typed by keys only */
 	uint16_t buttons;      /* bit n: button n + 1 is down */
-	struct inject_held {
-		uint32_t usage, sym; /* as the client named it */
-		xcb_keycode_t code;
-	} held[INJECT_HELD_MAX];
-	size_t held_count;
+	struct held held;      /* codes: keycodes */
 	struct inject_shift {
 		xcb_keycode_t pressed;   /* for the last key, 0 = none */
 		xcb_keycode_t lifted[2]; /* likewise, though the person holds them */

@@ -279,7 +279,8 @@ void
 timer_start(struct timer *timer, uint64_t after_ms, uint64_t repeat_ms)
 {
 	uv_update_time(&timer->loop->uv); /* the tick may be old when a callback worked for long */
-	uv_timer_start(&timer->uv, on_timer, after_ms, repeat_ms);
+	/* whole milliseconds are counted: one of them is over in part already */
+	uv_timer_start(&timer->uv, on_timer, after_ms ? after_ms + 1 : 0, repeat_ms);
 }
 
 void

@@ -40,8 +40,8 @@ void watch_free(struct watch *watch);
 
 typedef void timer_fn(void *user);
 struct timer *timer_new(struct loop *loop, timer_fn *fn, void *user);
-void timer_start(
-	struct timer *timer, uint64_t after_ms, uint64_t repeat_ms); /* restarts; repeat 0 = once */
+/* Restarts; never fires before after_ms are over. repeat 0 = once. */
+void timer_start(struct timer *timer, uint64_t after_ms, uint64_t repeat_ms);
 void timer_stop(struct timer *timer);
 void timer_free(struct timer *timer);
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 
-from bench import LOAD, ROOT, result
+from bench import DOCUMENT, LOAD, ROOT, result
 
 DESCRIPTION = """Every parser (docs/parsers.md) under libFuzzer, with the address and undefined-behaviour sanitizers, from the corpus of `tests/corpus`.
 *runs*: inputs tried; *edges*: what of the target they reached, as libFuzzer counts coverage; *findings*: crashes, leaks, and inputs of more than 25 s
@@ -17,6 +17,7 @@ or 2 GiB. A row stays until its target is run again."""
 BUILD = ROOT / "build-fuzz"
 OUT = ROOT / "out" / "fuzz"
 JSON = ROOT / "out" / "bench" / "fuzz.json"
+ROW = re.compile(r"^\| (\w+) \| ([\d.]+) \| ([\d,]+) \| ([\d,]+) \| (\d+) \| (\S+) \|$", re.M)
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -70,30 +71,43 @@ def run(name, minutes):
     return used / 60, int(runs[-1]) if runs else 0, int(edges[-1]) if edges else 0, found
 
 
+def rows(name, used, runs, edges, found, when):
+    return [result(f"fuzz.{name}.cpu_min", used, "min", 1, when), result(f"fuzz.{name}.runs", runs, "inputs", 1, when),
+        result(f"fuzz.{name}.edges", edges, "edges", 1, when), result(f"fuzz.{name}.findings", found, "findings", 1, when)]
+
+
+def reported():
+    """By target, what docs/performance.md says and this machine may never have seen, and what is newer here."""
+    text = DOCUMENT.read_text()
+    part = text[text.find("<!-- bench fuzz -->"):text.find("<!-- end fuzz -->")]
+    done = {name: rows(name, float(used), int(runs.replace(",", "")), int(edges.replace(",", "")), int(found), when)
+        for name, used, runs, edges, found, when in ROW.findall(part)}
+    new = collections.defaultdict(list)
+    for r in json.loads(JSON.read_text()) if JSON.exists() else []:
+        new[r["metric"].split(".")[1]].append(r)
+    return done | {name: found for name, found in new.items() if name not in done or found[0]["conditions"] >= done[name][0]["conditions"]}
+
+
 def measure(arguments):
     build()
     minutes = 0.05 if arguments.quick else arguments.minutes
-    done = collections.defaultdict(list)
-    for old in json.loads(JSON.read_text()) if JSON.exists() else []:
-        done[old["metric"].split(".")[1]].append(old)
+    done = reported()
     targets = arguments.targets or names()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for name, (used, runs, edges, found) in zip(targets, pool.map(run, targets, [minutes] * len(targets))):
-            how = time.strftime("%Y-%m-%d")
-            done[name] = [result(f"fuzz.{name}.cpu_min", used, "min", 1, how), result(f"fuzz.{name}.runs", runs, "inputs", 1, how),
-                result(f"fuzz.{name}.edges", edges, "edges", 1, how), result(f"fuzz.{name}.findings", found, "findings", 1, how)]
+        for name, found in zip(targets, pool.map(run, targets, [minutes] * len(targets))):
+            done[name] = rows(name, *found, time.strftime("%Y-%m-%d"))
             JSON.parent.mkdir(parents=True, exist_ok=True)
-            JSON.write_text(json.dumps([r for rows in done.values() for r in rows], indent=1))  # a long run may be ended at any time
+            JSON.write_text(json.dumps([r for found in done.values() for r in found], indent=1))  # a long run may be ended at any time
     for name in sorted(done):
         yield from done[name]
 
 
 def table(results):
-    rows = collections.defaultdict(dict)
+    targets = collections.defaultdict(dict)
     for r in results:
         _, name, what = r["metric"].split(".")
-        rows[name][what] = r["value"]
-        rows[name]["when"] = r["conditions"]
+        targets[name][what] = r["value"]
+        targets[name]["when"] = r["conditions"]
     lines = ["| target | processor minutes | runs | edges | findings | when |", "|---|---:|---:|---:|---:|---|"]
     return "\n".join(lines + [f"| {name} | {row['cpu_min']:.1f} | {row['runs']:,.0f} | {row['edges']:,.0f} | {row['findings']:.0f} | {row['when']} |"
-        for name, row in sorted(rows.items())])
+        for name, row in sorted(targets.items())])

@@ -10,6 +10,8 @@ sys.path.insert(0, str(ROOT / "tools"))
 import system  # noqa: E402
 
 system.BUILD = pathlib.Path(os.environ.get("ENGAWA_BUILD", system.BUILD))
+from gate_driver import load_messages  # noqa: E402
+from hostile_client import HostileClient, load_inner  # noqa: E402
 from whole import make, unmake  # noqa: E402
 
 
@@ -31,3 +33,28 @@ def own_engawa():
         yield whole.start()
     finally:
         unmake(whole)
+
+
+@pytest.fixture(scope="session")
+def outer(tmp_path_factory):
+    """The messages of proto/outer.proto."""
+    return load_messages(tmp_path_factory.mktemp("outer"))[0]
+
+
+@pytest.fixture(scope="session")
+def inner(tmp_path_factory):
+    """The messages of proto/inner.proto."""
+    return load_inner(tmp_path_factory.mktemp("inner"))
+
+
+@pytest.fixture
+def client(office, outer, inner):
+    """Makes clients that say what they like."""
+    clients = []
+
+    def make(**options):
+        clients.append(HostileClient(office, outer, inner, **options))
+        return clients[-1]
+    yield make
+    for made in clients:
+        made.leave()

@@ -13,14 +13,11 @@ import time
 
 import dbus
 
+import system
+
 KEYBOARD, MOUSE = "Office keyboard", "Office mouse"
 CTRL, ALT, DELETE, A = 37, 64, 119, 38
-XORG = """
-Section "ServerFlags"
-	Option "AutoAddDevices" "false"
-	Option "AutoAddGPU" "false"
-	Option "DontVTSwitch" "true"
-EndSection
+XORG = system.XORG + """
 Section "InputDevice"
 	Identifier "Office keyboard"
 	Driver "inputtest"
@@ -32,22 +29,6 @@ Section "InputDevice"
 	Driver "inputtest"
 	Option "DeviceType" "Pointer"
 	Option "SocketPath" "{dir}/mouse"
-EndSection
-Section "Device"
-	Identifier "dummy"
-	Driver "dummy"
-	VideoRam 256000
-EndSection
-Section "Monitor"
-	Identifier "monitor"
-	HorizSync 1-1000
-	VertRefresh 1-1000
-EndSection
-Section "Screen"
-	Identifier "screen"
-	Device "dummy"
-	Monitor "monitor"
-	DefaultDepth 24
 EndSection
 Section "ServerLayout"
 	Identifier "layout"

@@ -328,3 +328,15 @@ class FakeRadius:
         self.socket.sendto(b"end", self.socket.getsockname())
         self.thread.join(5)
         self.socket.close()
+
+
+def user(office, *argv, **options):
+    """engawa agent user ... at the office PC."""
+    return office.tool("engawa", "agent", "user", *argv, "--state-directory", office.agent_dir, **options)
+
+
+def forget_users(office):
+    """Nobody is registered any more, and nobody locked out."""
+    for row in user(office, "list").splitlines():
+        user(office, "remove", row.split()[0])
+    office.tool("engawa", "agent", "unlock", "--state-directory", office.agent_dir)

@@ -7,8 +7,8 @@ import time
 import pytest
 
 import system
-from gate_driver import CODE, load_messages
-from hostile_client import HostileClient, Refused, load_inner
+from gate_driver import CODE
+from hostile_client import Refused
 
 
 @pytest.fixture(scope="module")
@@ -21,30 +21,11 @@ def office(own_engawa):
     return own_engawa
 
 
-@pytest.fixture(scope="module")
-def pb(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("pb")
-    outer, _, signed = load_messages(directory)
-    return outer, load_inner(directory), signed
-
-
-@pytest.fixture
-def client(office, pb):
-    clients = []
-
-    def make(**options):
-        clients.append(HostileClient(office, pb[0], pb[1], **options))
-        return clients[-1]
-    yield make
-    for made in clients:
-        made.close()
+@pytest.fixture(autouse=True)
+def clean(office):
+    yield
     office.tool("engawa", "agent", "unlock", "--state-directory", office.agent_dir)
     system.wait_for(lambda: office.agent_status()["sessions"] == 0, "a session is left", 40)
-
-
-@pytest.fixture
-def inner(pb):
-    return pb[1]
 
 
 def log(office):

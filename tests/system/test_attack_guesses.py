@@ -11,18 +11,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, x25519
 
 import hostile_client
 import system
-from gate_driver import CODE, load_messages
-from hostile_client import HostileClient, Refused, load_inner
+from gate_driver import CODE
+from hostile_client import HostileClient, Refused
 from test_devices import office, point, proof
 
 GUESSES, DEVICES_OPEN = 10000, 3
 ASKS, ASKS_PER_CONNECTION, BURST = 2000, 8, 200  # tools/system.py leaves the controller's ASK_BURST as it is
-
-
-@pytest.fixture(scope="module")
-def pb(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("pb")
-    return load_messages(directory)[0], load_inner(directory)
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +29,11 @@ def engawa(own_engawa):
 
 
 @pytest.fixture
-def clients(engawa, pb):
+def clients(engawa, outer, inner):
     made = []
 
     def make(**options):
-        made.append(HostileClient(engawa, *pb, **options))
+        made.append(HostileClient(engawa, outer, inner, **options))
         return made[-1]
     yield make
     for client in made:
@@ -82,11 +76,10 @@ def knock(make):
     return c.inner.Refused.FromString(payload).code if kind == c.inner.INNER_REFUSED else kind and "prompt"
 
 
-def test_attack_ten_thousand_codes(engawa, clients, pb):
+def test_attack_ten_thousand_codes(engawa, clients, inner):
     """Tried: 10,000 guesses at one-time codes from three sessions of three device keys at the same time, none of which waits for an answer, and
     forty more keys. Comes of it: five are looked at (AUTH_LOCKOUT_COUNT), everything else is refused unseen and without a mail; whoever tries is told
     to wait and for how long, and the owner gets in."""
-    inner = pb[1]
     mails = engawa.mail.count()
     opened = []
     for _ in range(DEVICES_OPEN):
@@ -121,10 +114,9 @@ def test_attack_ten_thousand_codes(engawa, clients, pb):
     assert engawa.connect("--for", "100ms")["code"] == 0
 
 
-def test_attack_hundred_and_no_more(engawa, clients, pb):
+def test_attack_hundred_and_no_more(engawa, clients, inner):
     """Tried: policy allows a hundred tries before the first delay, and all of them are used. Comes of it: whatever policy says, after a hundred in a
     row nothing of a stranger's is looked at any more, also not after a restart, until somebody at the office PC says so; the owner gets in."""
-    inner = pb[1]
     engawa.sign_policy(AUTH_LOCKOUT_COUNT=100)
     while judged(engawa) < 100:
         c = clients().begin()
@@ -145,10 +137,9 @@ def test_attack_hundred_and_no_more(engawa, clients, pb):
     assert knock(clients) == "prompt"
 
 
-def test_attack_race_for_the_counter(engawa, clients, pb):
+def test_attack_race_for_the_counter(engawa, clients, inner):
     """Tried: three sessions at their prompts, and each of them says a wrong code in the same instant, again and again; two tries are left. Comes of
     it: each try is written down before it is looked at, so two are."""
-    inner = pb[1]
     engawa.sign_policy(AUTH_LOCKOUT_COUNT=2)
     opened = [clients().begin() for _ in range(DEVICES_OPEN)]
     for c in opened:
@@ -159,10 +150,9 @@ def test_attack_race_for_the_counter(engawa, clients, pb):
     assert 1 <= judged(engawa) <= 2
 
 
-def test_attack_phished_code(engawa, clients, pb):
+def test_attack_phished_code(engawa, clients, inner):
     """Tried: the owner is at his prompt and tells the code to somebody on the telephone, who types it at once in a login of his own, from another
     device and then with a copy of the owner's. Comes of it: it is wrong there, and good in the owner's own session still."""
-    inner = pb[1]
     owner = clients().begin()
     seen = engawa.mail.count()
     assert owner.facts()[0] == inner.INNER_PROMPT
@@ -181,7 +171,7 @@ def test_attack_phished_code(engawa, clients, pb):
     assert kind == inner.INNER_PROMPT and inner.Prompt.FromString(payload).kind == inner.PROMPT_PASSWORD
 
 
-def test_attack_recorded_login(engawa, clients, pb):
+def test_attack_recorded_login(engawa, clients, inner):
     """Tried: every byte that a client said in a login that got through, from the handshake to the password, is played again: with its ticket, and on a
     new connection with a ticket of its own for the same device. Comes of it: the ticket counts once; the bytes belong to the other handshake, nothing
     answers them, no mail is sent and nobody's tries are used."""
@@ -190,7 +180,7 @@ def test_attack_recorded_login(engawa, clients, pb):
     first.stream.sendall = lambda data: (said.append(bytes(data)), send(data))[1]
     first.shake()
     first.log_in()
-    first.input(pb[1].INNER_END, pb[1].End(code=CODE["ENDED"]))
+    first.input(inner.INNER_END, inner.End(code=CODE["ENDED"]))
     first.hear_until()
     system.wait_for(lambda: engawa.agent_status()["sessions"] == 0, "the session stays", 60)
     mails, tries = engawa.mail.count(), judged(engawa)
@@ -209,10 +199,9 @@ def test_attack_recorded_login(engawa, clients, pb):
     assert (engawa.mail.count(), judged(engawa)) == (mails, tries)
 
 
-def test_attack_two_thousand_devices(engawa, clients, pb, monkeypatch):
+def test_attack_two_thousand_devices(engawa, clients, outer, inner, monkeypatch):
     """Tried: from one address, 2,000 device keys ask for a ticket as fast as they can, and those that get one apply to be registered. Comes of it: the
     relay hands out what one address may have, four applications wait at the office PC, no mail is sent, and the owner, elsewhere, gets in meanwhile."""
-    outer, inner = pb
     engawa.sign_policy(DISABLE_DEVICECHECK=None, ENFORCE_DEVICECHECK="yes")
     key = functools.partial(hostile_client.socket.create_connection, source_address=("127.0.0.2", 0))
     terminal_id = engawa.terminal_id.replace("-", "")

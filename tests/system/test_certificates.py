@@ -17,8 +17,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 import system
 from certificates_driver import (DAY, GOOD, NO_ANSWER, NOT_ASKED, NOW, REVOKED, UNKNOWN, UPN, Authority, Person, Responder, der, judge, new_key, sign,
     signer)
-from gate_driver import CODE, load_messages
-from hostile_client import HostileClient, load_inner
+from gate_driver import CODE
+from persons_driver import forget_users, user
 
 OK = 0
 REFUSED, OUTDATED = CODE["CERTIFICATE_REFUSED"], CODE["CERTIFICATE_OUTDATED"]
@@ -332,18 +332,12 @@ def office(own_engawa, ca, responder):
     return own_engawa
 
 
-def user(office, *argv, **options):
-    return office.tool("engawa", "agent", "user", *argv, "--state-directory", office.agent_dir, **options)
-
-
 @pytest.fixture(autouse=True)
 def no_users(request):
     yield
     if "office" in request.fixturenames:
         office = request.getfixturevalue("office")
-        for row in user(office, "list").splitlines():
-            user(office, "remove", row.split()[0])
-        office.tool("engawa", "agent", "unlock", "--state-directory", office.agent_dir)
+        forget_users(office)
         office.sign_policy(**POLICY)
 
 
@@ -533,24 +527,6 @@ def test_pin_is_asked_for_here(office, card):
 # --- a hostile client ---------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def messages(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("pb")
-    return load_messages(directory)[0], load_inner(directory)
-
-
-@pytest.fixture
-def client(office, messages):
-    made = []
-
-    def make():
-        made.append(HostileClient(office, *messages).begin())
-        return made[-1]
-    yield make
-    for one in made:
-        one.close()
-
-
 def challenge(c, **facts):
     kind, payload = c.facts(**facts)
     prompt = c.inner.Prompt.FromString(payload)
@@ -574,14 +550,14 @@ def say(c, certificate, signature, text=""):
 def test_attack_signature_of_another_session(office, client, tanaka):
     """What the person signed for one connection, relayed into another: of the same moment, with the other's challenge or its own."""
     user(office, "add", "tanaka", "--method", "certificate")
-    victim, thief = client(), client()
+    victim, thief = client().begin(), client().begin()
     of_victim, of_thief = challenge(victim), challenge(thief)
     assert of_victim != of_thief
     assert prove(thief, tanaka, of_thief, handshake=victim.noise.h) == REFUSED
-    thief = client()
+    thief = client().begin()
     challenge(thief)
     assert prove(thief, tanaka, of_victim) == REFUSED
-    thief = client()
+    thief = client().begin()
     challenge(thief)
     assert prove(thief, tanaka, of_victim, handshake=victim.noise.h) == REFUSED
     assert prove(victim, tanaka, of_victim) == victim.inner.INNER_START
@@ -590,14 +566,14 @@ def test_attack_signature_of_another_session(office, client, tanaka):
 def test_attack_stolen_certificate(office, client, ca, tanaka):
     """The certificate of one person with the signature of another who is let in too."""
     user(office, "add", "*", "--method", "certificate")
-    c = client()
+    c = client().begin()
     assert prove(c, ca.person("suzuki"), challenge(c), certificate=tanaka.der) == REFUSED
 
 
 @pytest.mark.parametrize("what", ["too long", "no signature", "only a signature", "a password too", "answered twice"])
 def test_attack_reply(office, client, tanaka, what):
     user(office, "add", "tanaka", "--method", "certificate")
-    c = client()
+    c = client().begin()
     asked = challenge(c)
     inner = c.inner
     if what == "too long":
@@ -622,7 +598,7 @@ def test_attack_which_names_have_a_certificate(office, client):
     user(office, "add", "tanaka", "--method", "certificate")
     user(office, "add", "suzuki", input="kawara to tsubame no su\n")
     for who in "tanaka", "suzuki", "nobody":
-        c = client()
+        c = client().begin()
         challenge(c, user=who)
         c.say(c.inner.INNER_REPLY, c.inner.Reply(kind=c.inner.PROMPT_CERTIFICATE))
         kind, payload = c.hear()
@@ -633,16 +609,16 @@ def test_browser_is_told(office, client):
     """Certificates need the native client: told at once where nothing else lets in, and never by name."""
     html5 = lambda c, **facts: c.facts(kind=c.inner.CLIENT_HTML5, **facts)
     user(office, "add", "tanaka", "--method", "certificate")
-    c = client()
+    c = client().begin()
     kind, payload = html5(c, user="tanaka")
     assert kind == c.inner.INNER_REFUSED and c.inner.Refused.FromString(payload).code == CODE["CERTIFICATE_NATIVE"]
     user(office, "add", "suzuki", input="kawara to tsubame no su\n")
     for who in "tanaka", "suzuki":
-        c = client()
+        c = client().begin()
         kind, payload = html5(c, user=who)
         assert kind == c.inner.INNER_PROMPT and c.inner.Prompt.FromString(payload).kind == c.inner.PROMPT_PASSWORD
     office.sign_policy(**POLICY, REQUIRE_CERTIFICATE="yes")
-    c = client()
+    c = client().begin()
     kind, payload = html5(c, user="suzuki")
     assert kind == c.inner.INNER_REFUSED and c.inner.Refused.FromString(payload).code == CODE["CERTIFICATE_NATIVE"]
 
@@ -653,7 +629,7 @@ def test_attack_issuer_that_hangs_keeps_nobody_waiting(office, ca, responder, cl
     user(office, "add", "suzuki", input="kawara to tsubame no su\n")
     office.sign_policy(**POLICY, ENABLE_OCSP="yes")
     responder.hang.clear()
-    waiting = client()
+    waiting = client().begin()
     asked = challenge(waiting)
     person = ca.person("ito")
     digest = hashlib.sha256(b"engawa certificate login v1\0" + waiting.noise.h + asked + hashlib.sha256(person.der).digest()).digest()

@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import system
-from gate_driver import CODE, load_messages
+from gate_driver import CODE
 from hostile import raw
-from hostile_client import HostileClient, load_inner
+from hostile_client import HostileClient
 
 MODULE = "/usr/lib/softhsm/libsofthsm2.so"
 
@@ -23,16 +23,6 @@ MODULE = "/usr/lib/softhsm/libsofthsm2.so"
 def engawa(own_engawa):
     own_engawa.sign_policy(DISABLE_DEVICECHECK=None, ENFORCE_DEVICECHECK="yes")
     return own_engawa
-
-
-@pytest.fixture(scope="module")
-def outer(tmp_path_factory):
-    return load_messages(tmp_path_factory.mktemp("outer"))[0]
-
-
-@pytest.fixture(scope="module")
-def inner(tmp_path_factory):
-    return load_inner(tmp_path_factory.mktemp("inner"))
 
 
 def office(engawa, *argv, **options):

@@ -5,8 +5,8 @@ import shlex
 import pytest
 
 import system
-from gate_driver import CODE, load_messages
-from hostile_client import HostileClient, Refused, load_inner
+from gate_driver import CODE
+from hostile_client import Refused
 from test_agent import clock, log, start_agent
 
 
@@ -66,17 +66,16 @@ def test_attack_late_code_again(office, later, tmp_path):
     office.tool("engawa", "agent", "unlock", "--state-directory", office.agent_dir)
 
 
-def test_attack_ticket_after_its_session(office, tmp_path):
+def test_attack_ticket_after_its_session(office, client, inner):
     """A ticket whose session is over is not 60 s old: the gate, which forgot it, knocks; the office PC, which did not, refuses."""
-    outer, inner = load_messages(tmp_path)[0], load_inner(tmp_path)
-    first = HostileClient(office, outer, inner).begin()
+    first = client().begin()
     first.log_in()
     first.input(inner.INNER_END, inner.End(code=CODE["ENDED"]))
     first.hear_until()
     first.close()
     system.wait_for(lambda: office.agent_status()["sessions"] == 0, "the session stays", 30)
     mails, mark = office.mail.count(), len(log(office))
-    again = HostileClient(office, outer, inner, device=first.device)
+    again = client(device=first.device)
     with pytest.raises(Refused) as refused:
         again.join(first.ticket)
     assert refused.value.args[0] == CODE["TICKET_BAD"]

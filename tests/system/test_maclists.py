@@ -11,8 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, x25519
 
 import system
-from gate_driver import CODE, load_messages
-from hostile_client import HostileClient, load_inner
+from gate_driver import CODE
+from hostile_client import HostileClient
 from test_devices import office, point, proof
 
 LISTED, UNLISTED = bytes.fromhex("00163e112233"), bytes.fromhex("00163e445566")
@@ -125,17 +125,9 @@ def lists(own_engawa):
     impostor.stop()
 
 
-@pytest.fixture(scope="module")
-def messages(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("messages")
-    return load_messages(directory)[0], load_inner(directory)
-
-
 @pytest.fixture
-def come(own_engawa, messages, lists):
+def come(own_engawa, outer, inner, lists):
     """As a client with these addresses: the code of the refusal, 0 when it is asked for the password."""
-    outer, inner = messages
-
     def come(*macs, device=None, **facts):
         client = HostileClient(own_engawa, outer, inner, device)
         try:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 import system
 from gate_driver import CODE
-from persons_driver import BASE, SAMBA_PASSWORD, SECRET, FakeRadius, ask, freeradius, samba, slapd
+from persons_driver import BASE, SAMBA_PASSWORD, SECRET, FakeRadius, ask, forget_users, freeradius, samba, slapd, user
 
 OK = 0
 OLD_HASH = "$argon2id$v=19$m=1024,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$7j8LsINkJsvfL8FyNidTsxZUGBhQDj4dj+tYj8xU580"  # "an old password"
@@ -553,18 +553,12 @@ def office(own_engawa, directory, radius, ldap):
     return own_engawa
 
 
-def user(office, *argv, **options):
-    return office.tool("engawa", "agent", "user", *argv, "--state-directory", office.agent_dir, **options)
-
-
 @pytest.fixture(autouse=True)
 def no_users(request):
     yield
     if "office" in request.fixturenames:
         office = request.getfixturevalue("office")
-        for row in user(office, "list").splitlines():
-            user(office, "remove", row.split()[0])
-        office.tool("engawa", "agent", "unlock", "--state-directory", office.agent_dir)
+        forget_users(office)
 
 
 def connect(office, name, password):

@@ -10,8 +10,7 @@ import dbus
 import pytest
 
 import system
-from gate_driver import CODE, load_messages
-from hostile_client import HostileClient, load_inner
+from gate_driver import CODE
 
 DAY_S = 86400
 # The system's own programs in front of files of a test. Mounts end with the process.
@@ -195,30 +194,6 @@ def test_connect_from_a_home_pc(office, home):
 # --- a client that lies -----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def pb(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("pb")
-    outer, _, _ = load_messages(directory)
-    return outer, load_inner(directory)
-
-
-@pytest.fixture
-def inner(pb):
-    return pb[1]
-
-
-@pytest.fixture
-def client(office, pb):
-    clients = []
-
-    def make():
-        clients.append(HostileClient(office, *pb).begin())
-        return clients[-1]
-    yield make
-    for made in clients:
-        made.leave()
-
-
 def refusal(c, inner):
     """Findings and code of what comes after a report."""
     findings = []
@@ -234,7 +209,7 @@ def refusal(c, inner):
 
 def test_attack_posture_replayed(client, inner):
     """A good report, recorded in a session of its own, said in another one: it belongs to that handshake, and is refused."""
-    first, second = client(), client()
+    first, second = client().begin(), client().begin()
     assert first.prove().kind == inner.PROMPT_POSTURE
     assert second.prove().kind == inner.PROMPT_POSTURE
     second.say(inner.INNER_POSTURE, first.report())
@@ -259,7 +234,7 @@ LIES = {
 def test_attack_postures_that_lie(office, client, inner):
     """Another version, huge, deep, contradictory, text that would forge the log: one answer, the same code, and no password is asked for."""
     for name, make in LIES.items():
-        c = client()
+        c = client().begin()
         assert c.prove().kind == inner.PROMPT_POSTURE
         c.say(inner.INNER_POSTURE, make(c))
         assert refusal(c, inner) == ([CODE["POSTURE_BAD"]], CODE["POSTURE_BAD"]), name
@@ -270,15 +245,15 @@ def test_attack_postures_that_lie(office, client, inner):
 
 def test_attack_posture_skipped(client, inner):
     """The password instead of the report, the report before its turn, two of them: the session ends without a word."""
-    c = client()
+    c = client().begin()
     c.prove()
     c.reply(inner.PROMPT_PASSWORD, c.engawa.password)
     assert c.hear()[0] is None
-    c = client()
+    c = client().begin()
     c.say(inner.INNER_FACTS, inner.Facts(kind=inner.CLIENT_APP, build=1, window_mib=8, locale="ja"))
     c.say(inner.INNER_POSTURE, c.report())
     assert c.hear_until(inner.INNER_START, inner.INNER_REFUSED)[0] is None
-    c = client()
+    c = client().begin()
     c.prove()
     c.say(inner.INNER_POSTURE, c.report())
     c.say(inner.INNER_POSTURE, c.report())
@@ -301,7 +276,7 @@ def live(c, inner, seconds, *until):
 
 def test_becomes_bad_in_the_session(office, client, inner):
     """A finding in the middle: told at once with its code, and the session ends with it when the grace (none here) is over."""
-    c = client()
+    c = client().begin()
     c.log_in()
     c.input(inner.INNER_POSTURE, c.report())
     c.input(inner.INNER_POSTURE, c.report(networks=[inner.NETWORK_OPEN]))
@@ -315,7 +290,7 @@ def test_becomes_bad_in_the_session(office, client, inner):
 def test_put_right_in_the_session(office, client, inner):
     office.sign_policy(DISABLE_INSPECTION=None)
     try:
-        c = client()
+        c = client().begin()
         c.log_in()
         for networks, findings in ([inner.NETWORK_WEP], [CODE["WIFI_WEAK"]]), ([inner.NETWORK_WPA3], []):
             c.input(inner.INNER_POSTURE, c.report(networks=networks))
@@ -330,7 +305,7 @@ def test_put_right_in_the_session(office, client, inner):
 
 def test_attack_flood_of_postures(client, inner):
     """A report every millisecond: the session ends, the monitor gets six of them."""
-    c = client()
+    c = client().begin()
     c.log_in()
     for _ in range(50):
         c.input(inner.INNER_POSTURE, c.report())

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image, ImageChops
 
 import system
-from gate_driver import CODE, load_messages
-from hostile_client import HostileClient, Refused, load_inner
+from gate_driver import CODE
+from hostile_client import Refused
 from whole import make, unmake
 
 HERE = pathlib.Path(__file__).parent
@@ -39,30 +39,6 @@ def both_gates(office):
         if not gate.alive:
             office.start_gate(name)
     system.wait_for(lambda: sum(gate["up"] for gate in office.agent_status()["gates"]) == 2, "the agent is not at both gates", 90)
-
-
-@pytest.fixture(scope="module")
-def pb(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("pb")
-    outer, _, _ = load_messages(directory)
-    return outer, load_inner(directory)
-
-
-@pytest.fixture
-def client(office, pb):
-    clients = []
-
-    def make_client(**options):
-        clients.append(HostileClient(office, *pb, **options))
-        return clients[-1]
-    yield make_client
-    for made in clients:
-        made.close()
-
-
-@pytest.fixture
-def inner(pb):
-    return pb[1]
 
 
 def log(office, start=0):
@@ -369,7 +345,7 @@ def test_attack_ticket_without_the_key(office, client, inner):
     c.input(inner.INNER_END, inner.End(code=CODE["ENDED"]))
 
 
-def test_attack_replayed_attempt(office, client, pb, inner):
+def test_attack_replayed_attempt(office, client, inner):
     """A gate plays back what it has seen, to the byte: one attempt, one handshake."""
     first, start = lose(office, client)
     attempt = os.urandom(16)

@@ -9,8 +9,7 @@ import time
 import pytest
 
 import system
-from gate_driver import CODE, load_messages
-from hostile_client import HostileClient, load_inner
+from gate_driver import CODE
 
 
 @pytest.fixture(scope="module")
@@ -24,30 +23,6 @@ def clean(office):
     office.sign_policy()
     office.tool("engawa", "agent", "unlock", "--state-directory", office.agent_dir)
     system.wait_for(lambda: office.agent_status()["sessions"] == 0, "a session is left", 40)
-
-
-@pytest.fixture(scope="module")
-def pb(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("pb")
-    outer, _, _ = load_messages(directory)
-    return outer, load_inner(directory)
-
-
-@pytest.fixture
-def inner(pb):
-    return pb[1]
-
-
-@pytest.fixture
-def client(office, pb):
-    clients = []
-
-    def make(**options):
-        clients.append(HostileClient(office, *pb, **options).begin())
-        return clients[-1]
-    yield make
-    for made in clients:
-        made.leave()
 
 
 def log(office, start=0):
@@ -96,7 +71,7 @@ def test_idle_releases_keys(office, client, inner):
     """Warned, then cut; what was held down at home is not held down at the office PC any more."""
     office.sign_policy(IDLE_TIMEOUT=4)
     keyboard = Keyboard(office)
-    c = client()
+    c = client().begin()
     assert c.log_in().idle_s == 4
     c.input(inner.INNER_KEY, inner.Key(usage=0xe1, keysym=0xffe1, down=True))
     system.wait_for(lambda: keyboard.down() == 1, "the key does not arrive")
@@ -108,7 +83,7 @@ def test_idle_releases_keys(office, client, inner):
 def test_attack_kept_alive_without_a_person(office, client, inner):
     """Pings, a pointer that stays and Continue that nobody was asked for: idle as ever."""
     office.sign_policy(IDLE_TIMEOUT=64)
-    c = client()
+    c = client().begin()
     c.log_in()
 
     def fidget():
@@ -124,7 +99,7 @@ def test_attack_kept_alive_without_a_person(office, client, inner):
 def test_longest_time(office, client, inner):
     """Whoever is active all the time is cut all the same."""
     office.sign_policy(MAX_SESSION=4)
-    c = client()
+    c = client().begin()
     c.log_in()
     x = iter(range(1000))
     code, notices = live(c, inner, 15, lambda: c.input(inner.INNER_POINTER, inner.Pointer(x_px=next(x), y_px=1)))
@@ -135,7 +110,7 @@ def test_attack_two_thousand_keys_in_a_second(office, client, inner):
     """What malware at home would type: the session ends, the log says so, and the office PC has typed at a human pace until then."""
     start, before = log_size(office), office.memo.read_text()
     office.xdotool("windowfocus", office.window("mousepad").split()[0])
-    c = client()
+    c = client().begin()
     c.log_in()
     strokes = b"".join(c.seal(inner.INNER_KEY, inner.Key(usage=4, keysym=0x61, down=down), size=64) for _ in range(2000) for down in (True, False))
     try:
@@ -179,7 +154,7 @@ def test_working_hours(office, client, inner, tmp_path):
     try:
         hours(office, zone_where_it_is("17:14:40"), SHUTDOWN_COMMAND=f"echo off > {done}")
         start = log_size(office)
-        c = client()
+        c = client().begin()
         c.log_in()
         code, notices = live(c, inner, 40)
         assert code == CODE["HOURS"] and [n.code for n in notices] == [CODE["HOURS"]] and notices[0].seconds <= 20

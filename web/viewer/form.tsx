@@ -63,3 +63,29 @@ export function Field({ id, label, support, error, input, inputRef, children }: 
 		</div>
 	);
 }
+
+/** What a code has left, in a Field. */
+export function Remaining({ left, gone }: { left: number; gone: string }) {
+	const t = useTexts();
+	return (
+		<p class="support" role="timer" aria-live="off">
+			{left > 0 ? t.codeExpires(Math.floor(left / 60), left % 60) : gone}
+		</p>
+	);
+}
+
+/** On, another way if there is one, and out. */
+export function Actions({ on, other, onCancel }: { on: string; other?: ComponentChildren; onCancel(): void }) {
+	const t = useTexts();
+	return (
+		<div class="actions">
+			<button type="submit" class="button button-main">
+				{on}
+			</button>
+			{other}
+			<button type="button" class="button" onClick={onCancel}>
+				{t.cancel}
+			</button>
+		</div>
+	);
+}

@@ -4,7 +4,7 @@ import { type Prompt, PromptKind } from "../gen/inner_pb.ts";
 import { Failure, codeOf, explain } from "../shared/failure.ts";
 import { formatTerminalId, parseTerminalId } from "../shared/terminal.ts";
 import type { texts } from "../shared/texts.ts";
-import { ErrorIcon, Field, Heading } from "./form.tsx";
+import { Actions, ErrorIcon, Field, Heading, Remaining } from "./form.tsx";
 import { useLanguage, useTexts } from "./language.tsx";
 import { DevicePart } from "./pairing.tsx";
 
@@ -191,25 +191,19 @@ export function CodePage({ prompt, words, cameAt, onReply, onCancel }: CodePageP
 					class: "input input-code",
 				}}
 			>
-				{prompt.expiresS > 0 && (
-					<p class="support" role="timer" aria-live="off">
-						{left > 0 ? t.codeExpires(Math.floor(left / 60), left % 60) : t.codeExpired}
-					</p>
-				)}
+				{prompt.expiresS > 0 && <Remaining left={left} gone={t.codeExpired} />}
 			</Field>
-			<div class="actions">
-				<button type="submit" class="button button-main">
-					{t.next}
-				</button>
-				{(!mailed || moves) && (
-					<button type="button" class="button" id="elsewhere" onClick={() => onReply("")}>
-						{moves ? t.newAddressLater : paper ? t.paperElsewhere : t.appElsewhere}
-					</button>
-				)}
-				<button type="button" class="button" onClick={onCancel}>
-					{t.cancel}
-				</button>
-			</div>
+			<Actions
+				on={t.next}
+				other={
+					(!mailed || moves) && (
+						<button type="button" class="button" id="elsewhere" onClick={() => onReply("")}>
+							{moves ? t.newAddressLater : paper ? t.paperElsewhere : t.appElsewhere}
+						</button>
+					)
+				}
+				onCancel={onCancel}
+			/>
 			{mailed && !moves && <NoMail cameAt={cameAt} onAgain={() => onReply("")} />}
 		</form>
 	);
@@ -297,14 +291,7 @@ export function PasswordPage({ prompt, terminalId, user, onUser, onReply, onCanc
 					<span>{t.showPassword}</span>
 				</label>
 			</Field>
-			<div class="actions">
-				<button type="submit" class="button button-main">
-					{t.connect}
-				</button>
-				<button type="button" class="button" onClick={onCancel}>
-					{t.cancel}
-				</button>
-			</div>
+			<Actions on={t.connect} onCancel={onCancel} />
 		</form>
 	);
 }

@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Prompt } from "../gen/inner_pb.ts";
 import { deviceNumber } from "../shared/device.ts";
-import { Field } from "./form.tsx";
+import { Actions, Field, Remaining } from "./form.tsx";
 import { useTexts } from "./language.tsx";
 import { useCountdown, useWords } from "./pages.tsx";
 
@@ -55,25 +55,19 @@ export function PairingPage({ prompt, cameAt, onReply, onCancel }: PairingPagePr
 					class: "input input-code",
 				}}
 			>
-				{prompt.expiresS > 0 && (
-					<p class="support" role="timer" aria-live="off">
-						{left > 0 ? t.codeExpires(Math.floor(left / 60), left % 60) : t.pairingExpired}
-					</p>
-				)}
+				{prompt.expiresS > 0 && <Remaining left={left} gone={t.pairingExpired} />}
 			</Field>
-			<div class="actions">
-				<button type="submit" class="button button-main">
-					{t.next}
-				</button>
-				{prompt.optional && (
-					<button type="button" class="button" id="without" onClick={() => onReply("")}>
-						{t.pairingWithout}
-					</button>
-				)}
-				<button type="button" class="button" onClick={onCancel}>
-					{t.cancel}
-				</button>
-			</div>
+			<Actions
+				on={t.next}
+				other={
+					prompt.optional && (
+						<button type="button" class="button" id="without" onClick={() => onReply("")}>
+							{t.pairingWithout}
+						</button>
+					)
+				}
+				onCancel={onCancel}
+			/>
 		</form>
 	);
 }
