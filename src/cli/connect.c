@@ -60,6 +60,7 @@ struct connect {
 	char session_code[32];
 	engawa_Notice findings; /* of the quarantine check, the last ones */
 	struct mono first_picture, last_picture, script_end;
+	int lost;        /* the person was told that the path is */
 	int acted;       /* the script is through */
 	int stopped;     /* by a signal */
 	int failure;     /* of ours; else that of the session */
@@ -242,17 +243,23 @@ on_notice(void *user, const engawa_Notice *notice)
 static void
 on_lost(void *user, int code)
 {
-	(void)user, (void)code;
+	struct connect *c = user;
+	(void)code;
 	fprintf(stderr, "engawa: %s\n", err_text(ERR_RESUMING, command_language()));
+	c->lost = 1;
 }
 
+/* A move to another gate that nobody notices is nobody's business. */
 static void
 on_resumed(void *user)
 {
-	(void)user;
-	fprintf(stderr, command_language() == ERR_LANG_JA
+	struct connect *c = user;
+	if (c->lost)
+		fprintf(stderr,
+			command_language() == ERR_LANG_JA
 				? "engawa: 接続が戻りました。続きから使えます。\n"
 				: "engawa: The connection is back. Go on where you were.\n");
+	c->lost = 0;
 }
 
 static void

@@ -23,7 +23,9 @@ def session(start, desk):
         desk.env |= {"DBUS_SESSION_BUS_ADDRESS": bus.stdout.readline().strip(), "GTK_IM_MODULE": "ibus", "QT_IM_MODULE": "ibus",
             "XMODIFIERS": "@im=ibus"}
         desk.ibus = desk.home / ".config/ibus/bus"
-        desk.daemon = desk.start("ibus-daemon", "--xim", "--panel=disable", "--config=disable", "--emoji-extension=disable")
+        # its own choice is below the home directory here, which makes a name too long for the D-Bus library of Qt
+        desk.daemon = desk.start("ibus-daemon", f"--address=unix:abstract=engawa-ibus-{os.getpid()}{desk.display}", "--xim", "--panel=disable",
+            "--config=disable", "--emoji-extension=disable")
         wait_for(lambda: desk.ibus.exists() and any(f.read_text().count("IBUS_ADDRESS") for f in desk.ibus.iterdir()), "no IBus", 30)
         yield desk
     finally:
@@ -99,20 +101,18 @@ def counts(d):
 
 @pytest.mark.parametrize("program", ["mousepad", "featherpad", "xterm"])
 def test_arrives_exactly(start, session, program):
-    """In GTK, Qt and by XIM; the person's own engine comes back. By IBus, with the keyboard map never touched, but for Qt, which IBus does not always
-    know to be in front."""
+    """In GTK, Qt and by XIM: by IBus, with the keyboard map never touched; the person's own engine comes back."""
     read = editor(session, program)
     choose(session)
     keys = session.run("xmodmap", "-pke")  # the command above sets the map of its engine, too
     d = office(start, session)
     d("text", TEXT)
+    wait_for(lambda: d("wait", 50) is not None and engine(session) == "engawa", "our engine is not chosen")
+    assert session.run("xmodmap", "-pke") == keys
+    wait_for(lambda: engine(session) == ENGINE, "the engine of before does not come back")
     arrives(d, read, TEXT)
-    wait_for(lambda: d("wait", 50) is not None and engine(session) == ENGINE, "the engine of before does not come back")
-    now, counted = session.run("xmodmap", "-pke"), counts(d)
-    if program == "featherpad":
-        assert sum(counted) == len(TEXT) and counted[2] == 0
-    else:
-        assert now == keys and counted == [len(TEXT), 0, 0]
+    assert session.run("xmodmap", "-pke") == keys
+    assert counts(d) == [len(TEXT), 0, 0]
 
 
 def test_order_of_keys_and_text(start, session):
