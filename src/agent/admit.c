@@ -1,16 +1,15 @@
 #include "agent/admit.h"
 
 #include <errno.h>
-#include <pb_encode.h>
 #include <string.h>
 
-#include "agent/session.h"
+#include "agent/letter.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "crypto/seal.h"
+#include "crypto/noise.h"
 #include "signed.pb.h"
 
 int
@@ -25,40 +24,20 @@ admit_open(struct agent *agent, char *path, size_t size, struct conf_error *erro
 	return r;
 }
 
-/* Sealed to the mail sender, like a code. The relay writes mail only while somebody connects: so it
- * goes out in the session that the device comes in for the first time. */
+/* The relay writes mail only while somebody connects: so it goes out in the session that the device
+ * comes in for the first time. */
 static int
-send(const struct session *s, engawa_MailKind kind)
+send(struct session *s, engawa_MailKind kind)
 {
-	uint8_t plain[engawa_MailCode_size], sealed[sizeof plain + SEAL_OVERHEAD_BYTES];
-	engawa_MailCode msg = {.time_s = wall_s(), .kind = kind};
-	struct note note = {.gate = s->gate, .rest = sealed};
-	struct agent *agent = s->agent;
-	const struct keys *keys = &agent->keys;
-	if (!agent->settings.mail[0])
+	struct login_mail mail = {.kind = (int)kind,
+		.address = s->agent->settings.mail,
+		.code = "",
+		.device = s->flow.facts.computer_name,
+		.locale = s->flow.facts.locale};
+	if (!mail.address[0])
 		return -ERR_MAIL_UNSET;
-	if (str_copy(msg.address, sizeof msg.address, agent->settings.mail) < 0 ||
-		str_copy(msg.device, sizeof msg.device, s->flow.facts.computer_name) < 0 ||
-		str_copy(msg.client_address, sizeof msg.client_address, s->ticket.client_address) <
-			0 ||
-		str_copy(msg.locale, sizeof msg.locale, s->flow.facts.locale) < 0 ||
-		str_copy(msg.terminal_tail, sizeof msg.terminal_tail,
-			keys->terminal_id + TERMINAL_ID_CHARS - 4) < 0)
-		return -ERR_INTERNAL;
-	const char *words[2];
-	noise_words(s->flow.hash, words);
-	msg.words_count = 2;
-	for (size_t i = 0; i < 2; i++)
-		if (str_copy(msg.words[i], sizeof msg.words[i], words[i]) < 0)
-			return -ERR_INTERNAL;
-	memcpy(note.session_id, s->ticket.session_id.bytes, SESSION_ID_BYTES);
-	pb_ostream_t stream = pb_ostream_from_buffer(plain, sizeof plain);
-	int r = pb_encode(&stream, engawa_MailCode_fields, &msg) ? 0 : -ERR_INTERNAL;
-	if (r == 0)
-		r = seal_make(keys->org.mail_key, note.session_id, SESSION_ID_BYTES, plain,
-			stream.bytes_written, sealed);
-	note.rest_len = stream.bytes_written + SEAL_OVERHEAD_BYTES;
-	return r < 0 ? r : agent_control(agent, MSG_SEND_CODE, &note);
+	noise_words(s->flow.hash, mail.words);
+	return letter_send(s, &mail);
 }
 
 int

@@ -190,6 +190,21 @@ on_code_sent(struct link *link, const uint8_t *p, size_t len)
 }
 
 static int
+on_mail_state(struct link *link, const uint8_t *p, size_t len)
+{
+	uint8_t out[64], mark[4];
+	engawa_MailState state;
+	struct note note = {.gate = (uint8_t)link->gate, .rest = mark, .rest_len = sizeof mark};
+	if (frame_decode(engawa_MailState_fields, &state, p, len) < 0)
+		return -ERR_PROTOCOL;
+	note.code = state.code;
+	struct wr w = wr_init(mark, sizeof mark);
+	wr_u32(&w, state.address_mark);
+	role_send(MSG_MAIL_STATE, out, note_put(&note, out, sizeof out), -1);
+	return 0;
+}
+
+static int
 on_enrolled(struct link *link, const uint8_t *p, size_t len)
 {
 	uint8_t out[MESSAGE_MAX_BYTES];
@@ -242,6 +257,7 @@ static const struct rule {
 	{engawa_OuterType_OUTER_RESUME, 1 << LINK_UP, on_resume},
 	{engawa_OuterType_OUTER_ENDED, 1 << LINK_UP, on_ended},
 	{engawa_OuterType_OUTER_CODE_SENT, 1 << LINK_UP, on_code_sent},
+	{engawa_OuterType_OUTER_MAIL_STATE, 1 << LINK_UP, on_mail_state},
 	{engawa_OuterType_OUTER_ENROLLED, 1 << LINK_UP, on_enrolled},
 	{engawa_OuterType_OUTER_GOAWAY, 1 << LINK_UP, on_goaway},
 	{engawa_OuterType_OUTER_BYE, 1 << LINK_HELLO | 1 << LINK_WELCOME | 1 << LINK_UP, on_bye},

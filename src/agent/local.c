@@ -216,6 +216,8 @@ warnings_json(const struct agent *agent)
 				json_pack("{s:i, s:I}", "code",
 					(int)health_code(agent->health, what), "free_mib",
 					(json_int_t)health_free_mib(agent->health, what)));
+	if (agent->settings.mail_back_s)
+		json_array_append_new(warnings, json_pack("{s:i}", "code", ERR_MAIL_CAME_BACK));
 	return warnings;
 }
 
@@ -281,6 +283,8 @@ status(struct peer *peer)
 		sizeof masked);
 	json_object_set_new(
 		root, "mail_next", json_string(agent->settings.mail_next[0] ? masked : ""));
+	json_object_set_new(
+		root, "mail_back_s", json_integer((json_int_t)agent->settings.mail_back_s));
 	json_object_set_new(root, "users", json_integer((json_int_t)agent->users->count));
 	char *text = root ? json_dumps(root, JSON_SORT_KEYS) : NULL;
 	json_decref(root);

@@ -20,7 +20,7 @@ set_now(struct agent *agent, const char *address, const char *change)
 	struct settings settings = agent->settings;
 	int r = str_copy(settings.mail, sizeof settings.mail, address);
 	settings.mail_next[0] = '\0';
-	settings.mail_next_until_s = 0;
+	settings.mail_next_until_s = settings.mail_back_s = 0;
 	if (r == 0)
 		r = local_save(agent, &settings);
 	LOG(INFO, "settings.mail", F_STR("change", change), F_ERR("code", r));

@@ -230,6 +230,15 @@ login_report_fits(const struct login *login, const struct report *report)
 }
 
 const char *
+login_mail_waits(const struct login *login)
+{
+	if (login->wait != LOGIN_WAIT_REPLY || login->prompt != engawa_PromptKind_PROMPT_MAIL_CODE)
+		return NULL;
+	return rows[login->step].step == &step_new_address ? login->address_change.address
+							   : login->office.settings->mail;
+}
+
+const char *
 login_step_name(const struct login *login)
 {
 	return login->wait == LOGIN_WAIT_FACTS ? "facts"

@@ -83,6 +83,10 @@ struct login_env {
 	/* The address that was set to follow is confirmed: it takes the place of the other in one
 	 * write. 0 or negative. */
 	int (*address_confirmed)(void *user);
+	/* A code came back from the registered address: mails do arrive there. 0 or negative. */
+	int (*mail_arrived)(void *user);
+	/* A word for the person, beside the prompt that is open. */
+	void (*notice)(void *user, uint32_t code);
 };
 
 enum login_wait {
@@ -203,6 +207,9 @@ int login_checked(struct login *login, int code);
 int login_certified(struct login *login, int code, const char *name);
 /* NULL: the client sent what is no report. */
 int login_posture(struct login *login, const struct report *report);
+
+/* The address whose code the open prompt waits for; NULL when it waits for none. */
+const char *login_mail_waits(const struct login *login);
 
 /* For logs: where it stands. */
 const char *login_step_name(const struct login *login);

@@ -26,14 +26,15 @@ enum message {
 	MSG_SEND_CODE, /* rest = sealed MailCode */
 	MSG_RENEW,     /* rest = Enrol without a code, to any gate */
 	/* control -> monitor: struct note */
-	MSG_KNOCK,     /* rest = ticket */
-	MSG_DIALED,    /* code 0 with the socket, else why not */
-	MSG_CODE_SENT, /* code 0 or why not */
-	MSG_RESUME,    /* rest = address length u8, client's address, resume ticket */
-	MSG_ENDED_BY,  /* the relay's administrator ended it; session id 0: all */
-	MSG_GOAWAY,    /* this gate goes; code = seconds until then */
-	MSG_LINK,      /* a gate's control connection: code 0 = up */
-	MSG_RENEWED,   /* code 0 and rest = certificate, DER; or why not */
+	MSG_KNOCK,      /* rest = ticket */
+	MSG_DIALED,     /* code 0 with the socket, else why not */
+	MSG_CODE_SENT,  /* code 0 or why not */
+	MSG_RESUME,     /* rest = address length u8, client's address, resume ticket */
+	MSG_ENDED_BY,   /* the relay's administrator ended it; session id 0: all */
+	MSG_GOAWAY,     /* this gate goes; code = seconds until then */
+	MSG_LINK,       /* a gate's control connection: code 0 = up */
+	MSG_MAIL_STATE, /* code: what became of a mail later; rest = mark of its address u32 */
+	MSG_RENEWED,    /* code 0 and rest = certificate, DER; or why not */
 	/* pump -> monitor */
 	MSG_JOINED,     /* empty: the gate joined the two connections */
 	MSG_FIRST,      /* the client's first FIRST_BYTES */

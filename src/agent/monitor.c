@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "agent/admit.h"
+#include "agent/letter.h"
 #include "agent/agent.h"
 #include "agent/health.h"
 #include "agent/local.h"
@@ -281,6 +282,8 @@ on_control_message(
 		fd = -1;
 	} else if (type == MSG_CODE_SENT && session) {
 		session_code_sent(session, note.code);
+	} else if (type == MSG_MAIL_STATE) {
+		letter_returned(agent, &note);
 	} else if (type == MSG_RESUME) {
 		agent_resume(agent, &note);
 	} else if (type == MSG_ENDED_BY) {

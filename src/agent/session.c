@@ -114,8 +114,11 @@ session_notice(struct session *s, uint32_t code)
 {
 	uint8_t out[MESSAGE_MAX_BYTES];
 	const struct notice notice = {.code = code};
-	if (s->state == SESSION_WORK && s->work)
-		process_send(s->work, MSG_NOTICE, out, notice_put(&notice, out), -1);
+	struct process *to = s->state == SESSION_WORK    ? s->work
+			     : s->state == SESSION_LOGIN ? s->login
+							 : NULL;
+	if (to)
+		process_send(to, MSG_NOTICE, out, notice_put(&notice, out), -1);
 }
 
 void

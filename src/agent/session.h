@@ -57,7 +57,8 @@ struct session {
 	engawa_TicketBody ticket;
 	uint8_t ticket_hash[32];
 	uint8_t gate;
-	int known; /* the ticket is for a device that has logged in before */
+	unsigned mail_told; /* of the newest mail, letter.c; 0 = nothing */
+	int known;          /* the ticket is for a device that has logged in before */
 	struct process *pump, *login, *work, *desktop;
 	int desktop_socket; /* the work process's end of engawa-desktop's socket, until it has it;
 			       -1 */
@@ -113,7 +114,7 @@ void session_move(struct session *session, uint32_t seconds);
 /* Ends it: at work with End{code}, during the login with Refused{code}, earlier without a word. */
 void session_end(struct session *session, uint32_t code);
 
-/* A word to the person at home, when the session is at work. */
+/* A word to the person at home, in the login and at work. */
 void session_notice(struct session *session, uint32_t code);
 
 /* From one of its processes; also what process_events of a session are made of. */

@@ -2,12 +2,12 @@
  * is nothing to parse), and what the login's steps need from outside. */
 #include <errno.h>
 #include <openssl/sha.h>
-#include <pb_encode.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agent/letter.h"
 #include "agent/local.h"
 #include "agent/resume.h"
 #include "agent/self.h"
@@ -18,7 +18,6 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/wire.h"
-#include "crypto/seal.h"
 #include "signed.pb.h"
 
 static void
@@ -33,33 +32,19 @@ on_prompt(void *user, const struct prompt *prompt)
 static int
 on_mail(void *user, const struct login_mail *mail)
 {
-	struct session *s = user;
-	uint8_t plain[engawa_MailCode_size], sealed[sizeof plain + SEAL_OVERHEAD_BYTES];
-	engawa_MailCode msg = {
-		.time_s = wall_s(), .words_count = 2, .kind = (engawa_MailKind)mail->kind};
-	struct note note = {.gate = s->gate, .rest = sealed};
-	const struct keys *keys = &s->agent->keys;
-	if (str_copy(msg.address, sizeof msg.address, mail->address) < 0 ||
-		str_copy(msg.code, sizeof msg.code, mail->code) < 0 ||
-		str_copy(msg.device, sizeof msg.device, mail->device) < 0 ||
-		str_copy(msg.locale, sizeof msg.locale, mail->locale) < 0 ||
-		str_copy(msg.client_address, sizeof msg.client_address, s->ticket.client_address) <
-			0 ||
-		str_copy(msg.words[0], sizeof msg.words[0], mail->words[0]) < 0 ||
-		str_copy(msg.words[1], sizeof msg.words[1], mail->words[1]) < 0 ||
-		str_copy(msg.terminal_tail, sizeof msg.terminal_tail,
-			keys->terminal_id + TERMINAL_ID_CHARS - 4) < 0)
-		return -ERR_INTERNAL;
-	memcpy(note.session_id, s->ticket.session_id.bytes, SESSION_ID_BYTES);
-	pb_ostream_t stream = pb_ostream_from_buffer(plain, sizeof plain);
-	int r = pb_encode(&stream, engawa_MailCode_fields, &msg) ? 0 : -ERR_INTERNAL;
-	if (r == 0)
-		r = seal_make(keys->org.mail_key, note.session_id, SESSION_ID_BYTES, plain,
-			stream.bytes_written, sealed);
-	note.rest_len = stream.bytes_written + SEAL_OVERHEAD_BYTES;
-	mem_wipe(&msg, sizeof msg);
-	mem_wipe(plain, sizeof plain);
-	return r < 0 ? r : agent_control(s->agent, MSG_SEND_CODE, &note);
+	return letter_send(user, mail);
+}
+
+static int
+on_mail_arrived(void *user)
+{
+	return letter_arrived(((struct session *)user)->agent);
+}
+
+static void
+on_notice(void *user, uint32_t code)
+{
+	session_notice(user, code);
 }
 
 static int
@@ -90,7 +75,7 @@ on_address_confirmed(void *user)
 	struct settings settings = s->agent->settings;
 	memcpy(settings.mail, settings.mail_next, sizeof settings.mail);
 	settings.mail_next[0] = '\0';
-	settings.mail_next_until_s = 0;
+	settings.mail_next_until_s = settings.mail_back_s = 0;
 	int r = local_save(s->agent, &settings);
 	mem_wipe(&settings, sizeof settings);
 	return r;
@@ -170,7 +155,9 @@ session_handshake(struct session *s, const uint8_t *first, size_t len)
 		.is_self = on_self,
 		.now = on_now,
 		.wall_s = on_wall,
-		.address_confirmed = on_address_confirmed};
+		.address_confirmed = on_address_confirmed,
+		.mail_arrived = on_mail_arrived,
+		.notice = on_notice};
 	struct rd r = rd_init(first, len);
 	const uint8_t *suite_generation = rd_bytes(&r, 5);
 	unsigned message_len = rd_u16(&r);

@@ -23,20 +23,28 @@ take_hash(char out[static SETTINGS_HASH_SIZE], const char *value)
 	return 0;
 }
 
+static int
+take_time(const char *value, uint64_t *ret_s)
+{
+	int64_t s;
+	if (str_int(value, 1, INT64_MAX, &s) < 0)
+		return -ERR_SETTING;
+	*ret_s = (uint64_t)s;
+	return 0;
+}
+
 /* until address */
 static int
 take_next(struct settings *s, const char *value)
 {
 	char until[24];
-	int64_t until_s;
 	size_t len = strcspn(value, " ");
 	if (!value[len] || len >= sizeof until)
 		return -ERR_SETTING;
 	memcpy(until, value, len);
 	until[len] = '\0';
-	if (str_int(until, 1, INT64_MAX, &until_s) < 0 || !settings_mail_fit(value + len + 1))
+	if (take_time(until, &s->mail_next_until_s) < 0 || !settings_mail_fit(value + len + 1))
 		return -ERR_SETTING;
-	s->mail_next_until_s = (uint64_t)until_s;
 	return str_copy(s->mail_next, sizeof s->mail_next, value + len + 1);
 }
 
@@ -53,6 +61,8 @@ on_line(void *user, const char *key, const char *value)
 		return take_hash(s->lock, value);
 	if (strcmp(key, "MAIL_NEXT") == 0)
 		return take_next(s, value);
+	if (strcmp(key, "MAIL_BACK") == 0)
+		return take_time(value, &s->mail_back_s);
 	return -ERR_SETTING;
 }
 
@@ -99,7 +109,12 @@ settings_text(const struct settings *settings, char out[static SETTINGS_TEXT_SIZ
 	if (r == 0 && settings->mail_next[0])
 		r = str_print(next, sizeof next, "%llu %s",
 			(unsigned long long)settings->mail_next_until_s, settings->mail_next);
-	return r < 0 ? r : put_line(out, SETTINGS_TEXT_SIZE, "MAIL_NEXT", next);
+	if (r == 0)
+		r = put_line(out, SETTINGS_TEXT_SIZE, "MAIL_NEXT", next);
+	next[0] = '\0';
+	if (r == 0 && settings->mail_back_s)
+		r = str_print(next, sizeof next, "%llu", (unsigned long long)settings->mail_back_s);
+	return r < 0 ? r : put_line(out, SETTINGS_TEXT_SIZE, "MAIL_BACK", next);
 }
 
 int

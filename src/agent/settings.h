@@ -11,7 +11,7 @@
 enum {
 	SETTINGS_MAIL_SIZE = 255,
 	SETTINGS_HASH_SIZE = 192,
-	SETTINGS_TEXT_SIZE = 2 * SETTINGS_MAIL_SIZE + 2 * SETTINGS_HASH_SIZE + 96,
+	SETTINGS_TEXT_SIZE = 2 * SETTINGS_MAIL_SIZE + 2 * SETTINGS_HASH_SIZE + 128,
 	SETTINGS_MAIL_NEXT_S = 7 * 86400,
 	PASSWORD_MIN_CHARS = 8, /* the original's rule for choosing: settings_password_fit */
 	PASSWORD_MAX_BYTES = 511,
@@ -24,6 +24,7 @@ struct settings {
 	char mail_next[SETTINGS_MAIL_SIZE]; /* takes mail's place when a login confirms it, "" =
 					       none */
 	uint64_t mail_next_until_s;         /* wall clock */
+	uint64_t mail_back_s; /* when a mail to `mail` came back, 0 = none since one arrived */
 };
 
 /* A missing file is empty settings. 0, -errno, -ERR_SETTING; error as in conf_load. */

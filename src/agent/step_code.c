@@ -147,7 +147,11 @@ ask_mailed(struct login *login, uint32_t why)
 		snprintf(prompt.words[i], sizeof prompt.words[i], "%s", words[i]);
 	settings_mail_mask(
 		login->office.settings->mail, prompt.masked_address, sizeof prompt.masked_address);
-	return open_prompt(login, &prompt);
+	int r = open_prompt(login, &prompt);
+	/* said at this point, where a refusal of the mail server is said too, and not before */
+	if (!why && login->office.settings->mail_back_s)
+		login->env->notice(login->env->user, ERR_MAIL_CAME_BACK);
+	return r;
 }
 
 static int
@@ -337,6 +341,8 @@ judge(struct login *login, const struct reply *said)
 	if (login->prompt == engawa_PromptKind_PROMPT_MAIL_CODE && !is_paper(text)) {
 		int right = strlen(text) == LOGIN_CODE_DIGITS && login->code.digits[0] &&
 			    mem_equal(text, login->code.digits, LOGIN_CODE_DIGITS);
+		if (right) /* what cannot be written is said once more next time, no worse */
+			(void)login->env->mail_arrived(login->env->user);
 		return right ? 0 : -ERR_CODE_WRONG;
 	}
 	return judge_paper(login, text);

@@ -98,8 +98,8 @@ on_mailer(void *user, uint16_t type, const uint8_t *payload, size_t len, int fd)
 {
 	struct core *core = user;
 	(void)fd;
-	if (type == PEER_MAILED) {
-		post_done(core, payload, len);
+	if (type == PEER_MAILED || type == PEER_CAME_BACK) {
+		(type == PEER_MAILED ? post_done : post_came_back)(core, payload, len);
 		return;
 	}
 	peer_free(core->mailer);
@@ -172,6 +172,8 @@ start(struct core *core)
 		LIMIT_BUCKETS, (unsigned)s->ask_burst, (unsigned)s->ask_per_minute, MINUTE_MS);
 	core->enrolments = limit_new(
 		LIMIT_BUCKETS, (unsigned)s->enrol_burst, (unsigned)s->enrol_per_minute, MINUTE_MS);
+	core->returned = limit_new(LIMIT_BUCKETS, (unsigned)s->mail_burst, (unsigned)s->mail_burst,
+		(uint64_t)s->mail_window_s * 1000);
 	r = admin_start(core);
 	if (r == 0)
 		json_object_seed(0); /* reads /dev/urandom once */
@@ -224,6 +226,7 @@ core_main(const struct settings *settings)
 	presence_free(core.presence);
 	limit_free(core.asks);
 	limit_free(core.enrolments);
+	limit_free(core.returned);
 	authority_free(core.authority);
 	return 0;
 }

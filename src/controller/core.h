@@ -30,7 +30,7 @@ struct core {
 	struct authority *authority;
 	struct presence *presence;
 	struct trail *trail;
-	struct limit *asks, *enrolments;
+	struct limit *asks, *enrolments, *returned;
 	struct peer *parent, *web, *mailer;
 	struct server *admin;
 	struct link *links;

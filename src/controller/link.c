@@ -107,6 +107,18 @@ link_code_sent(struct core *core, uint64_t number, const engawa_LinkCodeSent *se
 		send(link, engawa_LinkType_LINK_CODE_SENT, engawa_LinkCodeSent_fields, sent);
 }
 
+void
+link_mail_state(struct core *core, const engawa_LinkMailState *state)
+{
+	struct link *links[PRESENCE_GATES_MAX];
+	size_t count = presence_links(core->presence, state->agent_id.bytes, links);
+	engawa_LinkMailState out = {.agent_id = state->agent_id,
+		.has_mail_state = true,
+		.mail_state = state->mail_state};
+	for (size_t i = 0; i < count; i++)
+		send(links[i], engawa_LinkType_LINK_MAIL_STATE, engawa_LinkMailState_fields, &out);
+}
+
 static void
 send_deny(struct link *link, const uint8_t *agent, int code)
 {

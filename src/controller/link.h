@@ -16,6 +16,9 @@ void link_grant(struct core *core, uint64_t number, const engawa_LinkGrant *gran
 void link_enrolled(struct core *core, uint64_t number, const engawa_LinkEnrolled *enrolled);
 void link_code_sent(struct core *core, uint64_t number, const engawa_LinkCodeSent *sent);
 
+/* To each gate where its agent waits. */
+void link_mail_state(struct core *core, const engawa_LinkMailState *state);
+
 /* To all links: cut this agent and refuse it (code), or take that back (code 0). */
 void link_deny_all(struct core *core, const uint8_t agent[static PRESENCE_ID_BYTES], int code);
 /* To the gate that has it and to those where its agent waits. */

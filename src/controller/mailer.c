@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <limits.h>
 #include <openssl/rand.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -16,6 +18,7 @@
 #include "controller/limit.h"
 #include "controller/mail.h"
 #include "controller/peer.h"
+#include "controller/returns.h"
 #include "controller/smtp.h"
 #include "crypto/seal.h"
 #include "link.pb.h"
@@ -23,6 +26,7 @@
 
 enum {
 	FD_CORE = 3,
+	FD_BOUNCE,       /* with BOUNCE_ADDRESS */
 	DEADLINE_S = 20, /* a person waits for the answer */
 	PASSWORD_MAX_BYTES = 512,
 	AGENTS = 65536,
@@ -34,8 +38,9 @@ struct mailer {
 	struct loop *loop;
 	struct peer *core;
 	struct smtp *smtp;
-	struct limit *limit; /* by agent */
-	uint8_t secret[32];
+	struct limit *limit;     /* by agent */
+	struct returns *returns; /* NULL without BOUNCE_ADDRESS */
+	uint8_t secret[32], bounce_key[BOUNCE_KEY_BYTES];
 	char *password;
 };
 
@@ -78,18 +83,32 @@ open_code(const struct mailer *mailer, const engawa_SendCode *send, engawa_MailC
 	return r;
 }
 
+/* The envelope's: where it comes back to when it cannot be delivered. */
 static int
-post(struct mailer *mailer, const engawa_MailCode *code, struct letter *letter)
+sender(const struct mailer *mailer, const uint8_t *agent, uint32_t mark,
+	char out[static BOUNCE_SENDER_SIZE])
 {
-	char message[MAIL_MAX_BYTES];
+	const struct settings *s = mailer->settings;
+	struct bounce bounce = {.mark = mark};
+	memcpy(bounce.agent, agent, sizeof bounce.agent);
+	return s->bounce_address ? bounce_sender(mailer->bounce_key, &bounce, wall_s(),
+					   s->bounce_address, out)
+				 : str_copy(out, BOUNCE_SENDER_SIZE, s->smtp_from);
+}
+
+static int
+post(struct mailer *mailer, const uint8_t *agent, const engawa_MailCode *code,
+	struct letter *letter)
+{
+	char message[MAIL_MAX_BYTES], from[BOUNCE_SENDER_SIZE];
 	uint8_t id[MAIL_ID_BYTES];
-	if (RAND_bytes(id, sizeof id) != 1)
+	if (RAND_bytes(id, sizeof id) != 1 || sender(mailer, agent, code->address_mark, from) < 0)
 		return -ERR_INTERNAL;
 	int len = mail_compose(
 		code, mailer->settings->smtp_from, id, wall_s(), message, sizeof message);
 	int r = len < 0 ? len
-			: smtp_send(mailer->smtp, code->address, message, (size_t)len, on_sent,
-				  letter);
+			: smtp_send(mailer->smtp, from, code->address, message, (size_t)len,
+				  on_sent, letter);
 	mem_wipe(message, sizeof message);
 	return r;
 }
@@ -104,9 +123,35 @@ start_letter(struct mailer *mailer, const engawa_LinkSendCode *send, struct lett
 		return -ERR_LIMIT;
 	int r = open_code(mailer, &send->send_code, &code);
 	if (r == 0)
-		r = post(mailer, &code, letter);
+		r = post(mailer, send->agent_id.bytes, &code, letter);
 	mem_wipe(&code, sizeof code);
 	return r;
+}
+
+/* A token of ours came back: the core knows where its office PC is. */
+static void
+on_returned(void *user, uint64_t number, const struct bounce *bounce,
+	const struct bounce_report *report)
+{
+	struct mailer *mailer = user;
+	engawa_LinkMailState state = {.request = number,
+		.agent_id.size = sizeof bounce->agent,
+		.has_mail_state = true,
+		.mail_state = {(uint32_t)report->code, bounce->mark}};
+	memcpy(state.agent_id.bytes, bounce->agent, sizeof bounce->agent);
+	int r = str_copy(state.status, sizeof state.status, report->status);
+	if (r == 0)
+		r = peer_send(mailer->core, PEER_CAME_BACK, engawa_LinkMailState_fields, &state);
+	if (r < 0)
+		returns_answer(mailer->returns, number, ERR_UNREACHABLE);
+}
+
+static void
+on_told(struct mailer *mailer, const uint8_t *payload, size_t len)
+{
+	engawa_LinkCodeSent told;
+	if (frame_decode(engawa_LinkCodeSent_fields, &told, payload, len) == 0)
+		returns_answer(mailer->returns, told.request, told.code_sent.code);
 }
 
 static void
@@ -115,6 +160,10 @@ on_core(void *user, uint16_t type, const uint8_t *payload, size_t len, int fd)
 	struct mailer *mailer = user;
 	engawa_LinkSendCode send;
 	(void)fd;
+	if (type == PEER_TOLD) {
+		on_told(mailer, payload, len);
+		return;
+	}
 	if (type != PEER_MAIL ||
 		frame_decode(engawa_LinkSendCode_fields, &send, payload, len) < 0) {
 		loop_stop(mailer->loop);
@@ -153,6 +202,8 @@ load_secrets(struct mailer *mailer)
 	int r = str_print(path, sizeof path, "%s/mail.key", s->ca_directory);
 	if (r == 0)
 		r = seal_key_load(path, mailer->secret, public);
+	if (r == 0)
+		r = bounce_key(mailer->secret, mailer->bounce_key);
 	if (r < 0)
 		LOG(ERROR, "mail.key", F_ERR("code", r));
 	if (r < 0 || !s->smtp_password_file)
@@ -165,6 +216,15 @@ load_secrets(struct mailer *mailer)
 	return r;
 }
 
+/* Before the user's name cannot be looked up any more. */
+static void
+open_returns(struct mailer *mailer)
+{
+	const struct passwd *pw = getpwnam(mailer->settings->bounce_user);
+	mailer->returns = returns_new(mailer->loop, FD_BOUNCE, pw ? pw->pw_uid : geteuid(),
+		mailer->bounce_key, on_returned, mailer);
+}
+
 static int
 start(struct mailer *mailer)
 {
@@ -172,13 +232,15 @@ start(struct mailer *mailer)
 	int r = load_secrets(mailer);
 	if (r < 0)
 		return r;
-	struct smtp_server server = {s->smtp_url, s->smtp_from, s->smtp_user, mailer->password,
-		s->smtp_ca_file, (int)s->smtp_starttls, DEADLINE_S};
+	struct smtp_server server = {s->smtp_url, s->smtp_user, mailer->password, s->smtp_ca_file,
+		(int)s->smtp_starttls, DEADLINE_S};
 	mailer->smtp = smtp_new(mailer->loop, &server);
 	mailer->limit = limit_new(AGENTS, (unsigned)s->mail_burst, (unsigned)s->mail_burst,
 		(uint64_t)s->mail_window_s * 1000);
 	if (!mailer->smtp)
 		return -ERR_INTERNAL;
+	if (s->bounce_address)
+		open_returns(mailer);
 	r = sandbox_user(s->user, NULL);
 	if (r == 0)
 		r = sandbox_calls(SANDBOX_NETWORK);
@@ -200,12 +262,14 @@ mailer_main(const struct settings *settings)
 		loop_run(mailer.loop);
 	}
 	smtp_free(mailer.smtp);
+	returns_free(mailer.returns);
 	peer_free(mailer.core);
 	limit_free(mailer.limit);
 	signal_free(term);
 	signal_free(interrupt);
 	loop_free(mailer.loop);
 	mem_wipe(mailer.secret, sizeof mailer.secret);
+	mem_wipe(mailer.bounce_key, sizeof mailer.bounce_key);
 	mem_wipe_free(mailer.password, mailer.password ? strlen(mailer.password) : 0);
 	return r < 0 ? 1 : 0;
 }

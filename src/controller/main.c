@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "controller/bounce.h"
 #include "controller/core.h"
 #include "controller/mail.h"
 #include "controller/mailer.h"
@@ -26,6 +27,13 @@ run(const struct settings *settings, int argc, char **argv, int rest)
 	if (settings->smtp_url && !(settings->smtp_from && mail_address_ok(settings->smtp_from))) {
 		fprintf(stderr,
 			"engawa-controller: SMTP_URL needs SMTP_FROM, a plain mail address\n");
+		return 2;
+	}
+	if (settings->bounce_address &&
+		!(settings->smtp_url && bounce_address_ok(settings->bounce_address))) {
+		fprintf(stderr,
+			"engawa-controller: BOUNCE_ADDRESS needs SMTP_URL, and is a plain mail address of at most %d characters before the @\n",
+			BOUNCE_LOCAL_MAX);
 		return 2;
 	}
 	log_open("engawa-controller", level, -1);

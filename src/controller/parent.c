@@ -1,6 +1,6 @@
 /*
  *  parent ──ipc── core ──pair── web        link.sock, admin.sock → core; http.sock → web
- *                    └───pair── mailer
+ *                    └───pair── mailer      bounce.sock → mailer
  *
  * A dead web or mailer: a new pair, one end to a new process, the other through the parent's ipc to
  * the core. A dead core: the others see their pair close and end; all are started again. A dead
@@ -63,7 +63,8 @@ struct parent {
 	int argc;
 	char **argv;
 	int link_fd, admin_fd, http_fd;
-	int core_ipc; /* our end, -1 = no core */
+	int bounce_fd; /* -1 = none is wanted */
+	int core_ipc;  /* our end, -1 = no core */
 	struct child children[ROLES];
 	int stopping;
 };
@@ -74,23 +75,26 @@ wanted(const struct parent *parent, enum role role)
 	return role != MAILER || parent->settings->smtp_url;
 }
 
-/* Unix socket at name in the run directory, for the user that the roles become and its group. */
+/* Unix socket at name in the run directory, for the user that the roles become, and group (-1: that
+ * user's). */
 static int
-listen_at(const struct settings *settings, const char *name, mode_t mode, int *ret_fd)
+listen_at(const struct settings *settings, const char *name, int type, mode_t mode, gid_t group,
+	int *ret_fd)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	struct passwd *pw = geteuid() == 0 ? getpwnam(settings->user) : NULL;
 	int r = str_print(sa.sun_path, sizeof sa.sun_path, "%s/%s", settings->run_directory, name);
 	if (r < 0)
 		return r;
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
 	unlink(sa.sun_path);
 	mode_t old = umask(0177);
 	r = bind(fd, (struct sockaddr *)&sa, sizeof sa) < 0 ? -errno : 0;
 	umask(old);
-	if (r == 0 && pw && chown(sa.sun_path, pw->pw_uid, pw->pw_gid) < 0)
+	if (r == 0 && pw &&
+		chown(sa.sun_path, pw->pw_uid, group == (gid_t)-1 ? pw->pw_gid : group) < 0)
 		r = -errno;
 	if (r == 0 && (chmod(sa.sun_path, mode) < 0 || listen(fd, BACKLOG) < 0))
 		r = -errno;
@@ -183,8 +187,8 @@ start_helper(struct child *child)
 		timer_start(child->timer, RESTART_MIN_MS, 0);
 		return;
 	}
-	const int fds[] = {pair[1], parent->http_fd};
-	r = run(child, fds, child->role == WEB ? 2 : 1);
+	const int fds[] = {pair[1], child->role == WEB ? parent->http_fd : parent->bounce_fd};
+	r = run(child, fds, fds[1] >= 0 ? 2 : 1);
 	if (r == 0)
 		r = ipc_send(parent->core_ipc, child->role == WEB ? PEER_WEB : PEER_MAILER, NULL, 0,
 			pair[0]);
@@ -234,24 +238,41 @@ on_signal(void *user, int number)
 		loop_stop(parent->loop);
 }
 
+/* For the mail server's user alone, and seqpackets: no half a question. */
+static int
+open_bounce(struct parent *parent)
+{
+	const struct settings *s = parent->settings;
+	const struct passwd *pw = getpwnam(s->bounce_user);
+	if (geteuid() == 0 && !pw)
+		LOG(ERROR, "user", F_ERR("code", -ERR_NOT_FOUND), F_STR("user", s->bounce_user));
+	if (geteuid() == 0 && !pw)
+		return -ERR_NOT_FOUND;
+	return listen_at(s, "bounce.sock", SOCK_SEQPACKET, 0660, pw ? pw->pw_gid : (gid_t)-1,
+		&parent->bounce_fd);
+}
+
 static int
 open_sockets(struct parent *parent)
 {
 	const struct settings *s = parent->settings;
 	if (mkdir(s->run_directory, 0755) < 0 && errno != EEXIST)
 		return -errno;
-	int r = listen_at(s, "link.sock", 0660, &parent->link_fd);
+	const gid_t own = (gid_t)-1;
+	int r = listen_at(s, "link.sock", SOCK_STREAM, 0660, own, &parent->link_fd);
 	if (r == 0)
-		r = listen_at(s, "http.sock", 0660, &parent->http_fd);
+		r = listen_at(s, "http.sock", SOCK_STREAM, 0660, own, &parent->http_fd);
 	if (r == 0)
-		r = listen_at(s, "admin.sock", 0600, &parent->admin_fd);
+		r = listen_at(s, "admin.sock", SOCK_STREAM, 0600, own, &parent->admin_fd);
+	if (r == 0 && s->bounce_address)
+		r = open_bounce(parent);
 	return r;
 }
 
 static void
 remove_sockets(const struct settings *settings)
 {
-	static const char *const names[] = {"link.sock", "http.sock", "admin.sock"};
+	static const char *const names[] = {"link.sock", "http.sock", "admin.sock", "bounce.sock"};
 	char path[sizeof((struct sockaddr_un *)0)->sun_path];
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		if (str_print(path, sizeof path, "%s/%s", settings->run_directory, names[i]) == 0)
@@ -295,7 +316,8 @@ raise_descriptors(void)
 int
 parent_main(const struct settings *settings, int argc, char **argv)
 {
-	struct parent parent = {.settings = settings, .argc = argc, .argv = argv, .core_ipc = -1};
+	struct parent parent = {
+		.settings = settings, .argc = argc, .argv = argv, .bounce_fd = -1, .core_ipc = -1};
 	ssize_t n = readlink("/proc/self/exe", parent.program, sizeof parent.program - 1);
 	int r = n < 0 ? -errno : argc > ARGS_MAX ? -E2BIG : open_sockets(&parent);
 	if (r < 0) {

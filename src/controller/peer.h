@@ -16,6 +16,8 @@ enum peer_type {
 	PEER_MAILED = 4,  /* mailer -> core: LinkCodeSent */
 	PEER_STATUS = 5,  /* web -> core: LinkGrant with request only; answered by PEER_GRANT with
 			     the store's code */
+	PEER_CAME_BACK = 6, /* mailer -> core: LinkMailState */
+	PEER_TOLD = 7,      /* core -> mailer: LinkCodeSent: the office PC knows, or why not */
 	PEER_WEB = 16,    /* parent -> core: the descriptor of a new web process */
 	PEER_MAILER = 17, /* parent -> core: of a new mailer */
 };

@@ -7,6 +7,8 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
+#include "controller/bounce.h"
 #include "controller/link.h"
 #include "net/frame.h"
 
@@ -112,4 +114,50 @@ post_failed(struct core *core)
 {
 	while (core->posts)
 		finish(core, &core->posts, ERR_MAIL_FAILED);
+}
+
+/* What a mail server repeats, and what somebody with one good token repeats, is taken no oftener
+ * than mails go out. */
+static int
+tell(struct core *core, const engawa_LinkMailState *state)
+{
+	struct store_agent agent;
+	struct link *links[PRESENCE_GATES_MAX];
+	const uint32_t code = state->mail_state.code;
+	if (state->agent_id.size != PRESENCE_ID_BYTES || !bounce_status_ok(state->status) ||
+		(code != ERR_MAIL_CAME_BACK && code != ERR_MAIL_DELAYED))
+		return -ERR_PROTOCOL;
+	int r = store_agent_get(core->store, state->agent_id.bytes, &agent);
+	if (r < 0)
+		return r;
+	if (agent.state != STORE_ACTIVE)
+		return -ERR_NOT_FOUND;
+	if (presence_links(core->presence, state->agent_id.bytes, links) == 0)
+		return -ERR_UNREACHABLE;
+	if (!limit_take(core->returned, state->agent_id.bytes, mono_now()))
+		return -ERR_LIMIT;
+	link_mail_state(core, state);
+	return 0;
+}
+
+void
+post_came_back(struct core *core, const uint8_t *payload, size_t len)
+{
+	engawa_LinkMailState state;
+	char id[2 * PRESENCE_ID_BYTES + 1] = "";
+	if (frame_decode(engawa_LinkMailState_fields, &state, payload, len) < 0)
+		return;
+	int r = tell(core, &state), came_back = state.mail_state.code == ERR_MAIL_CAME_BACK;
+	engawa_LinkCodeSent told = {
+		.request = state.request, .has_code_sent = true, .code_sent.code = (uint32_t)-r};
+	if (r != -ERR_PROTOCOL) {
+		str_hex(id, state.agent_id.bytes, state.agent_id.size);
+		LOG(WARN, "mail.returned", F_STR("agent", id),
+			F_ERR("state", (int)state.mail_state.code), F_STR("status", state.status),
+			F_ERR("told", r));
+	}
+	if (r == 0)
+		trail_add(core->trail, "mail", came_back ? "mail.came_back" : "mail.delayed", id,
+			state.status);
+	peer_send(core->mailer, PEER_TOLD, engawa_LinkCodeSent_fields, &told);
 }

@@ -11,7 +11,7 @@
 
 const struct conf_option settings_table[] = {
 	STR(RUN_DIRECTORY, run_directory, "/run/engawa",
-		"Directory of link.sock, http.sock and admin.sock."),
+		"Directory of link.sock, http.sock, admin.sock and bounce.sock."),
 	STR(DATABASE, database, "/var/lib/engawa/controller.db",
 		"SQLite database; made at the first start."),
 	STR(CA_DIRECTORY, ca_directory, "/etc/engawa/ca",
@@ -40,6 +40,10 @@ const struct conf_option settings_table[] = {
 		"PEM certificates that the mail server is checked against; default the system's."),
 	{"SMTP_STARTTLS", CONF_BOOL, offsetof(struct settings, smtp_starttls), "yes", 0, 0,
 		"Refuse an smtp:// server without STARTTLS."},
+	STR(BOUNCE_ADDRESS, bounce_address, NULL,
+		"Where mails that cannot be delivered come back to, at most 7 characters before the @: the mail server gives what comes to it, with a plus sign and a token, to *engawa bounce*. Unset: a mail that comes back late is not noticed."),
+	STR(BOUNCE_USER, bounce_user, "engawa-bounce",
+		"User as whom the mail server runs *engawa bounce*: the only one beside root that may use bounce.sock."),
 	INT(MAIL_BURST, mail_burst, "5", 1, 1000,
 		"Mails with a code that one agent may send within MAIL_WINDOW_S."),
 	INT(MAIL_WINDOW_S, mail_window_s, "600", 1, 86400, "See MAIL_BURST; in seconds."),

@@ -9,6 +9,7 @@ struct settings {
 	int64_t ask_burst, ask_per_minute, enrol_burst, enrol_per_minute;
 	char *smtp_url, *smtp_from, *smtp_user, *smtp_password_file, *smtp_ca_file;
 	int64_t smtp_starttls;
+	char *bounce_address, *bounce_user;
 	int64_t mail_burst, mail_window_s;
 	char *log_level;
 };

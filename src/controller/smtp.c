@@ -193,7 +193,7 @@ on_read(char *out, size_t size, size_t count, void *user)
 
 /* Everything that is asked of libcurl, or none of it. */
 static int
-set_up(struct mail *mail)
+set_up(struct mail *mail, const char *from)
 {
 	const struct smtp_server *s = &mail->smtp->server;
 	CURL *easy = mail->easy;
@@ -203,7 +203,7 @@ set_up(struct mail *mail)
 	SET(USE_SSL, (long)(s->starttls ? CURLUSESSL_ALL : CURLUSESSL_NONE));
 	SET(SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2); /* a third party's server: see the
 							   requirements on mail relays */
-	SET(MAIL_FROM, s->from);
+	SET(MAIL_FROM, from);
 	SET(MAIL_RCPT, mail->to);
 	SET(UPLOAD, 1L);
 	SET(READFUNCTION, on_read);
@@ -225,8 +225,8 @@ set_up(struct mail *mail)
 }
 
 int
-smtp_send(
-	struct smtp *smtp, const char *to, const void *message, size_t len, smtp_fn *fn, void *user)
+smtp_send(struct smtp *smtp, const char *from, const char *to, const void *message, size_t len,
+	smtp_fn *fn, void *user)
 {
 	char path[TO_SIZE];
 	if (smtp->count >= MAILS_MAX)
@@ -245,7 +245,7 @@ smtp_send(
 		mail->next->link = &mail->next;
 	smtp->mails = mail;
 	smtp->count++;
-	int r = mail->easy && mail->to ? set_up(mail) : -ENOMEM;
+	int r = mail->easy && mail->to ? set_up(mail, from) : -ENOMEM;
 	if (r == 0 && curl_multi_add_handle(smtp->multi, mail->easy) != CURLM_OK)
 		r = -ERR_MAIL_FAILED;
 	if (r < 0)

@@ -67,6 +67,21 @@ link_on_code_sent(struct worker *w, struct leg *link, const uint8_t *payload, si
 }
 
 int
+link_on_mail_state(struct worker *w, struct leg *link, const uint8_t *payload, size_t len)
+{
+	engawa_LinkMailState msg;
+	(void)link;
+	int r = frame_decode(engawa_LinkMailState_fields, &msg, payload, len);
+	if (r < 0 || msg.agent_id.size != 16)
+		return -ERR_PROTOCOL;
+	struct leg *l = presence_find(w, msg.agent_id.bytes);
+	if (l)
+		leg_frame(w, l, engawa_OuterType_OUTER_MAIL_STATE, engawa_MailState_fields,
+			&msg.mail_state);
+	return 0;
+}
+
+int
 link_on_end_session(struct worker *w, struct leg *link, const uint8_t *payload, size_t len)
 {
 	engawa_EndSession msg;

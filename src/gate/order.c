@@ -50,6 +50,7 @@ static const struct order table[] = {
 	LINK(READY, GRANT, ANSWER_MAX_BYTES, link_on_grant),
 	LINK(READY, ENROLLED, ANSWER_MAX_BYTES, link_on_enrolled),
 	LINK(READY, CODE_SENT, ANSWER_MAX_BYTES, link_on_code_sent),
+	LINK(READY, MAIL_STATE, ID_MAX_BYTES, link_on_mail_state),
 	LINK(READY, END_SESSION, ID_MAX_BYTES, link_on_end_session),
 	LINK(READY, DENY, ID_MAX_BYTES, link_on_deny),
 	LINK(READY, ALLOW, ID_MAX_BYTES, link_on_allow),

@@ -105,8 +105,9 @@ show_warnings(struct state *s, const json_t *status)
 	json_array_foreach(json_object_get(status, "warnings"), i, warning)
 	{
 		add_line(out, app_words((int)json_integer_value(json_object_get(warning, "code"))));
-		add_line(out, word_number(WORD_FREE_MIB,
-				      json_integer_value(json_object_get(warning, "free_mib"))));
+		const json_t *free_mib = json_object_get(warning, "free_mib");
+		if (free_mib)
+			add_line(out, word_number(WORD_FREE_MIB, json_integer_value(free_mib)));
 	}
 	if (!json_is_true(json_object_get(status, "password")) &&
 		json_integer_value(json_object_get(status, "users")) == 0)

@@ -15,6 +15,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(settings_text(&settings, text) == 0);
 	assert(settings_parse(text, strlen(text), &again) == 0);
 	assert(strcmp(again.mail, settings.mail) == 0 && strcmp(again.lock, settings.lock) == 0 &&
-		strcmp(again.password, settings.password) == 0);
+		strcmp(again.password, settings.password) == 0 &&
+		again.mail_back_s == settings.mail_back_s);
 	return 0;
 }

@@ -7,5 +7,6 @@ static const pb_msgdesc_t *const messages[] = {M(Hello), M(Bye), M(Ping), M(Pong
 	M(Knock), M(Refuse), M(SendCode), M(CodeSent), M(Goaway), M(Ask), M(Grant), M(Join),
 	M(Answer), M(Joined), M(Enrol), M(Enrolled), M(LinkHello), M(LinkWelcome), M(AgentUp),
 	M(LinkAsk), M(LinkGrant), M(LinkEnrol), M(LinkEnrolled), M(LinkSendCode), M(LinkCodeSent),
-	M(SessionUp), M(SessionDown), M(EndSession), M(Deny), M(AgentDown)};
+	M(SessionUp), M(SessionDown), M(EndSession), M(Deny), M(AgentDown), M(MailState),
+	M(LinkMailState)};
 #undef M

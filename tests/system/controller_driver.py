@@ -302,6 +302,17 @@ def mail_public(controller):
     return secret.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
 
 
+def mail_code(messages, **changes):
+    fields = {"address": "taro@city.example.lg.jp", "code": "48151623", "device": "自宅PC", "client_address": "192.0.2.1",
+        "time_s": int(time.time()), "words": ["さくら", "とんぼ"], "locale": "ja", "terminal_tail": "8SQR"}
+    return messages[2].MailCode(**fields | changes).SerializeToString()
+
+
+def open_session(link, pc, messages):
+    grant, _ = link.ask(pc.terminal_id)
+    return messages[2].TicketBody.FromString(messages[2].Signed.FromString(grant.ticket).body).session_id
+
+
 class Mailbox:
     """aiosmtpd on the loopback, with what it took."""
 

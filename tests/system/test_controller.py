@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 import gate_driver
-from controller_driver import (CROCKFORD, ENGAWA, PROGRAM, Controller, Link, Mailbox, OfficePC, UnixHTTP, browser, mail_public,
-    proxy_header, seal, wait_for)
+from controller_driver import (CROCKFORD, ENGAWA, PROGRAM, Controller, Link, Mailbox, OfficePC, UnixHTTP, browser, mail_code,
+    mail_public, open_session, proxy_header, seal, wait_for)
 from gate_driver import CODE
 
 UNKNOWN = "0" * 16
@@ -431,17 +431,6 @@ def test_sessions(shared, link, pc):
 
 
 # --- mail ---
-
-def mail_code(messages, **changes):
-    fields = {"address": "taro@city.example.lg.jp", "code": "48151623", "device": "自宅PC", "client_address": "192.0.2.1",
-        "time_s": int(time.time()), "words": ["さくら", "とんぼ"], "locale": "ja", "terminal_tail": "8SQR"}
-    return messages[2].MailCode(**fields | changes).SerializeToString()
-
-
-def open_session(link, pc, messages):
-    grant, _ = link.ask(pc.terminal_id)
-    return messages[2].TicketBody.FromString(messages[2].Signed.FromString(grant.ticket).body).session_id
-
 
 def test_mail(shared, link, pc, mailbox, messages):
     session = open_session(link, pc, messages)

@@ -44,6 +44,7 @@ static struct world {
 	enum mac_list asked_list;
 	char code[LOGIN_CODE_DIGITS + 1], words[2][32];
 	char checked[512];
+	uint32_t notice;
 	struct login login;
 } w;
 
@@ -105,13 +106,30 @@ on_maclist(void *user, enum mac_list which)
 	w.asked_list = which;
 }
 
+static inline int
+on_mail_arrived(void *user)
+{
+	(void)user;
+	w.settings.mail_back_s = 0;
+	return 0;
+}
+
+static inline void
+on_notice(void *user, uint32_t code)
+{
+	(void)user;
+	w.notice = code;
+}
+
 static const struct login_env env = {.maclist = on_maclist,
 	.prompt = on_prompt,
 	.mail = on_mail,
 	.check = on_check,
 	.is_self = on_self,
 	.now = on_now,
-	.wall_s = on_wall};
+	.wall_s = on_wall,
+	.mail_arrived = on_mail_arrived,
+	.notice = on_notice};
 static const uint8_t stranger[32] = {1};
 
 static inline int

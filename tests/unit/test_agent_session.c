@@ -18,6 +18,7 @@
 #include <openssl/sha.h>
 #include <pb_decode.h>
 
+#include "agent/letter.h"
 #include "agent/local_users.h"
 #include "agent/password.h"
 #include "agent/session.h"
@@ -39,7 +40,7 @@ static unsigned started[ROLE_COUNT], alive[ROLE_COUNT], sent[MSG_RESULT + 1];
 static char code[16];
 static uint8_t second[4096], work_key[32], login_key[32];
 static size_t second_len;
-static uint32_t refused;
+static uint32_t refused, last_mark;
 static struct agent agent;
 static struct pepper pepper;
 static struct users users;
@@ -115,6 +116,7 @@ take_code(const uint8_t *payload, size_t len)
 	assert_string_equal(mail.address, agent.settings.mail);
 	assert_int_equal(strlen(mail.terminal_tail), 4);
 	snprintf(code, sizeof code, "%s", mail.code);
+	last_mark = mail.address_mark;
 }
 
 int
@@ -710,6 +712,55 @@ setup_sent(void **state)
 	return setup(state);
 }
 
+static void
+say_returned(uint32_t which, uint32_t state)
+{
+	uint8_t bytes[4];
+	struct wr wr = wr_init(bytes, sizeof bytes);
+	const struct note note = {.code = state, .rest = bytes, .rest_len = sizeof bytes};
+	wr_u32(&wr, which);
+	letter_returned(&agent, &note);
+}
+
+/* What is tried: the relay, or whoever has its words, says of mails what is not so. What comes of
+ * it: without the mark that went out with the mail nothing at all; with it the person reads one
+ * line, and can go on. */
+static void
+test_attack_mail_returned(void **state)
+{
+	static const struct note empty = {.code = ERR_MAIL_CAME_BACK};
+	(void)state;
+	knock();
+	for (int step = 0; step < 5; step++)
+		honest(step);
+	const uint32_t mark = last_mark;
+	sent[MSG_NOTICE] = 0;
+	say_returned(mark ^ 1, ERR_MAIL_CAME_BACK);
+	say_returned(0, ERR_MAIL_CAME_BACK);
+	say_returned(mark, ERR_CODE_WRONG);
+	letter_returned(&agent, &empty);
+	assert_int_equal(sent[MSG_NOTICE], 0);
+	assert_int_equal(agent.settings.mail_back_s, 0);
+	say_returned(mark, ERR_MAIL_DELAYED);
+	assert_int_equal(sent[MSG_NOTICE], 1);
+	assert_int_equal(agent.settings.mail_back_s, 0);
+	for (int i = 0; i < 1000; i++)
+		say_returned(mark, i % 2 ? ERR_MAIL_DELAYED : ERR_MAIL_CAME_BACK);
+	assert_int_equal(sent[MSG_NOTICE], 2);
+	assert_true(agent.settings.mail_back_s > 0);
+	/* the session is none the worse for it, and a code that arrives is believed */
+	honest(5);
+	assert_int_equal(session->state, SESSION_LOGIN);
+	assert_int_equal(agent.settings.mail_back_s, 0);
+	say_returned(mark, ERR_MAIL_CAME_BACK);
+	assert_int_equal(sent[MSG_NOTICE], 2); /* nobody waits for a mail any more */
+	/* another address has another mark */
+	strcpy(agent.settings.mail, "suzuki@city.example.lg.jp");
+	agent.settings.mail_back_s = 0;
+	say_returned(mark, ERR_MAIL_CAME_BACK);
+	assert_int_equal(agent.settings.mail_back_s, 0);
+}
+
 int
 main(void)
 {
@@ -721,6 +772,7 @@ main(void)
 		T(test_attack_after_login),
 		T(test_attack_handshake),
 		T(test_attack_message1_replay_sends_no_mail),
+		T(test_attack_mail_returned),
 		T(test_take_over),
 		T(test_attack_lost_without_return),
 		T(test_attack_person_disabled_at_work),

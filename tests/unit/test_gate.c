@@ -237,8 +237,8 @@ test_many_sources(void **state)
 		limit_closed(l, &a);
 	}
 	for (size_t i = 0; i < SOURCE_BUCKETS; i++)
-		assert_int_equal(l->mine->connections[0][i] | l->mine->connections[1][i] | l->mine->half_open[0][i] |
-					 l->mine->half_open[1][i],
+		assert_int_equal(l->mine->connections[0][i] | l->mine->connections[1][i] |
+					 l->mine->half_open[0][i] | l->mine->half_open[1][i],
 			0);
 	free(l);
 }
@@ -292,9 +292,9 @@ test_order_of_the_controller(void **state)
 			welcome || bye);
 		static const int answers[] = {engawa_LinkType_LINK_GRANT,
 			engawa_LinkType_LINK_ENROLLED, engawa_LinkType_LINK_CODE_SENT,
-			engawa_LinkType_LINK_END_SESSION, engawa_LinkType_LINK_DENY,
-			engawa_LinkType_LINK_ALLOW, engawa_LinkType_LINK_PING,
-			engawa_LinkType_LINK_PONG};
+			engawa_LinkType_LINK_MAIL_STATE, engawa_LinkType_LINK_END_SESSION,
+			engawa_LinkType_LINK_DENY, engawa_LinkType_LINK_ALLOW,
+			engawa_LinkType_LINK_PING, engawa_LinkType_LINK_PONG};
 		int expected = welcome || bye;
 		for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++)
 			expected |= type == answers[i];

@@ -231,6 +231,32 @@ test_code_reused(void **state)
 	assert_int_equal(reply(CODE, first), -ERR_PROTOCOL);
 }
 
+/* What became of an earlier mail is said beside the prompt for a code by mail and at no other time,
+ * until a code has come back from there. */
+static void
+test_mail_came_back(void **state)
+{
+	(void)state;
+	w.settings.mail_back_s = w.wall_s - 60;
+	begin(stranger);
+	assert_null(login_mail_waits(&w.login));
+	assert_int_equal(facts(HTML5), LOGIN_WAITS);
+	assert_null(login_mail_waits(&w.login));
+	assert_int_equal(w.notice, 0);
+	assert_int_equal(login_mailed(&w.login, 0), LOGIN_WAITS);
+	assert_int_equal(w.notice, ERR_MAIL_CAME_BACK);
+	assert_int_equal(w.prompt.wrong, 0);
+	assert_string_equal(login_mail_waits(&w.login), w.settings.mail);
+	w.notice = 0;
+	assert_int_equal(reply(CODE, "00000000"), LOGIN_WAITS);
+	assert_int_equal(w.notice, 0);
+	assert_true(w.settings.mail_back_s != 0);
+	assert_int_equal(reply(CODE, w.code), LOGIN_WAITS);
+	assert_int_equal(w.settings.mail_back_s, 0);
+	assert_int_equal(w.prompt.kind, PASSWORD);
+	assert_null(login_mail_waits(&w.login));
+}
+
 static void
 test_mail_fails(void **state)
 {
@@ -357,6 +383,7 @@ main(void)
 		T(test_attack_code_of_other_session),
 		T(test_code_reused),
 		T(test_mail_fails),
+		T(test_mail_came_back),
 		T(test_password_wrong),
 		T(test_password_check_fails),
 		T(test_attack_race),

@@ -45,6 +45,7 @@ static struct world {
 	uint64_t mono_ms, wall_s;
 	struct prompt prompt;
 	unsigned mails, told, confirmed;
+	uint32_t notice;
 	int last_kind, mail_fails;
 	char code[LOGIN_CODE_DIGITS + 1], to[SETTINGS_MAIL_SIZE], checked[SETTINGS_HASH_SIZE];
 	struct login login;
@@ -117,13 +118,30 @@ on_confirmed(void *user)
 	return 0;
 }
 
+static int
+on_mail_arrived(void *user)
+{
+	(void)user;
+	w.settings.mail_back_s = 0;
+	return 0;
+}
+
+static void
+on_notice(void *user, uint32_t code)
+{
+	(void)user;
+	w.notice = code;
+}
+
 static const struct login_env env = {.prompt = on_prompt,
 	.mail = on_mail,
 	.check = on_check,
 	.is_self = on_self,
 	.now = on_now,
 	.wall_s = on_wall,
-	.address_confirmed = on_confirmed};
+	.address_confirmed = on_confirmed,
+	.mail_arrived = on_mail_arrived,
+	.notice = on_notice};
 
 static void
 set(char **field, const char *value)

@@ -29,7 +29,7 @@ export interface DesktopState {
 type Page =
 	| { is: "terminal" }
 	| { is: "progress"; stage: Stage | "reply" | "screen" }
-	| { is: "prompt"; prompt: Prompt; words: [string, string]; cameAt: number; before: PromptKind }
+	| { is: "prompt"; prompt: Prompt; words: [string, string]; cameAt: number; before: PromptKind; notice: number }
 	| { is: "desktop"; desktop: DesktopState }
 	| { is: "end"; failure: Failure; reached: boolean };
 
@@ -78,6 +78,9 @@ export function App() {
 	/** 0 seconds: what was announced with this code is over. */
 	const notice = (code: number, seconds: number) =>
 		setPage((now) => {
+			if (now.is === "prompt" && seconds === 0) {
+				return { ...now, notice: code }; // about what is being asked
+			}
 			if (now.is !== "desktop") {
 				return now;
 			}
@@ -94,7 +97,7 @@ export function App() {
 		const current: Session = new Session(id, language, {
 			onStage: (stage) => setPage({ is: "progress", stage }),
 			onPrompt: (prompt, words) => {
-				setPage({ is: "prompt", prompt, words, cameAt: Date.now(), before });
+				setPage({ is: "prompt", prompt, words, cameAt: Date.now(), before, notice: 0 });
 				before = prompt.kind;
 			},
 			onDesktop: (canvas, start, size) => {
@@ -130,7 +133,7 @@ export function App() {
 			case "progress":
 				return <ProgressPage stage={page.stage} onCancel={cancel} />;
 			case "prompt": {
-				const { prompt, words, cameAt, before } = page;
+				const { prompt, words, cameAt, before, notice } = page;
 				const actions = { prompt, onReply: reply, onCancel: cancel };
 				if (isKeyPrompt(prompt)) {
 					const made = before === PromptKind.PROMPT_WEBAUTHN_NEW;
@@ -142,7 +145,7 @@ export function App() {
 				return prompt.kind === PromptKind.PROMPT_PASSWORD ? (
 					<PasswordPage {...actions} terminalId={terminalId} user={user} onUser={setUser} />
 				) : (
-					<CodePage {...actions} words={words} cameAt={cameAt} />
+					<CodePage {...actions} words={words} cameAt={cameAt} notice={notice} />
 				);
 			}
 			case "end":

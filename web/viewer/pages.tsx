@@ -98,6 +98,8 @@ interface CodePageProps {
 	words: [string, string];
 	/** On the clock of Date.now(). */
 	cameAt: number;
+	/** What has become of the mail, as the office PC has heard since; 0 = nothing. */
+	notice: number;
 	onReply(text: string): void;
 	onCancel(): void;
 }
@@ -123,13 +125,14 @@ function NoMail({ cameAt, onAgain }: { cameAt: number; onAgain(): void }) {
 	);
 }
 
-export function CodePage({ prompt, words, cameAt, onReply, onCancel }: CodePageProps) {
+export function CodePage({ prompt, words, cameAt, notice, onReply, onCancel }: CodePageProps) {
 	const t = useTexts();
 	const field = useRef<HTMLInputElement>(null);
 	const [missing, setMissing] = useState(false);
 	const left = useCountdown(cameAt + 1000 * prompt.expiresS);
 	const digits = prompt.digits || 8;
 	const refused = useWords(prompt.wrong);
+	const news = useWords(notice);
 	useEffect(() => {
 		setMissing(false);
 		field.current?.focus();
@@ -173,6 +176,11 @@ export function CodePage({ prompt, words, cameAt, onReply, onCancel }: CodePageP
 				</>
 			) : (
 				<p>{paper ? t.paperIntro : t.appIntro}</p>
+			)}
+			{news && (
+				<div class="notice" role="alert">
+					<p>{news}</p>
+				</div>
 			)}
 			<Field
 				key={prompt.kind}

@@ -264,6 +264,11 @@ export class Session {
 					const { code, support, retryS } = decode(RefusedSchema, record.payload);
 					throw new Failure(code || "PROTOCOL", support, retryS);
 				}
+				case InnerType.INNER_NOTICE: {
+					const { code, seconds } = decode(NoticeSchema, record.payload);
+					this.events.onNotice(code, seconds);
+					break;
+				}
 				case InnerType.INNER_START:
 					if (this.open) {
 						throw new Failure("PROTOCOL");
