@@ -408,7 +408,7 @@ class Engawa:
         self.give(self.dir / "controller")
         conf = self.settings("controller", RUN_DIRECTORY=self.run_dir, DATABASE=self.dir / "controller" / "controller.db",
             CA_DIRECTORY=self.ca, WEB_DIRECTORY=ROOT / "web" / "dist", USER=self.file_user, SMTP_URL=self.smtp_url,
-            SMTP_FROM="engawa@relay.example", SMTP_CA_FILE=self.dir / "smtp" / "cert.pem", MAIL_BURST=100, LOG_LEVEL="debug")
+            SMTP_FROM="engawa@relay.example", SMTP_CA_FILE=self.dir / "smtp" / "cert.pem", BOUNCE_ADDRESS="bounce@relay.example", BOUNCE_USER=self.file_user, MAIL_BURST=100, LOG_LEVEL="debug")
         self.controller = self.part("controller", [BUILD / "src/controller/engawa-controller", "--config", conf],
             lambda: self.admin_ready()).start()
 

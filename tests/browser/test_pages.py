@@ -286,6 +286,18 @@ class TestLogin:
         chromium.page.click("#elsewhere")
         assert office.next("reply") == {"kind": kind, "text": ""}
 
+    @pytest.mark.parametrize("code, text", [(1400, "届かずに戻ってきました"), (1401, "配送が遅れている")])
+    def test_mail_that_came_back(self, chromium, office, code, text):
+        """Said beside the field, which works as before: a code from paper may be typed there."""
+        office.behave(news=code)
+        open_page(chromium, office)
+        ask(chromium, office)
+        chromium.see(text)
+        assert f"EW-{code}" in chromium.text()
+        chromium.page.fill("#code", "12345678")
+        chromium.page.press("#code", "Enter")
+        assert office.next("reply") == {"kind": 1, "text": "12345678"}
+
     def test_mail_that_does_not_come(self, chromium, office):
         """What to do is said, and a new mail can be asked for after a while, not at once."""
         chromium.own.open(LOOKS["wide"])

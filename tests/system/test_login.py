@@ -2,7 +2,9 @@
 import base64
 import hmac
 import json
+import re
 import secrets
+import shlex
 import statistics
 import struct
 import subprocess
@@ -89,6 +91,38 @@ def test_full_width_and_lower_case(engawa):
     """As it comes out of a Japanese keyboard."""
     wide = "".join(chr(ord(c) + 0xfee0) if c != "-" else "ー" for c in engawa.terminal_id.lower())
     assert engawa.connect(terminal_id=wide)["status"] == 0
+
+
+BOUNCE = """import email, json, mailbox, subprocess, sys, time
+box, before, engawa, run_dir, agent_dir = sys.argv[1:6]
+def wait(condition):
+    for _ in range(600):
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    sys.exit("nothing")
+state = lambda: json.loads(subprocess.check_output([engawa, "agent", "status", "--state-directory", agent_dir]))["mail_back_s"]
+mails = lambda: sorted((m for m in mailbox.Maildir(box, factory=None)), key=lambda m: m["Date"] or "")
+wait(lambda: len(mails()) > int(before))
+token = [m["X-MailFrom"] for m in mails()][-1].partition("+")[2].partition("@")[0]
+dsn = "Content-Type: multipart/report; report-type=delivery-status; boundary=b\\n\\n--b\\nContent-Type: message/delivery-status\\n\\n\\nAction: failed\\nStatus: 5.1.1\\n\\n--b--\\n"
+assert state() == 0
+subprocess.run([engawa, "bounce", "--socket", run_dir + "/bounce.sock", "--", token], input=dsn.encode(), check=True)
+wait(state)
+"""
+
+
+def test_mail_comes_back_while_it_is_waited_for(engawa):
+    """The person at the prompt, the officer at the office PC and the administrator learn of it; a code that comes after all is good, and ends it."""
+    engawa.mail.clear()
+    bounce = shlex.join(["/usr/bin/python3", "-c", BOUNCE, str(engawa.mail.path), "0", str(system.BUILD / "src/cli/engawa"),
+        str(engawa.run_dir), str(engawa.agent_dir)])
+    result = engawa.connect(code_command=f"{bounce} && {engawa.code_command()}")
+    assert result["status"] == 0, result
+    assert f"EW-{CODE['MAIL_CAME_BACK']}" in result["stderr"]
+    assert json.loads(office(engawa, "status"))["mail_back_s"] == 0
+    log = (engawa.log_dir / "agent.log").read_text()
+    assert "mail.returned address=registered" in log and "@" not in re.search("mail.returned.*", log)[0]
 
 
 def test_attack_code_of_an_earlier_session(engawa):

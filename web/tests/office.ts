@@ -56,6 +56,8 @@ interface Behaviour {
 	ownDisplay?: boolean;
 	message?: string;
 	notice?: { code: number; seconds: number };
+	/** Said beside the first prompt. */
+	news?: number;
 	end?: number;
 	/** What comes instead of, or after, the second picture. */
 	then?: "silence" | "garbage" | "seq" | "prompt" | "unknown" | "cursor" | "layout" | "close";
@@ -264,6 +266,9 @@ class Office {
 					: { person: behaviour.person ?? false };
 			const asked = { kind: kind === 1 ? (behaviour.promptKind ?? kind) : kind, wrong, ...prompt };
 			await this.send(InnerType.INNER_PROMPT, PromptSchema, asked);
+			if (behaviour.news && kind === 1) {
+				await this.send(InnerType.INNER_NOTICE, NoticeSchema, { code: behaviour.news, seconds: 0 });
+			}
 			if (behaviour.promptTwice) {
 				await this.send(InnerType.INNER_PROMPT, PromptSchema, asked);
 			}
