@@ -198,8 +198,7 @@ on_mail_state(struct link *link, const uint8_t *p, size_t len)
 	if (frame_decode(engawa_MailState_fields, &state, p, len) < 0)
 		return -ERR_PROTOCOL;
 	note.code = state.code;
-	struct wr w = wr_init(mark, sizeof mark);
-	wr_u32(&w, state.address_mark);
+	memcpy(mark, &state.address_mark, sizeof mark); /* the agent's own, as it went out */
 	role_send(MSG_MAIL_STATE, out, note_put(&note, out, sizeof out), -1);
 	return 0;
 }

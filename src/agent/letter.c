@@ -12,7 +12,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "base/wire.h"
 #include "crypto/seal.h"
 #include "signed.pb.h"
 
@@ -34,8 +33,7 @@ mark_of(const struct agent *agent, const char *address, uint32_t *ret_mark)
 		!HMAC(EVP_sha256(), agent->keys.agent.secret, NOISE_KEY_BYTES,
 			(const uint8_t *)text, strlen(text), hash, &len))
 		return -ERR_CRYPTO;
-	struct rd r = rd_init(hash, sizeof hash);
-	*ret_mark = rd_u32(&r);
+	memcpy(ret_mark, hash, sizeof *ret_mark);
 	return 0;
 }
 
@@ -122,11 +120,11 @@ tell_waiting(struct agent *agent, uint32_t mark, uint32_t code)
 void
 letter_returned(struct agent *agent, const struct note *note)
 {
-	struct rd r = rd_init(note->rest, note->rest_len);
-	uint32_t mark = rd_u32(&r), held;
+	uint32_t mark, held;
 	int came_back = note->code == ERR_MAIL_CAME_BACK;
-	if (!rd_done(&r) || (!came_back && note->code != ERR_MAIL_DELAYED))
+	if (note->rest_len != sizeof mark || (!came_back && note->code != ERR_MAIL_DELAYED))
 		return;
+	memcpy(&mark, note->rest, sizeof mark);
 	int registered = is_marked(agent, agent->settings.mail, mark);
 	if (!registered && !is_marked(agent, agent->settings.mail_next, mark))
 		return; /* no longer anybody's */

@@ -33,7 +33,7 @@ enum message {
 	MSG_ENDED_BY,   /* the relay's administrator ended it; session id 0: all */
 	MSG_GOAWAY,     /* this gate goes; code = seconds until then */
 	MSG_LINK,       /* a gate's control connection: code 0 = up */
-	MSG_MAIL_STATE, /* code: what became of a mail later; rest = mark of its address u32 */
+	MSG_MAIL_STATE, /* code: what became of a mail later; rest = mark of its address, as it is */
 	MSG_RENEWED,    /* code 0 and rest = certificate, DER; or why not */
 	/* pump -> monitor */
 	MSG_JOINED,     /* empty: the gate joined the two connections */

@@ -715,10 +715,8 @@ setup_sent(void **state)
 static void
 say_returned(uint32_t which, uint32_t state)
 {
-	uint8_t bytes[4];
-	struct wr wr = wr_init(bytes, sizeof bytes);
-	const struct note note = {.code = state, .rest = bytes, .rest_len = sizeof bytes};
-	wr_u32(&wr, which);
+	const struct note note = {
+		.code = state, .rest = (const uint8_t *)&which, .rest_len = sizeof which};
 	letter_returned(&agent, &note);
 }
 
