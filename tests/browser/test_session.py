@@ -378,3 +378,52 @@ def test_gate_dies(engawa, home_pc):
     home_pc.keyboard.press("Control+End")
     home_pc.keyboard.type("the page came back")
     arrives(engawa, "the page came back")
+
+
+WATCH_FOR_BREAKS = """(() => {
+    const canvas = document.querySelector("canvas");
+    window.breaks = [];
+    const look = () => {
+        const now = document.querySelector("canvas");
+        const why = now !== canvas ? "another canvas" : getComputedStyle(canvas).visibility === "hidden" ? "hidden" : null;
+        if (why && !window.breaks.includes(why)) window.breaks.push(why);
+    };
+    new MutationObserver(look).observe(document.body, { subtree: true, childList: true, attributes: true });
+})()"""
+
+
+def test_gate_is_drained(engawa, home_pc):
+    """A gate that goes, and another one at the same host: what is typed meanwhile arrives, and nothing is to be seen of it. And then the path
+    breaks after all: the picture, which was kept, is there again without a new one."""
+    log_in(home_pc, engawa)
+    log = lambda: (engawa.log_dir / "agent.log").read_text()
+    mails, since = engawa.mail.count(), len(log())
+    home_pc.page.evaluate(WATCH_FOR_BREAKS)
+    click(home_pc, *EDITOR)
+    home_pc.keyboard.press("Control+End")
+    old = engawa.gate
+    old.process.terminate()
+    system.wait_for(lambda: not system.accepts(engawa.port), "the gate still takes connections")
+    engawa.start_gate()
+    end = time.monotonic() + 60
+    for number in range(1000):
+        home_pc.keyboard.type(f"{number},")
+        if "session.resumed" in log()[since:]:
+            break
+        assert time.monotonic() < end, "the session does not move"
+        time.sleep(0.5)
+    typed = "".join(f"{n}," for n in range(number + 2))
+    home_pc.keyboard.type(f"{number + 1},")
+    arrives(engawa, typed)
+    assert home_pc.page.evaluate("window.breaks") == []
+    assert "session.lost" not in log()[since:] and 'picture="goes on"' in log()[since:] and engawa.mail.count() == mails
+    old.process.wait(30)
+    since = len(log())
+    engawa.gate.kill()
+    engawa.gate.start()
+    home_pc.see("庁内PCに接続しました")
+    system.wait_for(lambda: "session.resumed" in log()[since:], "the session does not come back", 60)
+    assert 'picture="goes on"' in log()[since:] and "desktop.restart" not in log()[since:]
+    click(home_pc, *EDITOR)
+    home_pc.keyboard.type("once more")
+    arrives(engawa, "once more")

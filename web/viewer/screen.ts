@@ -18,13 +18,15 @@ export class Screen {
 	private readonly worker = new Worker(new URL("./picture.worker.ts", import.meta.url), { type: "module" });
 	private pending = 0;
 	private onRoom: (() => void) | null = null;
+	/** Nothing more is drawn. */
+	failed = false;
 
 	constructor(
 		windowMib: number,
 		private readonly events: ScreenEvents,
 	) {
 		this.canvas.setAttribute("aria-hidden", "true");
-		this.worker.onerror = () => events.onFailed(new Failure("INTERNAL"));
+		this.worker.onerror = () => this.fail(new Failure("INTERNAL"));
 		this.worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.onMessage(data);
 		const canvas = this.canvas.transferControlToOffscreen();
 		this.post({ do: "start", canvas, windowMib }, [canvas]);
@@ -48,6 +50,12 @@ export class Screen {
 		this.onRoom?.();
 	}
 
+	private fail(failure: Failure): void {
+		this.failed = true;
+		this.onRoom?.();
+		this.events.onFailed(failure);
+	}
+
 	private post(message: ToWorker, transfer: Transferable[] = []): void {
 		this.worker.postMessage(message, transfer);
 	}
@@ -63,7 +71,7 @@ export class Screen {
 				}
 				return;
 			case "failed":
-				return this.events.onFailed(new Failure(message.code));
+				return this.fail(new Failure(message.code));
 			case "tick":
 				return this.events.onTick();
 		}

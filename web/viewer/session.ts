@@ -32,6 +32,10 @@ const AGAIN_MAX_MS = 10_000;
 const PASSING = new Set(
 	["NO_GATE", "CLOSED", "DRAIN", "NO_CONTROLLER", "BUSY_DATABASE", "TOO_MANY", "TIMEOUT", "UNREACHABLE", "LIMIT", "SLOW"].map(codeOf),
 );
+/** When the gate goes: how long the new way may take when the one before has ended, and from one try to the next. */
+const MOVE_WAIT_MS = 3000;
+const MOVE_AGAIN_MS = 5000;
+const MOVE_MAX_S = 600;
 const SLOW_PATH_MS = 1500;
 const DEAD_PATH_MS = 3000;
 /** Where the page has little memory, a shorter history costs bytes on the wire. */
@@ -55,6 +59,12 @@ export interface Size {
 	monitors: Places[];
 }
 
+/** Another way to the same desktop, up to Start. */
+interface Way {
+	channel: Channel;
+	start: Start;
+}
+
 export interface SessionEvents {
 	onStage(stage: Stage | "reply" | "screen"): void;
 	onPrompt(prompt: Prompt, words: [string, string]): void;
@@ -64,7 +74,7 @@ export interface SessionEvents {
 	/** A value for CSS `cursor`. */
 	onCursor(style: string): void;
 	onNotice(code: number, seconds: number): void;
-	/** The path is lost, the picture is gone; onDesktop comes again, or onEnd. */
+	/** The path is lost, the picture must not be seen; onDesktop comes again, or onEnd. */
 	onLost(): void;
 	/** Each second: whether the path is slower than it should be. */
 	onPath(slow: boolean): void;
@@ -81,7 +91,20 @@ export class Session {
 	private finished = false;
 	/** The other side has said that it is over. */
 	private over = false;
-	private back = false;
+	/** Its pictures may be seen, and input goes somewhere. */
+	private working = false;
+	private shown = false;
+	private size: Size | null = null;
+	private start: Start | null = null;
+	/** The picture stream (docs/protocol.md 8.6): its number, records that came, records that come once more, the last picture drawn. */
+	private stream = 0;
+	private received = 0n;
+	private passedOver = 0n;
+	private drawn = 0;
+	/** The gate goes: a second way is being made. */
+	private moving: Promise<Way | null> | null = null;
+	/** And somebody answers there. */
+	private moves = false;
 
 	constructor(
 		private readonly terminalId: string,
@@ -163,7 +186,7 @@ export class Session {
 				signal: this.stop.signal,
 			});
 			this.stop.signal.throwIfAborted();
-			for (let start = await this.login(); ; ) {
+			for (let start = await this.login(this.channel); ; ) {
 				start = await this.workThenComeBack(start);
 			}
 		} catch (thrown) {
@@ -177,27 +200,71 @@ export class Session {
 	private async workThenComeBack(start: Start): Promise<Start> {
 		const resumption = this.channel!.resumption(start);
 		try {
-			return await this.work(start);
+			return await this.work(start, resumption);
 		} catch (thrown) {
+			this.working = false;
 			const failure = Failure.of(thrown);
 			const lost = failure.code === codeOf("CLOSED") || failure.code === codeOf("CRYPTO");
 			if (!resumption || !lost || this.over || this.stop.signal.aborted) {
 				throw failure;
 			}
 			this.channel!.close(failure);
-			this.screen!.close();
-			this.events.onLost();
-			return this.comeBack(resumption);
+			return (await this.moved()) ?? this.comeBack(resumption);
+		}
+	}
+
+	/** Start of the second way, if there is one: nobody sees anything of it. */
+	private async moved(): Promise<Start | null> {
+		const late = new Promise<null>((resolve) => setTimeout(() => resolve(null), MOVE_WAIT_MS));
+		const { moving } = this;
+		this.moving = null;
+		const way = moving && this.moves ? await Promise.race([moving, late]) : null;
+		if (moving && !way) {
+			void moving.then((unused) => unused?.channel.close(new Failure("CLOSED")));
+		}
+		this.stop.signal.throwIfAborted();
+		this.channel = way?.channel ?? this.channel;
+		return way?.start ?? null;
+	}
+
+	/** The gate goes within so many seconds: another way is made while the one of now works; then that one is left. */
+	private async move(resumption: Resumption, seconds: number): Promise<Way | null> {
+		const before = this.channel!;
+		const going = () => this.working && this.channel === before && !this.stop.signal.aborted;
+		await this.sleep(1000 * Math.random() * Math.min(seconds, MOVE_MAX_S)); // not all at once
+		while (going()) {
+			const way = await this.tryToMove(resumption);
+			if (way) {
+				before.close(new Failure("CLOSED"));
+				return way;
+			}
+			await this.sleep(MOVE_AGAIN_MS);
+		}
+		return null;
+	}
+
+	/** null: no gate leads there yet. */
+	private async tryToMove(resumption: Resumption): Promise<Way | null> {
+		let channel: Channel | null = null;
+		try {
+			channel = await Channel.resume(resumption, this.language, this.stop.signal);
+			this.moves = true;
+			return { channel, start: await this.login(channel, true) };
+		} catch (thrown) {
+			this.moves = false;
+			channel?.close(Failure.of(thrown));
+			return null;
 		}
 	}
 
 	private async comeBack(resumption: Resumption): Promise<Start> {
 		const until = performance.now() + 1000 * resumption.seconds;
-		this.back = true;
+		this.shown = false;
+		this.events.onLost();
 		for (let wait = AGAIN_FIRST_MS; ; wait = Math.min(1.5 * wait, AGAIN_MAX_MS)) {
 			try {
 				this.channel = await Channel.resume(resumption, this.language, this.stop.signal);
-				return await this.login();
+				return await this.login(this.channel, true);
 			} catch (thrown) {
 				this.stop.signal.throwIfAborted();
 				const failure = Failure.of(thrown);
@@ -229,30 +296,34 @@ export class Session {
 		}
 	}
 
-	private async login(): Promise<Start> {
-		const words = wordsOf(this.channel!.hash);
+	/** back: it goes on with a session; who does that has answered everything. */
+	private async login(channel: Channel, back = false): Promise<Start> {
+		const words = wordsOf(channel.hash);
 		const { deviceMemory = SMALL_DEVICE_GIB } = navigator as { deviceMemory?: number };
-		await this.send(InnerType.INNER_FACTS, FactsSchema, {
+		const film = await filmsPlay();
+		const proof = await deviceProof(channel.hash);
+		await channel.send(InnerType.INNER_FACTS, FactsSchema, {
 			kind: ClientKind.CLIENT_HTML5,
 			build: BUILD,
 			os: homeSystem(),
 			computerName: homeName(),
 			locale: this.language,
 			monitors: homeMonitors(),
-			film: await filmsPlay(),
+			film,
 			apply: this.apply,
-			...(await deviceProof(this.channel!.hash)),
+			...proof,
 			windowMib: deviceMemory < SMALL_DEVICE_GIB ? WINDOW_SMALL_MIB : WINDOW_MIB,
+			...(this.screen?.failed ? {} : { stream: this.stream, received: this.received }),
 		});
-		if (!this.back) {
+		if (!back) {
 			this.events.onStage("reply");
 		}
 		for (;;) {
-			const record = await this.channel!.receive();
+			const record = await channel.receive();
 			switch (record.type) {
 				case InnerType.INNER_PROMPT:
-					if (this.open || this.back) {
-						throw new Failure("PROTOCOL"); // who comes back has answered everything
+					if (this.open || back) {
+						throw new Failure("PROTOCOL");
 					}
 					this.open = decode(PromptSchema, record.payload);
 					if (!PROMPTS.has(this.open.kind) || (isKeyPrompt(this.open) && !this.open.webauthn)) {
@@ -280,48 +351,100 @@ export class Session {
 		}
 	}
 
-	private async work(start: Start): Promise<never> {
+	/** The picture stream begins, or goes on over another path. */
+	private takeUp(start: Start): void {
 		const { layout } = start;
 		if (!layout) {
 			throw new Failure("PROTOCOL");
 		}
+		const on = this.screen !== null && start.stream !== 0 && start.stream === this.stream;
+		if (start.from > (on ? this.received : 0n)) {
+			throw new Failure("PROTOCOL"); // what is between is nowhere
+		}
+		if (on && this.screen!.failed) {
+			throw new Failure("INTERNAL");
+		}
+		this.start = start;
+		this.moves = false;
 		this.channel!.startWork();
-		if (!this.back) {
+		this.working = true;
+		if (on) {
+			this.passedOver = this.received - start.from;
+			if (this.drawn > 0) {
+				this.acknowledge();
+				this.show();
+			}
+			return;
+		}
+		if (this.screen === null) {
 			this.events.onStage("screen");
 		}
-		let size: Size = layout;
-		let shown = false;
-		const screen = new Screen(start.windowMib, {
+		this.screen?.close();
+		this.stream = start.stream;
+		this.received = this.passedOver = 0n;
+		this.drawn = 0;
+		this.shown = false;
+		this.size = layout;
+		this.screen = this.makeScreen(start.windowMib);
+		this.screen.layout(layout.widthPx, layout.heightPx);
+	}
+
+	private makeScreen(windowMib: number): Screen {
+		const current: Screen = new Screen(windowMib, {
 			onDrawn: (seq) => {
-				void this.send(InnerType.INNER_ACK, AckSchema, { seq });
-				if (!shown) {
-					shown = true;
-					this.events.onDesktop(screen.canvas, start, size);
+				if (current === this.screen) {
+					this.drawn = seq;
+					this.acknowledge();
+					this.show();
 				}
 			},
 			onFailed: (failure) => this.channel!.close(failure),
 			onTick: () => this.onTick(),
 		});
-		this.screen = screen;
-		screen.layout(layout.widthPx, layout.heightPx);
+		return current;
+	}
+
+	/** What is drawn while the path is lost is acknowledged over the next one. */
+	private acknowledge(): void {
+		if (this.working) {
+			void this.send(InnerType.INNER_ACK, AckSchema, { seq: this.drawn, received: this.received });
+		}
+	}
+
+	private show(): void {
+		if (this.working && !this.shown) {
+			this.shown = true;
+			this.events.onDesktop(this.screen!.canvas, this.start!, this.size!);
+		}
+	}
+
+	/** Whether the next record of the picture stream is a new one. */
+	private counts(): boolean {
+		if (this.passedOver > 0n) {
+			this.passedOver--;
+			return false;
+		}
+		this.received++;
+		return true;
+	}
+
+	private async work(start: Start, resumption: Resumption | null): Promise<never> {
+		this.takeUp(start);
 		for (;;) {
 			const record = await this.channel!.receive();
 			switch (record.type) {
 				case InnerType.INNER_FRAME:
-					await screen.frame(decode(FrameSchema, record.payload));
-					break;
 				case InnerType.INNER_LAYOUT:
-					size = decode(LayoutSchema, record.payload);
-					screen.layout(size.widthPx, size.heightPx);
-					this.events.onSize(size);
-					break;
 				case InnerType.INNER_CURSOR:
-					this.events.onCursor(cursorStyle(decode(CursorSchema, record.payload)));
+					if (this.counts()) {
+						await this.picture(record);
+					}
 					break;
 				case InnerType.INNER_NOTICE: {
 					const { code, seconds } = decode(NoticeSchema, record.payload);
-					if (code === codeOf("DRAIN") && start.resumeS > 0) {
-						break; // it goes on by itself
+					if (code === codeOf("DRAIN") && resumption) {
+						this.moving ??= this.move(resumption, seconds); // nothing that a person has to know
+						break;
 					}
 					this.events.onNotice(code, seconds);
 					break;
@@ -331,6 +454,19 @@ export class Session {
 				default:
 					throw this.unexpected(record);
 			}
+		}
+	}
+
+	private async picture(record: InnerRecord): Promise<void> {
+		switch (record.type) {
+			case InnerType.INNER_FRAME:
+				return this.screen!.frame(decode(FrameSchema, record.payload));
+			case InnerType.INNER_LAYOUT:
+				this.size = decode(LayoutSchema, record.payload);
+				this.screen!.layout(this.size.widthPx, this.size.heightPx);
+				return this.events.onSize(this.size);
+			case InnerType.INNER_CURSOR:
+				return this.events.onCursor(cursorStyle(decode(CursorSchema, record.payload)));
 		}
 	}
 
@@ -344,12 +480,15 @@ export class Session {
 	}
 
 	private onTick(): void {
+		if (!this.working) {
+			return;
+		}
 		const silenceMs = performance.now() - this.channel!.heardAt;
 		if (silenceMs > DEAD_PATH_MS) {
 			this.channel!.close(new Failure("CLOSED"));
 		} else {
 			this.events.onPath(silenceMs > SLOW_PATH_MS);
-			void this.send(InnerType.INNER_PING, InnerPingSchema, { id: ++this.pings });
+			void this.send(InnerType.INNER_PING, InnerPingSchema, { id: ++this.pings, received: this.received });
 		}
 	}
 
