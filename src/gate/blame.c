@@ -23,7 +23,8 @@ is_one_of(int code, const int *codes, size_t count)
 }
 
 /* What an honest program does not do. A browser keeps connections in reserve and says nothing on
- * them; a network that fails is nobody's fault, unless a signature was made for it. */
+ * them; a network that fails is nobody's fault, unless a signature was made for it; and when none
+ * could be made, it is ours. */
 static int
 is_fault(const struct leg *l, enum leg_state was, int code)
 {
@@ -34,6 +35,7 @@ is_fault(const struct leg *l, enum leg_state was, int code)
 		return 0;
 	if (was == LEG_HANDSHAKE)
 		return code < 0 && code != -ERR_TOO_MANY && code != -ERR_DRAIN &&
+		       code != -ERR_NO_SIGNATURE &&
 		       (code == -ERR_SLOW || secure_has_begun(l->secure));
 	if (code == -ERR_SLOW)
 		return frames && l->kind == LEG_NATIVE;

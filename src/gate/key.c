@@ -33,6 +33,7 @@ struct remote {
 	enum tell_key which;
 };
 
+static int failed; /* since it was last asked for: OpenSSL takes no reason along */
 static EC_KEY_METHOD *method;
 static int ex_index = -1;
 
@@ -99,8 +100,10 @@ on_sign(int type, const unsigned char *digest, int len, unsigned char *sig, unsi
 	struct tell_signed answer;
 	if (!remote || len < 0 ||
 		ask(remote->channel, remote->which, digest, (size_t)len, &answer) < 0 ||
-		answer.len > ECDSA_size(ec))
+		answer.len > ECDSA_size(ec)) {
+		failed = 1;
 		return 0;
+	}
 	memcpy(sig, answer.signature, answer.len);
 	*ret_len = answer.len;
 	return 1;
@@ -115,6 +118,14 @@ on_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl, void *a
 		return;
 	key_channel_free(remote->channel);
 	free(remote);
+}
+
+int
+key_has_failed(void)
+{
+	int was = failed;
+	failed = 0;
+	return was;
 }
 
 static int

@@ -18,6 +18,10 @@ void key_channel_free(struct key_channel *channel);
 /* The descriptor goes back to the caller: it is not closed with the channel. */
 void key_channel_keep(struct key_channel *channel);
 
+/* 1 when the keeper has refused or not answered since the last call: what failed then is nobody's
+ * fault but ours. */
+int key_has_failed(void);
+
 /* The key of this certificate, which must be an EC one. NULL on failure. */
 struct evp_pkey_st *key_remote_new(
 	struct key_channel *channel, struct x509_st *cert, enum tell_key which);

@@ -219,11 +219,11 @@ secure_handshake(struct secure *secure, char *ret_text, size_t size)
 	int n = SSL_accept(secure->ssl);
 	if (n == 1)
 		return export(secure, ret_text, size);
-	int r = failure(secure->ssl, n);
+	int r = failure(secure->ssl, n), ours = key_has_failed();
 	if (r == -ERR_CRYPTO)
-		return tls_failure(secure->ssl, ret_text, size);
+		r = tls_failure(secure->ssl, ret_text, size);
 	ERR_clear_error();
-	return r;
+	return ours ? -ERR_NO_SIGNATURE : r;
 }
 
 int

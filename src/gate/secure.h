@@ -42,7 +42,7 @@ void secure_pack(const struct secure *secure, struct wr *out);
 struct secure *secure_unpack(struct rd *in, int fd);
 
 /* 0 = done: text has the organisation of an agent's certificate, or nothing. -EAGAIN, else why not;
- * then text has OpenSSL's words. */
+ * then text has OpenSSL's words. -ERR_NO_SIGNATURE: the keeper's fault, not the peer's. */
 int secure_handshake(struct secure *secure, char *ret_text, size_t size);
 /* In a handshake: 1 when the peer has said something that TLS could read. */
 int secure_has_begun(const struct secure *secure);

@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import ssl
 import tempfile
@@ -253,6 +254,37 @@ def test_attack_two_hundred_bad_ones_behind_the_same_address(make):
     assert not bad_hello(gate, elsewhere)
     gate.agent(source=town)
     gate.agent(source="127.0.9.3")
+
+
+def test_keeper_that_does_not_sign_is_nobodys_fault(make):
+    """The keeper is at its limit, and then does not answer at all: handshakes fail at our side, and who came is not refused for it afterwards."""
+    gate = make(WORKERS=1, SIGNS_MAX_S=1, SOURCE_FAULTS_PER_MINUTE=5, HANDSHAKE_S=20)
+    source = "127.0.9.9"
+
+    def comes_in():
+        try:
+            gate.native(source=source).stream.close()
+            return True
+        except (OSError, EOFError):
+            return False
+    while gate.log().count("code=NO_SIGNATURE") < 8:
+        comes_in()
+    assert "limit.signs" in gate.log()
+    wait(comes_in, 30)
+    keeper = gate.child("keeper")
+    os.kill(keeper, signal.SIGSTOP)
+    try:
+        before = gate.log().count("code=NO_SIGNATURE")
+        threads = [threading.Thread(target=comes_in, daemon=True) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        wait(lambda: gate.log().count("code=NO_SIGNATURE") > before, 60)
+    finally:
+        os.kill(keeper, signal.SIGCONT)
+    for thread in threads:
+        thread.join(60)
+    wait(comes_in, 30)
+    assert "source_faults" not in gate.log() and value(gate, "limit_reached", limit="source_faults") == 0
 
 
 def test_attack_one_bad_office_pc(make):
