@@ -12,7 +12,7 @@
 #include "base/str.h"
 
 enum {
-	FILE_MAX_BYTES = 65536,
+	FILE_MAX_BYTES = 131072,
 	HOUR_S = 3600,
 	LINE_SIZE = 512
 };
@@ -242,15 +242,22 @@ make_room(struct devices *d)
 	return oldest;
 }
 
+static struct device *
+add(struct devices *d, const uint8_t *hash, uint64_t now_s)
+{
+	struct device *device = make_room(d);
+	memcpy(device->hash, hash, DEVICE_HASH_BYTES);
+	device->first_s = now_s;
+	return device;
+}
+
 int
 devices_login(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES],
 	const char *name, uint64_t now_s)
 {
 	struct device *device = find(devices, hash);
 	if (!device) {
-		device = make_room(devices);
-		memcpy(device->hash, hash, DEVICE_HASH_BYTES);
-		device->first_s = now_s;
+		device = add(devices, hash, now_s);
 		devices->strangers.row = 0; /* one of them has proved himself */
 	}
 	device->last_s = now_s;
@@ -280,12 +287,18 @@ devices_keep(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTE
 		*device = devices->list[--devices->count];
 	if (!keep)
 		return save(devices);
-	if (!device) {
-		device = make_room(devices);
-		memcpy(device->hash, hash, DEVICE_HASH_BYTES);
-		device->first_s = now_s;
-	}
+	if (!device)
+		device = add(devices, hash, now_s);
 	device->kept = 1;
+	return save(devices);
+}
+
+int
+devices_enter(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES], uint64_t now_s)
+{
+	if (find(devices, hash))
+		return 0;
+	add(devices, hash, now_s)->last_s = now_s;
 	return save(devices);
 }
 

@@ -16,7 +16,8 @@
 
 enum {
 	DEVICE_HASH_BYTES = 32,
-	DEVICES_MAX = 64,           /* the one not seen for longest makes room */
+	DEVICES_MAX = 208, /* persons have theirs here too: more than users.h has. The one not seen
+			      for longest makes room */
 	LOCKOUT_DELAY_MAX_S = 3600, /* the hard cap of the growing delay */
 	LOCKOUT_MEMORY_S = 86400,   /* a day without failure: the delay starts anew */
 	LOCKOUT_ROW_MAX = 100, /* failures without a login between them: then only devices_unlock
@@ -60,6 +61,9 @@ int devices_login(struct devices *devices, const uint8_t hash[static DEVICE_HASH
  * longer, it is a stranger again. 0 or -errno. */
 int devices_keep(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES], int keep,
 	uint64_t now_s);
+/* Its own counters from now on, before its first login. 0 or -errno. */
+int devices_enter(
+	struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES], uint64_t now_s);
 /* One of those who pair has logged in completely: their failures are forgotten. 0 or -errno. */
 int devices_paired(struct devices *devices);
 /* For those that are registered, after devices_open. */

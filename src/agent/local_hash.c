@@ -29,6 +29,7 @@ struct hashing {
 	uid_t uid;
 	struct password_choice choice;
 	struct user row; /* no name: the single password */
+	struct user was; /* what the table had under that name; no name: nothing */
 	char text[PASSWORD_MAX_BYTES + 1];
 	char hash[SETTINGS_HASH_SIZE]; /* made; OPEN_LOCK, ASK_MAIL, PROVE: to be compared with */
 	struct tries before;           /* PROVE */
@@ -50,12 +51,23 @@ run(void *user)
 }
 
 static int
+same_row(const struct user *a, const struct user *b)
+{
+	return strcmp(a->name, b->name) == 0 && strcmp(a->verifier, b->verifier) == 0 &&
+	       strcmp(a->expires, b->expires) == 0 && a->disabled == b->disabled;
+}
+
+static int
 put_password(const struct hashing *h)
 {
 	struct settings settings = h->agent->settings;
 	struct user row = h->row;
 	int r;
 	if (row.name[0]) {
+		/* somebody disabled, changed or removed the person meanwhile: that stays */
+		const struct user *now = users_row(h->agent->users, row.name);
+		if (now ? !same_row(now, &h->was) : h->was.name[0] != '\0')
+			return -ERR_SETTINGS_CHANGED;
 		r = str_copy(row.verifier, sizeof row.verifier, h->hash);
 		return r < 0 ? r : local_users_put(h->agent, &row);
 	}
@@ -86,6 +98,8 @@ take_open(const struct hashing *h)
 static int
 take_mail(const struct hashing *h)
 {
+	if (h->result == 0 && strcmp(h->hash, h->agent->settings.password) != 0)
+		return -ERR_SETTINGS_CHANGED; /* it is not the password any more */
 	if (h->result == 0) {
 		local_lock_right(h->agent, h->uid);
 		return local_mail_asked(h->agent, h->mail);
@@ -173,8 +187,11 @@ local_hash_password(struct peer *peer, const struct user *row, const char *text)
 	struct hashing *h = prepare(peer, SET_PASSWORD, text);
 	if (!h)
 		return;
+	const struct user *was = row ? users_row(peer->agent->users, row->name) : NULL;
 	if (row)
 		h->row = *row;
+	if (was)
+		h->was = *was;
 	persons_choice(h->agent, h->row.name, &h->choice);
 	start(h);
 }

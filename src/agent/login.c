@@ -93,6 +93,7 @@ login_resume(struct login *login, const struct login *before)
 	login->resumes = 1;
 	login->passed = before->passed;
 	login->kind_before = before->facts.kind;
+	login->report_minutes = before->report_minutes;
 	login->person.proved = before->person.proved;
 	memcpy(login->person.name, before->person.name, sizeof login->person.name);
 }
@@ -130,8 +131,11 @@ conclude(struct login *login)
 static int
 enter(struct login *login, const struct row *row)
 {
-	if (!meets(login, row))
-		return login->passed >> login->step & 1 ? LOGIN_PASSED : -ERR_POLICY_CHANGED;
+	if (!meets(login, row)) {
+		int passed = (login->passed >> login->step & 1) &&
+			     (!row->step->holds || row->step->holds(login));
+		return passed ? LOGIN_PASSED : -ERR_POLICY_CHANGED;
+	}
 	return row->step->enter ? row->step->enter(login) : LOGIN_PASSED;
 }
 

@@ -145,6 +145,7 @@ struct login {
 		struct passkey fresh;
 		char person[USER_NAME_SIZE]; /* whose security key it was; "" = anybody's */
 	} code;
+	int64_t report_minutes;   /* that the client was told to report after; 0 = never again */
 	struct findings findings; /* of the quarantine check: why it refuses */
 	struct {
 		char digits[LOGIN_CODE_DIGITS + 1]; /* secret */
@@ -158,8 +159,9 @@ struct login {
 		int charged;               /* the person's counter too */
 		char name[USER_NAME_SIZE]; /* folded; "" = nobody's */
 		int refuse;                /* why a right password does not help: 0 or negative */
-		int proved;                /* by a certificate: no password is asked for */
-		char pin[USER_PIN_SIZE];   /* verifier of the row whose certificate it is, "" */
+		int misnamed; /* what was typed can be nobody's name: not the same as none */
+		int proved;   /* by a certificate: no password is asked for */
+		char pin[USER_PIN_SIZE]; /* verifier of the row whose certificate it is, "" */
 		char certified[USER_NAME_SIZE]; /* who the certificate is for, as its issuer says */
 		uint8_t challenge[HOLDER_CHALLENGE_BYTES];
 	} person;
@@ -173,6 +175,9 @@ struct login_step {
 	/* Asked again, by facts alone, when a session goes on over a new connection. What is not
 	 * must have been passed before: else policy has changed, and a new login is needed. */
 	int again;
+	/* Of one that is not asked again: does what was passed still do under today's policy? NULL
+	 * = yes. */
+	int (*holds)(const struct login *login);
 	int (*ready)(struct login *login); /* could this step ever be passed? asked before the first
 					      prompt: 0 or negative */
 	int (*enter)(struct login *login);

@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 #include "agent/admit.h"
-#include "agent/letter.h"
 #include "agent/agent.h"
 #include "agent/health.h"
+#include "agent/letter.h"
 #include "agent/local.h"
 #include "agent/local_lock.h"
 #include "agent/local_macs.h"
@@ -203,7 +203,8 @@ check_ticket(struct agent *agent, const struct note *knock, engawa_TicketBody *r
 		memcmp(ret_body->agent_key.bytes, keys->agent.public, NOISE_KEY_BYTES) != 0 ||
 		strcmp(ret_body->organisation, keys->org.id) != 0)
 		return -ERR_TICKET_BAD;
-	return ticket_memory_use(agent->tickets, ret_body->session_id.bytes, now_s);
+	return ticket_memory_use(agent->tickets, ret_body->session_id.bytes, ret_body->not_after_s,
+		mono_now().ns / 1000000000);
 }
 
 static int

@@ -20,13 +20,25 @@ is_counted(const struct login *login)
 	       devices_known(login->office.devices, login->device);
 }
 
+/* Each person of the table has counters of their own, also before the first login: guesses at
+ * others, or at names that are nobody's, are not counted against them. */
+static int
+own_counters(struct login *login, uint8_t ret_key[static USER_KEY_BYTES])
+{
+	user_key(login->person.name, ret_key);
+	if (!users_find(login->office.users, login->person.name))
+		return 0; /* nobody's: they share one */
+	return devices_enter(login->office.persons, ret_key, login->env->wall_s(login->env->user));
+}
+
 int
 person_locked(struct login *login)
 {
 	uint8_t key[USER_KEY_BYTES];
 	if (!is_counted(login))
 		return 0;
-	user_key(login->person.name, key);
+	if (own_counters(login, key) < 0)
+		return -ERR_DISK_FULL;
 	return devices_check(
 		login->office.persons, key, login->env->wall_s(login->env->user), &login->retry_s);
 }

@@ -1,7 +1,8 @@
 /*
  * What the steps of a person share: who it may be, and the counters of a name over all devices that
  * are known. Somebody else's device cannot go on guessing at a name after its own tries are used up
- * and take over where another left off. Strangers share one counter already.
+ * and take over where another left off. Strangers share one counter already, and names that are in
+ * no table share another: those of the table have their own from the start.
  */
 #pragma once
 #include "agent/login.h"

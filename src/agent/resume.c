@@ -132,7 +132,8 @@ use_attempt(struct agent *agent, const struct note *note)
 			return -ERR_TICKET_BAD;
 	if (!*memory)
 		*memory = ticket_memory_new(ATTEMPTS_MAX);
-	return *memory ? ticket_memory_use(*memory, note->session_id, wall_s()) : -ENOMEM;
+	return *memory ? ticket_memory_use(*memory, note->session_id, 0, mono_now().ns / 1000000000)
+		       : -ENOMEM;
 }
 
 /* note->rest: address length, address, ticket. */

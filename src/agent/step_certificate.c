@@ -78,7 +78,7 @@ reply(struct login *login, const struct reply *reply)
 	const struct user *pinned = find_pin(login, &reply->proof, pin);
 	question.pinned = pinned != NULL;
 	if (login->facts.user[0])
-		user_fold(login->facts.user, login->person.name);
+		login->person.misnamed = user_fold(login->facts.user, login->person.name) < 0;
 	else if (pinned)
 		memcpy(login->person.name, pinned->name, sizeof login->person.name);
 	str_copy(login->person.pin, sizeof login->person.pin, pinned ? pin : "");
@@ -120,7 +120,8 @@ checked(struct login *login, int code)
 	}
 	const struct user *user = find_person(login);
 	const char *name = login->person.pin[0] && user ? user->name : login->person.certified;
-	if (!user || (login->person.name[0] && strcmp(login->person.name, name) != 0)) {
+	if (!user || login->person.misnamed ||
+		(login->person.name[0] && strcmp(login->person.name, name) != 0)) {
 		LOG(WARN, "certificate.nobody", F_STR("name", name));
 		return -ERR_CERTIFICATE_REFUSED;
 	}

@@ -16,6 +16,7 @@ enter(struct login *login)
 	int64_t minutes = login->office.policy->inspection_repeat_minutes;
 	struct prompt prompt = {
 		.kind = engawa_PromptKind_PROMPT_POSTURE, .expires_s = (uint32_t)minutes * 60};
+	login->report_minutes = minutes;
 	login->wait = LOGIN_WAIT_POSTURE;
 	login->env->prompt(login->env->user, &prompt);
 	return LOGIN_WAITS;
@@ -37,5 +38,14 @@ posture(struct login *login, const struct report *report)
 	return findings->count ? -(int)findings->codes[0] : LOGIN_PASSED;
 }
 
+/* The client keeps to what it was told at the login: reports that are to come oftener by now would
+ * be missed, and the session ended for it. */
+static int
+holds(const struct login *login)
+{
+	int64_t minutes = login->office.policy->inspection_repeat_minutes;
+	return !minutes || (login->report_minutes && login->report_minutes <= minutes);
+}
+
 const struct login_step step_inspection = {
-	.name = "inspection", .enter = enter, .posture = posture};
+	.name = "inspection", .holds = holds, .enter = enter, .posture = posture};

@@ -7,7 +7,9 @@
 
 enum {
 	MINUTE_S = 60,
-	WARN_S = 10 * MINUTE_S
+	WARN_S = 10 * MINUTE_S,
+	SESSION_MAX_S = 604800, /* the most that MAX_SESSION can say: a work process that was taken
+				   over sees somebody typing for ever */
 };
 
 static uint64_t
@@ -67,9 +69,9 @@ hours_left(const struct term *term, struct mono now, uint64_t now_s)
 static uint64_t
 session_left(const struct term *term, struct mono now)
 {
-	uint64_t max_ms = (uint64_t)term->policy->max_session_s * 1000;
-	return max_ms ? (left_ms(now, mono_add_ms(term->begun, max_ms)) + 999) / 1000
-		      : HOURS_ALWAYS;
+	int64_t set_s = term->policy->max_session_s;
+	uint64_t max_ms = (uint64_t)(set_s ? set_s : SESSION_MAX_S) * 1000;
+	return (left_ms(now, mono_add_ms(term->begun, max_ms)) + 999) / 1000;
 }
 
 static void

@@ -15,7 +15,8 @@
 
 enum {
 	ID_BYTES = 16,
-	REMEMBER_S = 2 * TICKET_LIFE_S
+	REMEMBER_S = 2 * TICKET_LIFE_S,
+	SPANS_MAX = 8
 };
 
 static int
@@ -84,12 +85,18 @@ struct slot {
 	uint8_t used;
 };
 
+/* Ends of tickets, from first to last; last 0 = empty. */
+struct span {
+	uint64_t first_s, last_s;
+};
+
 struct ticket_memory {
 	size_t capacity, mask; /* entries of one generation; slots - 1 */
 	size_t count;          /* in the current generation */
 	uint64_t since_s;      /* start of the current generation, 0 = never used */
 	uint64_t seed[2];
 	struct slot *current, *previous;
+	struct span current_span, previous_span, forgotten[SPANS_MAX];
 };
 
 struct ticket_memory *
@@ -145,31 +152,88 @@ find(const struct ticket_memory *memory, struct slot *slots, const uint8_t *id)
 }
 
 static void
+widen(struct span *span, uint64_t first_s, uint64_t last_s)
+{
+	if (!span->last_s || first_s < span->first_s)
+		span->first_s = first_s;
+	if (last_s > span->last_s)
+		span->last_s = last_s;
+}
+
+static uint64_t
+gap_s(const struct span *a, const struct span *b)
+{
+	return a->first_s > b->last_s   ? a->first_s - b->last_s
+	       : b->first_s > a->last_s ? b->first_s - a->last_s
+					: 0;
+}
+
+/* Into the nearest span that there is; a far one has its own while there is room. */
+static void
+forget(struct ticket_memory *memory, struct span *span)
+{
+	struct span *empty = NULL, *nearest = NULL;
+	for (size_t i = 0; span->last_s && i < SPANS_MAX; i++) {
+		struct span *s = &memory->forgotten[i];
+		if (!s->last_s)
+			empty = s;
+		else if (!nearest || gap_s(s, span) < gap_s(nearest, span))
+			nearest = s;
+	}
+	if (nearest && empty && gap_s(nearest, span) > REMEMBER_S)
+		nearest = NULL;
+	nearest = nearest ? nearest : empty;
+	if (span->last_s)
+		widen(nearest, span->first_s, span->last_s);
+	*span = (struct span){0, 0};
+}
+
+static int
+is_forgotten(const struct ticket_memory *memory, uint64_t until_s)
+{
+	for (size_t i = 0; i < SPANS_MAX; i++)
+		if (until_s && memory->forgotten[i].first_s <= until_s &&
+			until_s <= memory->forgotten[i].last_s)
+			return 1;
+	return 0;
+}
+
+static void
 rotate(struct ticket_memory *memory, uint64_t now_s)
 {
 	size_t bytes = (memory->mask + 1) * sizeof *memory->current;
 	uint64_t age_s = now_s > memory->since_s ? now_s - memory->since_s : 0;
 	if (age_s < REMEMBER_S)
 		return;
+	forget(memory, &memory->previous_span);
+	memory->previous_span = memory->current_span;
+	memory->current_span = (struct span){0, 0};
 	struct slot *oldest = memory->previous;
 	memory->previous = memory->current;
 	memory->current = oldest;
 	memset(memory->current, 0, bytes);
-	if (age_s >= 2 * REMEMBER_S)
+	if (age_s >= 2 * REMEMBER_S) {
 		memset(memory->previous, 0, bytes);
+		forget(memory, &memory->previous_span);
+	}
 	memory->count = 0;
 	memory->since_s = now_s;
 }
 
 int
-ticket_memory_use(struct ticket_memory *memory, const uint8_t session_id[static 16], uint64_t now_s)
+ticket_memory_use(struct ticket_memory *memory, const uint8_t session_id[static 16],
+	uint64_t until_s, uint64_t now_s)
 {
 	rotate(memory, now_s);
 	struct slot *slot = find(memory, memory->current, session_id);
 	if (slot->used || find(memory, memory->previous, session_id)->used)
 		return -ERR_TICKET_BAD;
+	if (is_forgotten(memory, until_s))
+		return -ERR_TICKET_EXPIRED;
 	if (memory->count >= memory->capacity)
 		return -ERR_LIMIT;
+	if (until_s)
+		widen(&memory->current_span, until_s, until_s);
 	memcpy(slot->id, session_id, ID_BYTES);
 	slot->used = 1;
 	memory->count++;

@@ -75,10 +75,8 @@ tell_all(struct parent *p, struct worker_child *worker)
 		r = connect_keeper(worker, &p->keeper);
 	if (r == 0)
 		r = certificates_tell(&p->certificates, &worker->child);
-	if (r == 0 && p->welcome)
-		r = process_tell(&worker->child, TELL_WELCOME, p->welcome, p->welcome_len, -1);
-	for (size_t i = 0; r == 0 && i < p->denied_count; i++)
-		r = process_tell(&worker->child, TELL_DENY, &p->denied[i], sizeof p->denied[i], -1);
+	if (r == 0)
+		r = said_tell(&p->said, &worker->child);
 	if (r == 0 && p->takeover.waiting)
 		r = process_tell(&worker->child, TELL_WAIT, NULL, 0, -1);
 	if (r == 0)

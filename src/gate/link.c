@@ -1,5 +1,6 @@
 #include "gate/link.h"
 
+#include <pb_encode.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -230,6 +231,26 @@ compare_clocks(uint64_t controller_s)
 		LOG(WARN, "gate.clock", F_INT("ahead_s", ahead_s), F_ERR("code", ERR_CLOCK));
 }
 
+/* The parent compares what the workers say (said.h): the keys, the same for all. */
+static void
+tell_parent(struct worker *w, const uint8_t *payload, size_t len)
+{
+	engawa_LinkWelcome welcome, keys = engawa_LinkWelcome_init_zero;
+	uint8_t out[engawa_LinkWelcome_size];
+	pb_ostream_t stream = pb_ostream_from_buffer(out, sizeof out);
+	if (frame_decode(engawa_LinkWelcome_fields, &welcome, payload, len) < 0)
+		return;
+	keys.ticket_keys_count = welcome.ticket_keys_count;
+	memcpy(keys.ticket_keys, welcome.ticket_keys, sizeof keys.ticket_keys);
+	if (pb_encode(&stream, engawa_LinkWelcome_fields, &keys))
+		worker_tell(w, TELL_WELCOME, out, stream.bytes_written);
+	for (size_t i = 0; i < welcome.denied_count; i++) {
+		struct tell_deny deny = {.code = ERR_SUSPENDED};
+		memcpy(deny.agent_id, welcome.denied[i].bytes, sizeof deny.agent_id);
+		worker_tell(w, TELL_DENY, &deny, sizeof deny);
+	}
+}
+
 int
 link_on_welcome(struct worker *w, struct leg *l, const uint8_t *payload, size_t len)
 {
@@ -239,7 +260,7 @@ link_on_welcome(struct worker *w, struct leg *l, const uint8_t *payload, size_t 
 	if (r < 0)
 		return r;
 	compare_clocks(controller_s);
-	worker_tell(w, TELL_WELCOME, payload, len);
+	tell_parent(w, payload, len);
 	if (!first)
 		return 0;
 	l->state = LEG_READY;

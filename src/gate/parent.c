@@ -72,38 +72,6 @@ on_signal(struct parent *p)
 	}
 }
 
-void
-parent_keep_welcome(struct parent *p, const uint8_t *payload, size_t len)
-{
-	uint8_t *copy = mem_array(len + 1, 1);
-	if (!copy)
-		return;
-	memcpy(copy, payload, len);
-	free(p->welcome);
-	p->welcome = copy;
-	p->welcome_len = len;
-	p->denied_count = 0; /* it has its own list */
-}
-
-void
-parent_keep_deny(struct parent *p, const uint8_t *payload, size_t len, int allow)
-{
-	struct tell_deny deny;
-	if (len != sizeof deny)
-		return;
-	memcpy(&deny, payload, sizeof deny);
-	for (size_t i = 0; i < p->denied_count; i++)
-		if (memcmp(p->denied[i].agent_id, deny.agent_id, sizeof deny.agent_id) == 0)
-			p->denied[i--] = p->denied[--p->denied_count];
-	if (allow || p->denied_count == DENIED_MAX)
-		return;
-	struct tell_deny *list = mem_resize(p->denied, p->denied_count + 1, sizeof *list);
-	if (!list)
-		return;
-	p->denied = list;
-	p->denied[p->denied_count++] = deny;
-}
-
 /* An open descriptor of the controller for a worker; none when it can't be reached. */
 static void
 dial(struct parent *p, struct worker_child *worker, const char *name, uint16_t type,
@@ -146,15 +114,13 @@ parent_on_worker(struct parent *p, struct worker_child *worker)
 		dial(p, worker, "http.sock", TELL_HTTP, payload, (size_t)n);
 		break;
 	case TELL_WELCOME:
-		parent_keep_welcome(p, payload, (size_t)n);
+		said_welcome(&p->said, (size_t)(worker - p->workers), payload, (size_t)n);
 		takeover_on_linked(p, (size_t)(worker - p->workers));
 		break;
 	case TELL_DENY:
 	case TELL_ALLOW:
-		parent_keep_deny(p, payload, (size_t)n, type == TELL_ALLOW);
-		for (size_t i = 0; i < p->worker_count; i++)
-			if (&p->workers[i] != worker && p->workers[i].child.pid > 0)
-				process_tell(&p->workers[i].child, type, payload, (size_t)n, -1);
+		said_deny(&p->said, (size_t)(worker - p->workers), payload, (size_t)n,
+			type == TELL_ALLOW);
 		break;
 	case TELL_LEFT:
 		upgrade_on_left(p, (size_t)(worker - p->workers), payload, (size_t)n);
@@ -228,6 +194,7 @@ static int
 start(struct parent *p, int is_upgrade)
 {
 	raise_descriptors();
+	p->said.seats = p->worker_count;
 	int r = check_user(p->settings);
 	if (r == 0)
 		r = find_program(p);
@@ -349,8 +316,7 @@ parent_main(const struct settings *settings, char *const *argv, int is_upgrade)
 	certificates_fini(&p->certificates);
 	switchboard_fini(&p->switchboard);
 	free(p->settings_text);
-	free(p->welcome);
-	free(p->denied);
+	said_fini(&p->said);
 	free(p);
 	return r < 0 ? 1 : 0;
 }

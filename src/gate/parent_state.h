@@ -7,6 +7,7 @@
 #include "gate/certificates.h"
 #include "gate/limit.h"
 #include "gate/process.h"
+#include "gate/said.h"
 #include "gate/settings.h"
 #include "gate/switchboard.h"
 #include "gate/takeover.h"
@@ -16,7 +17,6 @@
 enum {
 	WORKERS_MAX = SWITCHBOARD_SEATS_MAX,
 	LISTENERS_MAX = 16, /* as WORKER_LISTENERS_MAX */
-	DENIED_MAX = 65536,
 };
 
 /* text: as in the settings. */
@@ -52,19 +52,13 @@ struct parent {
 	struct management *management; /* NULL = none */
 	int management_tried;
 	int signals;
-	/* what the controller last said: for a worker that starts while it is down */
-	uint8_t *welcome;
-	size_t welcome_len;
-	struct tell_deny *denied;
-	size_t denied_count;
+	struct said said; /* what the controller said */
 	int draining;
 	struct mono stop_at;
 	struct upgrade upgrade;   /* to a new version */
 	struct takeover takeover; /* from an old one */
 };
 
-void parent_keep_welcome(struct parent *p, const uint8_t *payload, size_t len);
-void parent_keep_deny(struct parent *p, const uint8_t *payload, size_t len, int allow);
 /* Something came from this worker, or its end. */
 void parent_on_worker(struct parent *p, struct worker_child *worker);
 /* No more connections from here on. */

@@ -60,9 +60,9 @@ take_one(struct parent *p)
 	if (fd >= 0)
 		close(fd);
 	if (type == TELL_WELCOME)
-		parent_keep_welcome(p, payload, (size_t)n);
+		said_welcome(&p->said, SAID_FORMER, payload, (size_t)n);
 	else if (type == TELL_DENY)
-		parent_keep_deny(p, payload, (size_t)n, 0);
+		said_deny(&p->said, SAID_FORMER, payload, (size_t)n, 0);
 	else if (type != TELL_UPGRADE && type != TELL_READY)
 		return -ERR_PROTOCOL;
 	return type == TELL_READY;

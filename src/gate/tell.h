@@ -40,8 +40,8 @@ enum tell {
 	TELL_LINK,      /* descriptor, or none when the controller cannot be reached */
 	TELL_WANT_HTTP, /* struct tell_http */
 	TELL_HTTP,      /* struct tell_http, descriptor or none */
-	TELL_WELCOME,   /* LinkWelcome as it came: kept by the parent for a worker that starts while
-			   the controller is down */
+	TELL_WELCOME,   /* LinkWelcome, the ticket keys of it: kept by the parent for a worker that
+			   starts while the controller is down (said.h) */
 	TELL_DENY,      /* struct tell_deny: kept likewise */
 	TELL_ALLOW,
 	TELL_DRAIN,   /* no new ones; the worker exits when nothing is left */

@@ -110,10 +110,8 @@ fill(struct parent *p, const uint8_t *payload, size_t len)
 			r = process_tell(&u->next, TELL_LISTENER, worker->listeners[j].text,
 				strlen(worker->listeners[j].text), worker->listeners[j].fd);
 	}
-	if (r == 0 && p->welcome)
-		r = process_tell(&u->next, TELL_WELCOME, p->welcome, p->welcome_len, -1);
-	for (size_t i = 0; r == 0 && i < p->denied_count; i++)
-		r = process_tell(&u->next, TELL_DENY, &p->denied[i], sizeof p->denied[i], -1);
+	if (r == 0)
+		r = said_tell(&p->said, &u->next);
 	if (r == 0)
 		r = process_tell(&u->next, TELL_READY, NULL, 0, -1);
 	if (r == 0)

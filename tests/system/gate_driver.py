@@ -126,7 +126,7 @@ class Controller:
         self.run, self.keys = run, keys
         self.outer, self.link, self.signed = messages
         self.heard, self.changed = [], threading.Condition()
-        self.denied, self.answers, self.links, self.listeners, self.requests = [], {}, [], [], []
+        self.denied, self.answers, self.links, self.listeners, self.requests, self.workers = [], {}, [], [], [], []
         self.welcomed = 0
 
     def start(self):
@@ -145,7 +145,7 @@ class Controller:
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
             one.close()
-        self.listeners, self.links = [], []
+        self.listeners, self.links, self.workers = [], [], []
         for name in "link.sock", "http.sock":
             (self.run / name).unlink(missing_ok=True)
 
@@ -172,6 +172,7 @@ class Controller:
                 message = types[name].FromString(payload)
                 if name == "LINK_HELLO":
                     self.frames = frames
+                    self.workers.append(frames)
                     point = point_of(self.keys.ticket_key)
                     frames.send(link.LINK_WELCOME, link.LinkWelcome(denied=self.denied, ticket_keys=[
                         link.TicketKey(key_id=hashlib.sha256(point).digest()[:8], public_key=point)]))
@@ -199,7 +200,12 @@ class Controller:
             self.heard.clear()
 
     def send(self, kind, message):
-        self.frames.send(kind, message)
+        """Denials go to each worker, like a controller's; the rest to the one that came last."""
+        if kind not in (self.link.LINK_DENY, self.link.LINK_ALLOW):
+            return self.frames.send(kind, message)
+        for frames in self.workers:
+            with contextlib.suppress(OSError):
+                frames.send(kind, message)
 
     def serve_http(self, stream):
         """Keeps everything up to the gate's end of the connection, then answers with its length."""

@@ -315,6 +315,10 @@ test_persons_by_certificate(void **state)
 	/* who is nobody here is not told more */
 	assert_int_equal(
 		come("", "x", "nobody", -ERR_CERTIFICATE_REVOKED), -ERR_CERTIFICATE_REFUSED);
+	/* a name that cannot be anybody's is another name, and not none */
+	assert_int_equal(come("tanaka=admin", "x", "tanaka", 0), -ERR_CERTIFICATE_REFUSED);
+	assert_int_equal(come("*", "x", "tanaka", 0), -ERR_CERTIFICATE_REFUSED);
+	assert_int_equal(come("-", "pinned", "", 0), -ERR_CERTIFICATE_REFUSED);
 	assert_int_equal(come("", "pinned", "", 0), LOGIN_PASSED);
 	assert_int_equal(w.asked.pinned, 1);
 	assert_int_equal(come("ito", "pinned", "", 0), LOGIN_PASSED);

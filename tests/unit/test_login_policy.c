@@ -379,6 +379,30 @@ test_attack_resume_after_policy(void **state)
 	assert_int_equal(come_back(APP), -ERR_APP_DENIED);
 }
 
+/* Tried: the home PC is to report again and again since the session lost its path, or oftener than
+ * the client was told. Comes of it: a new login, where it is told so; fewer reports change nothing.
+ */
+static void
+test_attack_resume_after_repeat(void **state)
+{
+	(void)state;
+	w.policy.disable_inspection = 0;
+	w.policy.inspection_repeat_minutes = 0;
+	pass(APP);
+	assert_int_equal(come_back(APP), LOGIN_PASSED);
+	w.policy.inspection_repeat_minutes = 30;
+	assert_int_equal(come_back(APP), -ERR_POLICY_CHANGED);
+	pass(APP);
+	assert_int_equal(come_back(APP), LOGIN_PASSED);
+	assert_int_equal(come_back(APP), LOGIN_PASSED); /* also the second time */
+	w.policy.inspection_repeat_minutes = 60;
+	assert_int_equal(come_back(APP), LOGIN_PASSED);
+	w.policy.inspection_repeat_minutes = 0;
+	assert_int_equal(come_back(APP), LOGIN_PASSED);
+	w.policy.inspection_repeat_minutes = 15;
+	assert_int_equal(come_back(APP), -ERR_POLICY_CHANGED);
+}
+
 /* Tried: the client's address or this office PC is taken off the organisation's list meanwhile.
  * Comes of it: the lists are asked again, and what they say holds. */
 static void
@@ -449,6 +473,7 @@ main(void)
 		T(test_working_hours),
 		T(test_resume),
 		T(test_attack_resume_after_policy),
+		T(test_attack_resume_after_repeat),
 		T(test_attack_resume_after_list),
 		T(test_attack_resume_after_person),
 	};

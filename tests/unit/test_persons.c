@@ -18,10 +18,12 @@
 
 #include "agent/check.h"
 #include "agent/directory.h"
+#include "agent/local_peer.h"
 #include "agent/login.h"
 #include "agent/password.h"
 #include "agent/radius.h"
 #include "base/err.h"
+#include "base/ipc.h"
 #include "inner.pb.h"
 
 static const struct pepper pepper = {{1, 2, 3}}, other_pepper = {{1, 2, 4}};
@@ -451,6 +453,93 @@ test_attack_one_person_by_many_devices(void **state)
 	assert_int_equal(begin(device[0], "suzuki"), LOGIN_WAITS);
 }
 
+/* Tried: from a device that is known, guesses at names in the table and at names of nobody, as many
+ * as there can be. Comes of it: who has never logged in still can, and is counted alone. */
+static void
+test_attack_first_login_shut_out_by_others(void **state)
+{
+	(void)state;
+	char name[16];
+	w.policy.lockout_count = 2;
+	w.policy.lockout_timeout_s = 86400;
+	w.users.list[0].expires[0] = '\0';
+	for (int i = 0; i < 3 * LOCKOUT_ROW_MAX; i++) {
+		snprintf(name, sizeof name, "nobody%d", i);
+		w.wall_s += 2 * 86400;
+		devices_unlock(w.devices); /* its own counter is not what is looked at */
+		if (begin(device[1], i % 2 ? name : "tanaka") == LOGIN_WAITS)
+			answer(-ERR_PASSWORD_WRONG);
+	}
+	devices_unlock(w.devices);
+	assert_true(begin(device[1], "tanaka") < 0);
+	assert_true(begin(device[1], "nobody1") < 0); /* as if it were somebody */
+	devices_unlock(w.devices);
+	assert_int_equal(begin(device[0], "suzuki"), LOGIN_WAITS);
+	assert_int_equal(answer(0), LOGIN_PASSED);
+	/* as many as the table can have */
+	w.users.count = USERS_MAX;
+	for (int i = 0; i < USERS_MAX; i++) {
+		w.users.list[i] = (struct user){"", "ldap", "", 0};
+		snprintf(w.users.list[i].name, sizeof w.users.list[i].name, "u%d", i);
+		assert_int_equal(begin(device[0], w.users.list[i].name), LOGIN_WAITS);
+		answer(-ERR_PASSWORD_WRONG);
+		devices_unlock(w.devices);
+	}
+	assert_true(devices_count(w.persons) >= USERS_MAX);
+	assert_true(devices_count(w.persons) <= DEVICES_MAX);
+}
+
+/* ---- two changes of one row ---- */
+
+/* Tried: a person is disabled or taken out while a new password of theirs is being hashed, which
+ * takes its time and had the row as it was. Comes of it: disabled or gone they stay. */
+static void
+test_attack_password_brings_row_back(void **state)
+{
+	enum {
+		UNTOUCHED,
+		DISABLED,
+		REMOVED
+	};
+	static struct agent agent;
+	struct pepper mine = pepper;
+	char dir[] = "/tmp/engawa-test-rows.XXXXXX", path[64];
+	int pair[2];
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(ipc_pair(pair), 0);
+	agent = (struct agent){.loop = loop_new(), .users = &w.users, .pepper = &mine};
+	agent.options.state_directory = dir;
+	for (int what = UNTOUCHED; what <= REMOVED; what++) {
+		struct peer peer = {.agent = &agent, .fd = pair[0]};
+		struct user row = w.users.list[0];
+		peer.watch = watch_new(agent.loop, pair[0], NULL, NULL);
+		local_hash_password(&peer, &row, "Abcdef12-Ghijkl34");
+		local_hash_drop(&peer); /* who asked has gone; the change goes on */
+		watch_free(peer.watch);
+		if (what == REMOVED)
+			w.users.list[0] = w.users.list[--w.users.count];
+		else if (what == DISABLED)
+			w.users.list[0].disabled = 1;
+		const size_t count = w.users.count;
+		loop_free(agent.loop); /* waits for the thread, and for what follows it */
+		agent.loop = loop_new();
+		assert_int_equal(w.users.count, count);
+		const struct user *now = users_row(&w.users, "tanaka");
+		assert_int_equal(now != NULL, what != REMOVED);
+		if (!now)
+			continue;
+		assert_int_equal(now->disabled, what == DISABLED);
+		assert_int_equal(strcmp(now->verifier, row.verifier) == 0, what == DISABLED);
+	}
+	loop_free(agent.loop);
+	close(pair[0]);
+	close(pair[1]);
+	snprintf(path, sizeof path, "%s/users", dir);
+	unlink(path);
+	rmdir(dir);
+}
+
 /* ---- RADIUS ---- */
 
 static const struct radius_request request = {
@@ -602,6 +691,8 @@ main(void)
 		STEP(test_attack_names_cannot_be_told_apart),
 		STEP(test_only_who_knows_the_password_is_told),
 		STEP(test_attack_one_person_by_many_devices),
+		STEP(test_attack_first_login_shut_out_by_others),
+		STEP(test_attack_password_brings_row_back),
 		cmocka_unit_test(test_radius_request),
 		cmocka_unit_test(test_attack_radius_answers),
 		cmocka_unit_test(test_attack_ldap_escape),

@@ -129,9 +129,21 @@ test_longest(void **state)
 	assert_int_equal(pass(540), 1);
 	assert_int_equal(notice.seconds, 60);
 	assert_int_equal(pass(60), -ERR_SESSION_LONG);
+}
+
+/* Tried: a work process that was taken over sees somebody typing for ever, and policy has no
+ * longest session. Comes of it: the monitor, which asks nobody, ends it after seven days. */
+static void
+test_attack_never_idle(void **state)
+{
+	(void)state;
 	policy.max_session_s = 0;
 	begin(0);
-	assert_int_equal(pass(100000), 0);
+	assert_int_equal(pass(604800 - 601), 0);
+	assert_int_equal(pass(1), 1);
+	assert_int_equal(notice.code, ERR_SESSION_LONG);
+	assert_int_equal(pass(540), 1);
+	assert_int_equal(pass(60), -ERR_SESSION_LONG);
 }
 
 /* Somebody sets the office PC's clock back an hour every minute: the hours end when they would
@@ -281,6 +293,7 @@ main(void)
 		T(test_hours),
 		T(test_hours_begin_late),
 		T(test_longest),
+		T(test_attack_never_idle),
 		T(test_attack_clock_set_back),
 		T(test_attack_clock_set_forward),
 		T(test_policy_changes),

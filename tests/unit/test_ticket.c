@@ -178,14 +178,54 @@ test_single_use(void **state)
 	(void)state;
 	struct ticket_memory *memory = ticket_memory_new(100);
 	uint8_t id[16] = {0};
-	assert_int_equal(ticket_memory_use(memory, id, NOW_S), 0);
+	assert_int_equal(ticket_memory_use(memory, id, 0, NOW_S), 0);
 	for (uint64_t t = 0; t < 2 * TICKET_LIFE_S; t++)
-		assert_int_equal(ticket_memory_use(memory, id, NOW_S + t), -ERR_TICKET_BAD);
-	assert_int_equal(
-		ticket_memory_use(memory, id, NOW_S - 1000), -ERR_TICKET_BAD); /* clock set back */
-	assert_int_equal(ticket_memory_use(memory, id, NOW_S + 4 * TICKET_LIFE_S), 0);
+		assert_int_equal(ticket_memory_use(memory, id, 0, NOW_S + t), -ERR_TICKET_BAD);
+	assert_int_equal(ticket_memory_use(memory, id, 0, NOW_S - 1000),
+		-ERR_TICKET_BAD); /* clock set back */
+	assert_int_equal(ticket_memory_use(memory, id, 0, NOW_S + 4 * TICKET_LIFE_S), 0);
 	ticket_memory_free(memory);
 	ticket_memory_free(NULL);
+}
+
+/* What is tried: a ticket that was used is shown again after the wall clock went far forward and
+ * back, so that it is valid once more while nobody remembers it. What comes of it: it is refused;
+ * the tickets of the time in between, and of now, are good. */
+static void
+test_attack_clock_set_to_and_fro(void **state)
+{
+	(void)state;
+	enum {
+		HOUR = 3600
+	};
+	struct ticket_memory *memory = ticket_memory_new(100);
+	uint8_t id[16];
+	uint32_t number = 0;
+	uint64_t mono_s = 500;
+	make_id(id, number++);
+	assert_int_equal(ticket_memory_use(memory, id, NOW_S + 60, mono_s), 0);
+	/* an hour, as long as nobody sets it: each ticket once */
+	for (uint64_t t = 1; t < HOUR; t += 20) {
+		make_id(id, number++);
+		assert_int_equal(ticket_memory_use(memory, id, NOW_S + t + 60, mono_s + t), 0);
+	}
+	mono_s += HOUR;
+	for (int jump = 1; jump < 20; jump++) { /* ten hours to and fro, many times */
+		make_id(id, number++);
+		mono_s += 5 * TICKET_LIFE_S;
+		uint64_t end_s =
+			NOW_S + (uint64_t)(jump % 2 ? jump * 10 * HOUR : 2 * HOUR + jump * 300);
+		assert_int_equal(ticket_memory_use(memory, id, end_s, mono_s), 0);
+		assert_int_equal(ticket_memory_use(memory, id, end_s, mono_s + 1), -ERR_TICKET_BAD);
+	}
+	mono_s += 5 * TICKET_LIFE_S;
+	for (uint32_t i = 0; i < HOUR / 20; i++) {
+		make_id(id, i);
+		assert_int_equal(ticket_memory_use(memory, id,
+					 i ? NOW_S + 20 * (i - 1) + 61 : NOW_S + 60, mono_s),
+			-ERR_TICKET_EXPIRED);
+	}
+	ticket_memory_free(memory);
 }
 
 /* An id used in the last second of one generation is still known twice a ticket's life later. */
@@ -197,9 +237,9 @@ test_generations(void **state)
 	uint8_t id[16];
 	for (uint32_t t = 0; t < 1000; t++) {
 		make_id(id, t);
-		assert_int_equal(ticket_memory_use(memory, id, NOW_S + t), 0);
+		assert_int_equal(ticket_memory_use(memory, id, 0, NOW_S + t), 0);
 		make_id(id, t < 2 * TICKET_LIFE_S ? 0 : t - 2 * TICKET_LIFE_S);
-		assert_int_equal(ticket_memory_use(memory, id, NOW_S + t), -ERR_TICKET_BAD);
+		assert_int_equal(ticket_memory_use(memory, id, 0, NOW_S + t), -ERR_TICKET_BAD);
 	}
 	ticket_memory_free(memory);
 }
@@ -212,18 +252,18 @@ test_full(void **state)
 	uint8_t id[16];
 	for (uint32_t i = 0; i < 50; i++) {
 		make_id(id, i);
-		assert_int_equal(ticket_memory_use(memory, id, NOW_S), 0);
+		assert_int_equal(ticket_memory_use(memory, id, 0, NOW_S), 0);
 	}
 	make_id(id, 50);
-	assert_int_equal(ticket_memory_use(memory, id, NOW_S), -ERR_LIMIT);
+	assert_int_equal(ticket_memory_use(memory, id, 0, NOW_S), -ERR_LIMIT);
 	make_id(id, 49);
-	assert_int_equal(ticket_memory_use(memory, id, NOW_S), -ERR_TICKET_BAD);
+	assert_int_equal(ticket_memory_use(memory, id, 0, NOW_S), -ERR_TICKET_BAD);
 	make_id(id, 50);
-	assert_int_equal(ticket_memory_use(memory, id, NOW_S + 2 * TICKET_LIFE_S), 0);
+	assert_int_equal(ticket_memory_use(memory, id, 0, NOW_S + 2 * TICKET_LIFE_S), 0);
 	ticket_memory_free(memory);
 	assert_null(ticket_memory_new(SIZE_MAX));
 	memory = ticket_memory_new(0);
-	assert_int_equal(ticket_memory_use(memory, id, NOW_S), -ERR_LIMIT);
+	assert_int_equal(ticket_memory_use(memory, id, 0, NOW_S), -ERR_LIMIT);
 	ticket_memory_free(memory);
 }
 
@@ -235,6 +275,7 @@ main(void)
 		cmocka_unit_test(test_forged),
 		cmocka_unit_test(test_shape),
 		cmocka_unit_test(test_single_use),
+		cmocka_unit_test(test_attack_clock_set_to_and_fro),
 		cmocka_unit_test(test_generations),
 		cmocka_unit_test(test_full),
 	};
