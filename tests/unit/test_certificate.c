@@ -387,6 +387,7 @@ test_attack_race_for_a_persons_last_try(void **state)
 	(void)state;
 	w.policy.lockout_count = 1; /* three for the person, over all devices */
 	user_key("tanaka", key);
+	assert_int_equal(devices_enter(w.persons, key, NOW_S), 0);
 	for (int i = 0; i < 2; i++) {
 		struct lockout_rule rule = {3, 60};
 		struct tries before;
