@@ -125,6 +125,20 @@ renew(struct control *c, const struct note *note)
 	tell(MSG_RENEWED, &failed, -1);
 }
 
+/* When there is no connection now: the monitor says it again when there is one. */
+static void
+session_waits(struct control *c, const struct note *note)
+{
+	engawa_SessionWaits waits;
+	if (frame_decode(engawa_SessionWaits_fields, &waits, note->rest, note->rest_len) < 0)
+		return;
+	for (size_t i = 0; i < c->link_count; i++)
+		if (c->links[i].state == LINK_UP &&
+			frame_send(c->links[i].conn, engawa_OuterType_OUTER_SESSION_WAITS,
+				engawa_SessionWaits_fields, &waits) == 0)
+			return;
+}
+
 /* Connections that are made from now on show the new one. */
 static void
 take_certificate(struct control *c, const uint8_t *der, size_t len)
@@ -161,6 +175,8 @@ on_monitor(void *user, int ready)
 		send_code(c, &note);
 	else if (type == MSG_RENEW)
 		renew(c, &note);
+	else if (type == MSG_WAITS)
+		session_waits(c, &note);
 	else
 		_exit(2);
 }

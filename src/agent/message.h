@@ -25,6 +25,7 @@ enum message {
 	MSG_REFUSE,    /* tell the gate: this knock is not answered */
 	MSG_SEND_CODE, /* rest = sealed MailCode */
 	MSG_RENEW,     /* rest = Enrol without a code, to any gate */
+	MSG_WAITS,     /* rest = SessionWaits, to any gate */
 	/* control -> monitor: struct note */
 	MSG_KNOCK,      /* rest = ticket */
 	MSG_DIALED,     /* code 0 with the socket, else why not */
@@ -33,7 +34,8 @@ enum message {
 	MSG_ENDED_BY,   /* the relay's administrator ended it; session id 0: all */
 	MSG_GOAWAY,     /* this gate goes; code = seconds until then */
 	MSG_LINK,       /* a gate's control connection: code 0 = up */
-	MSG_MAIL_STATE, /* code: what became of a mail later; rest = mark of its address, as it is */
+	MSG_MAIL_STATE, /* code: what became of a mail later; rest = mark of its address, as it is
+			 */
 	MSG_RENEWED,    /* code 0 and rest = certificate, DER; or why not */
 	/* pump -> monitor */
 	MSG_JOINED,     /* empty: the gate joined the two connections */

@@ -293,8 +293,11 @@ on_control_message(
 		move_away(agent, &note);
 	} else if (type == MSG_LINK) {
 		agent->gates[note.gate] = (struct gate_state){note.code == 0, note.code};
-		if (note.code == 0)
+		if (note.code == 0) {
 			renew_link_up(agent->renew);
+			if (agent->working && agent->working->state == SESSION_LOST)
+				resume_tell(agent);
+		}
 	} else if (type == MSG_RENEWED) {
 		renew_answer(agent->renew, &note);
 	}

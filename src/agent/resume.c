@@ -1,6 +1,7 @@
 #include "agent/resume.h"
 
 #include <errno.h>
+#include <pb_encode.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -11,6 +12,8 @@
 #include "base/wire.h"
 #include "crypto/resume.h"
 #include "crypto/ticket.h"
+#include "inner.pb.h"
+#include "outer.pb.h"
 
 enum {
 	ATTEMPTS_MAX = 256 /* through one gate, as long as a ticket is remembered */
@@ -247,6 +250,30 @@ resume_adopt(struct session *s)
 		return -ERR_DESKTOP_FAILED;
 	session_wait_picture(s);
 	return 0;
+}
+
+void
+resume_tell(struct agent *agent)
+{
+	engawa_SessionWaits waits = engawa_SessionWaits_init_zero;
+	uint8_t bytes[engawa_SessionWaits_size];
+	pb_ostream_t stream = pb_ostream_from_buffer(bytes, sizeof bytes);
+	const struct session *s = agent->working;
+	if (s && s->state == SESSION_LOST) {
+		uint64_t gone_s = mono_diff_ms(s->lost_at, mono_now()) / 1000;
+		uint64_t wait_s = (uint64_t)agent->options.resume_s;
+		waits.session_id.size = SESSION_ID_BYTES;
+		memcpy(waits.session_id.bytes, s->ticket.session_id.bytes, SESSION_ID_BYTES);
+		str_copy(waits.client_address, sizeof waits.client_address,
+			s->ticket.client_address);
+		waits.started_s = s->started_s;
+		waits.browser = s->flow.facts.kind == engawa_ClientKind_CLIENT_HTML5;
+		waits.wait_s = (uint32_t)(wait_s > gone_s ? wait_s - gone_s : 0);
+	}
+	if (!pb_encode(&stream, engawa_SessionWaits_fields, &waits))
+		return;
+	struct note note = {.rest = bytes, .rest_len = stream.bytes_written};
+	agent_control(agent, MSG_WAITS, &note); /* no gate: when there is one */
 }
 
 /* What a person should know. */

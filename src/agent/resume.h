@@ -1,6 +1,6 @@
 /*
- * A session goes on over another connection (docs/protocol.md 3.3). What the agent keeps for that is
- * in struct session: the key of the next handshake, and the key before for as long as the client
+ * A session goes on over another connection (docs/protocol.md 3.3). What the agent keeps for that
+ * is in struct session: the key of the next handshake, and the key before for as long as the client
  * may not have the next one yet. A ticket counts while its key is kept, so it is used once; an
  * attempt counts once because of its id.
  *
@@ -29,5 +29,8 @@ void resume_keep(struct session *session, uint32_t generation);
 void resume_ticket(const struct session *session, struct start *start);
 /* The steps are passed: takes the base's desktop. 0 or a code for the client. */
 int resume_adopt(struct session *session);
+/* The relay hears which session waits for its client, if one does: when that changes, and when
+ * there is a new connection to a gate. */
+void resume_tell(struct agent *agent);
 /* It has ended for good: who wants to go on with it is told why, also those who are about to. */
 void resume_over(struct session *session);

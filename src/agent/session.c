@@ -89,12 +89,15 @@ finish(struct session *s, int code)
 void
 session_retire(struct session *s)
 {
+	int waited = s->state == SESSION_LOST;
 	enter(s, SESSION_GONE, 0);
 	session_term_stop(s);
 	session_term_shutdown(s);
 	kill_all(s);
 	session_login_close(s);
 	agent_session_gone(s->agent, s);
+	if (waited)
+		resume_tell(s->agent);
 }
 
 /* Last words are on their way; when they have gone, the pump ends, and with it the session. */
@@ -424,6 +427,7 @@ on_lost(struct session *s, const uint8_t *payload, size_t len)
 		F_STR("gate", s->agent->keys.org.gates[s->gate].name),
 		F_INT("wait_s", s->agent->options.resume_s));
 	enter(s, SESSION_LOST, (uint64_t)s->agent->options.resume_s * 1000);
+	resume_tell(s->agent);
 }
 
 /* The client has what Start brought: the older key and ticket are worth nothing any more. */

@@ -30,6 +30,7 @@ list(const struct settings *s)
 		{"browser", TABLE_BOOL, {"ブラウザー", "BROWSER"}},
 		{"started_s", TABLE_TIME, {"開始", "SINCE"}},
 		{"gate", TABLE_TEXT, {"ゲート", "GATE"}},
+		{"state", TABLE_TEXT, {"状態", "STATE"}},
 		{NULL, TABLE_TEXT, {NULL, NULL}},
 	};
 	return table_ask(s->socket, "/sessions", columns, (int)s->json);

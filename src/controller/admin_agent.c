@@ -41,7 +41,7 @@ void
 admin_end_sessions(struct call *call, const uint8_t *agent, const char *org)
 {
 	struct ending ending = {call, agent, org};
-	presence_sessions(call->core->presence, end_session, &ending);
+	presence_sessions(call->core->presence, wall_s(), end_session, &ending);
 	/* and those that no gate has at the moment */
 	if (org)
 		store_agents(call->core->store, org, 1u << STORE_ACTIVE, end_agent, call);
@@ -64,10 +64,11 @@ agent_json(struct core *core, const struct store_agent *agent)
 	terminal_id_format(agent->terminal, terminal);
 	return json_pack("{s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o}", "id",
 		admin_hex(agent->id, sizeof agent->id), "agent_key",
-		admin_hex(agent->key, sizeof agent->key), "org", agent->org, "terminal_id", terminal,
-		"computer", agent->computer, "state", store_state_name(agent->state), "serial",
-		agent->serial, "cert_expires_s", (json_int_t)agent->cert_expires_s, "created_s",
-		(json_int_t)agent->created_s, "code", (json_int_t)agent->code, "gates", gates);
+		admin_hex(agent->key, sizeof agent->key), "org", agent->org, "terminal_id",
+		terminal, "computer", agent->computer, "state", store_state_name(agent->state),
+		"serial", agent->serial, "cert_expires_s", (json_int_t)agent->cert_expires_s,
+		"created_s", (json_int_t)agent->created_s, "code", (json_int_t)agent->code, "gates",
+		gates);
 }
 
 static void
@@ -158,18 +159,19 @@ static void
 add_session(void *user, const struct presence_session *s)
 {
 	json_array_append_new(user,
-		json_pack("{s:o, s:o, s:s, s:s, s:I, s:b, s:s}", "id",
+		json_pack("{s:o, s:o, s:s, s:s, s:I, s:b, s:s, s:s}", "id",
 			admin_hex(s->id, sizeof s->id), "agent",
 			admin_hex(s->agent, sizeof s->agent), "org", s->organisation,
 			"client_address", s->client_address, "started_s", (json_int_t)s->started_s,
-			"browser", s->browser, "gate", link_gate(s->link)));
+			"browser", s->browser, "gate", s->link ? link_gate(s->link) : "", "state",
+			s->link ? "up" : "waiting"));
 }
 
 int
 admin_list_sessions(struct call *call)
 {
 	call->reply = json_array();
-	presence_sessions(call->core->presence, add_session, call->reply);
+	presence_sessions(call->core->presence, wall_s(), add_session, call->reply);
 	return 0;
 }
 
@@ -179,7 +181,8 @@ admin_stop_session(struct call *call)
 	uint8_t id[PRESENCE_ID_BYTES];
 	if (str_unhex(call->id, id, sizeof id) < 0 || strlen(call->id) != 2 * sizeof id)
 		return -ERR_NOT_FOUND;
-	const struct presence_session *session = presence_session(call->core->presence, id);
+	const struct presence_session *session =
+		presence_session(call->core->presence, id, wall_s());
 	if (!session)
 		return -ERR_NOT_FOUND;
 	trail_add(call->core->trail, call->actor, "session.end", call->id, "");

@@ -15,6 +15,7 @@
 #include "net/frame.h"
 
 enum {
+	WAIT_MAX_S = 660, /* longer than an office PC may be set to wait */
 	VERSION = 1,
 	HELLO_DEADLINE_MS = 10000,
 	LINKS_MAX = 256
@@ -149,7 +150,9 @@ link_end_session(struct core *core, const struct presence_session *session, int 
 		if (links[i] != session->link)
 			send(links[i], engawa_LinkType_LINK_END_SESSION, engawa_EndSession_fields,
 				&end);
-	send(session->link, engawa_LinkType_LINK_END_SESSION, engawa_EndSession_fields, &end);
+	if (session->link)
+		send(session->link, engawa_LinkType_LINK_END_SESSION, engawa_EndSession_fields,
+			&end);
 }
 
 void
@@ -322,7 +325,7 @@ on_session_down(struct link *link, const void *msg)
 	if (down->session_id.size != PRESENCE_ID_BYTES)
 		return -ERR_PROTOCOL;
 	const struct presence_session *session =
-		presence_session(link->core->presence, down->session_id.bytes);
+		presence_session(link->core->presence, down->session_id.bytes, wall_s());
 	if (!session || session->link != link)
 		return 0;
 	str_hex(id, session->id, sizeof session->id);
@@ -332,6 +335,34 @@ on_session_down(struct link *link, const void *msg)
 	presence_session_down(link->core->presence, down->session_id.bytes);
 	LOG(INFO, "session.down", F_STR("session", id), F_STR("code", err_name((int)down->code)));
 	trail_add(link->core->trail, link->gate, "session.down", id, detail);
+	return 0;
+}
+
+/* Between two connections: the office PC's word. */
+static int
+on_session_waits(struct link *link, const void *msg)
+{
+	const engawa_LinkSessionWaits *told = msg;
+	const engawa_SessionWaits *waits = &told->waits;
+	struct presence *presence = link->core->presence;
+	struct presence_session session = {
+		.started_s = waits->started_s, .browser = waits->browser};
+	struct store_agent agent;
+	if (told->agent_id.size != PRESENCE_ID_BYTES || !told->has_waits ||
+		(waits->session_id.size && waits->session_id.size != PRESENCE_ID_BYTES))
+		return -ERR_PROTOCOL;
+	if (waits->session_id.size == 0) {
+		presence_session_waits(presence, told->agent_id.bytes, NULL);
+		return 0;
+	}
+	if (store_agent_get(link->core->store, told->agent_id.bytes, &agent) < 0)
+		return 0; /* removed meanwhile */
+	memcpy(session.id, waits->session_id.bytes, sizeof session.id);
+	(void)str_copy(session.client_address, sizeof session.client_address,
+		str_printable(waits->client_address) ? waits->client_address : "");
+	(void)str_copy(session.organisation, sizeof session.organisation, agent.org);
+	session.until_s = wall_s() + (waits->wait_s < WAIT_MAX_S ? waits->wait_s : WAIT_MAX_S);
+	presence_session_waits(presence, told->agent_id.bytes, &session);
 	return 0;
 }
 
@@ -353,6 +384,7 @@ union any {
 	engawa_LinkSendCode send_code;
 	engawa_SessionUp session_up;
 	engawa_SessionDown session_down;
+	engawa_LinkSessionWaits session_waits;
 	engawa_Ping ping;
 };
 
@@ -370,6 +402,7 @@ static const struct {
 	{engawa_LinkType_LINK_SEND_CODE, engawa_LinkSendCode_fields, on_send_code},
 	{engawa_LinkType_LINK_SESSION_UP, engawa_SessionUp_fields, on_session_up},
 	{engawa_LinkType_LINK_SESSION_DOWN, engawa_SessionDown_fields, on_session_down},
+	{engawa_LinkType_LINK_SESSION_WAITS, engawa_LinkSessionWaits_fields, on_session_waits},
 	{engawa_LinkType_LINK_PING, engawa_Ping_fields, on_ping},
 };
 

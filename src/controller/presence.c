@@ -25,14 +25,20 @@ struct waiting {
 	struct place places[PRESENCE_GATES_MAX];
 };
 
+/* One at each office PC. */
+struct kept {
+	uint8_t agent[PRESENCE_ID_BYTES];
+	struct presence_session session;
+};
+
 struct issued {
 	uint8_t id[PRESENCE_ID_BYTES], agent[PRESENCE_ID_BYTES];
 	uint64_t time_s;
 };
 
 struct presence {
-	void *waiting, *sessions, *issued; /* tsearch trees */
-	size_t session_count;
+	void *waiting, *sessions, *kept, *issued; /* tsearch trees */
+	size_t session_count, kept_count;
 	struct issued *ring; /* storage of the issued tree, oldest overwritten */
 	size_t ring_next;
 };
@@ -78,6 +84,7 @@ presence_free(struct presence *presence)
 		return;
 	tdestroy(presence->waiting, free);
 	tdestroy(presence->sessions, free);
+	tdestroy(presence->kept, free);
 	tdestroy(presence->issued, keep);
 	free(presence->ring);
 	free(presence);
@@ -195,6 +202,13 @@ on_session(const void *node, VISIT visit, void *user)
 		collect(c, s);
 }
 
+static void
+on_kept(const void *node, VISIT visit, void *user)
+{
+	if (visit == preorder || visit == leaf)
+		collect(user, *(void *const *)node);
+}
+
 size_t
 presence_agents(const struct presence *presence, const struct link *link)
 {
@@ -223,10 +237,47 @@ presence_session_up(struct presence *presence, const struct presence_session *se
 	return 0;
 }
 
-const struct presence_session *
-presence_session(const struct presence *presence, const uint8_t *id)
+void
+presence_session_waits(
+	struct presence *presence, const uint8_t *agent, const struct presence_session *session)
 {
-	return find(&presence->sessions, id);
+	struct kept *kept = find(&presence->kept, agent);
+	if (!session) {
+		if (!kept)
+			return;
+		tdelete(kept, &presence->kept, by_id);
+		free(kept);
+		presence->kept_count--;
+		return;
+	}
+	if (!kept) {
+		if (presence->kept_count >= SESSIONS_MAX)
+			return; /* it can still be ended with all others of its office PC */
+		kept = mem_new(sizeof *kept);
+		memcpy(kept->agent, agent, sizeof kept->agent);
+		insert(&presence->kept, kept);
+		presence->kept_count++;
+	}
+	kept->session = *session;
+	memcpy(kept->session.agent, agent, sizeof kept->session.agent);
+	kept->session.link = NULL;
+}
+
+const struct presence_session *
+presence_session(const struct presence *presence, const uint8_t *id, uint64_t now_s)
+{
+	struct collection c = {0};
+	const struct presence_session *found = find(&presence->sessions, id);
+	if (found)
+		return found;
+	twalk_r(presence->kept, on_kept, &c);
+	for (size_t i = 0; i < c.count && !found; i++) {
+		const struct kept *kept = c.objects[i];
+		if (by_id(kept->session.id, id) == 0 && now_s < kept->session.until_s)
+			found = &kept->session;
+	}
+	free(c.objects);
+	return found;
 }
 
 void
@@ -241,13 +292,22 @@ presence_session_down(struct presence *presence, const uint8_t *id)
 }
 
 void
-presence_sessions(const struct presence *presence, presence_session_fn *fn, void *user)
+presence_sessions(
+	const struct presence *presence, uint64_t now_s, presence_session_fn *fn, void *user)
 {
-	struct collection c = {0};
+	struct collection c = {0}, waiting = {0};
 	twalk_r(presence->sessions, on_session, &c);
 	for (size_t i = 0; i < c.count; i++)
 		fn(user, c.objects[i]);
 	free(c.objects);
+	twalk_r(presence->kept, on_kept, &waiting);
+	for (size_t i = 0; i < waiting.count; i++) {
+		const struct kept *kept = waiting.objects[i];
+		/* the office PC may have heard of the end of a path sooner than its gate */
+		if (now_s < kept->session.until_s && !find(&presence->sessions, kept->session.id))
+			fn(user, &kept->session);
+	}
+	free(waiting.objects);
 }
 
 void

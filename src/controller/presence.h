@@ -20,7 +20,8 @@ struct presence_session {
 	char client_address[64], organisation[64];
 	uint64_t started_s;
 	int browser;
-	struct link *link;
+	struct link *link; /* NULL: it waits for its client, between two connections, */
+	uint64_t until_s;  /* so long at most */
 };
 
 struct presence *presence_new(void);
@@ -40,12 +41,17 @@ size_t presence_agents(const struct presence *presence, const struct link *link)
 
 /* 0, -ERR_EXISTS, -ERR_LIMIT. Copied. */
 int presence_session_up(struct presence *presence, const struct presence_session *session);
-/* NULL when unknown; valid until the next call that changes sessions. */
-const struct presence_session *presence_session(const struct presence *presence, const uint8_t *id);
+/* What waits at an office PC; NULL: nothing does any more. */
+void presence_session_waits(
+	struct presence *presence, const uint8_t *agent, const struct presence_session *session);
+/* Also of those that wait. NULL when unknown; valid until the next call that changes sessions. */
+const struct presence_session *presence_session(
+	const struct presence *presence, const uint8_t *id, uint64_t now_s);
 void presence_session_down(struct presence *presence, const uint8_t *id);
 typedef void presence_session_fn(void *user, const struct presence_session *session);
-/* fn must not change sessions. */
-void presence_sessions(const struct presence *presence, presence_session_fn *fn, void *user);
+/* Those that run, and those that wait. fn must not change sessions. */
+void presence_sessions(
+	const struct presence *presence, uint64_t now_s, presence_session_fn *fn, void *user);
 
 /* Forgets everything a link told; its sessions go to fn first. */
 void presence_link_gone(

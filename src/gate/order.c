@@ -13,6 +13,7 @@ enum {
 	HELLO_MAX_BYTES =
 		256, /* twice what its fields can take: room for fields that a later version adds */
 	ID_MAX_BYTES = 64,
+	WAITS_MAX_BYTES = 256,
 	TICKET_FRAME_MAX_BYTES = 2048 + 64,
 	CODE_FRAME_MAX_BYTES = 2048 + 128,
 	ENROL_FRAME_MAX_BYTES = 2048,
@@ -36,6 +37,7 @@ static const struct order table[] = {
 	OUTER(AGENT, READY, REFUSE, 0, ID_MAX_BYTES, presence_on_refuse),
 	OUTER(AGENT, READY, SEND_CODE, 0, CODE_FRAME_MAX_BYTES, presence_on_send_code),
 	OUTER(AGENT, READY, ENROL, 0, ENROL_FRAME_MAX_BYTES, presence_on_renew),
+	OUTER(AGENT, READY, SESSION_WAITS, 0, WAITS_MAX_BYTES, presence_on_session_waits),
 
 	OUTER(AGENT_SESSION, READY, ANSWER, 0, ID_MAX_BYTES, client_on_answer),
 

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "gate/blame.h"
 #include "gate/order.h"
 #include "gate/worker.h"
 #include "link.pb.h"
@@ -333,4 +334,21 @@ presence_on_renew(struct worker *w, struct leg *l, const uint8_t *payload, size_
 	else
 		link_send(w, engawa_LinkType_LINK_ENROL, engawa_LinkEnrol_fields, &msg);
 	return 0;
+}
+
+/* Nobody answers it: it counts against the office PC's certificate, as a new connection does. */
+int
+presence_on_session_waits(struct worker *w, struct leg *l, const uint8_t *payload, size_t len)
+{
+	engawa_LinkSessionWaits msg = {.agent_id.size = 16, .has_waits = true};
+	int r = frame_decode(engawa_SessionWaits_fields, &msg.waits, payload, len);
+	if (r < 0 || (msg.waits.session_id.size != 16 && msg.waits.session_id.size != 0))
+		return -ERR_PROTOCOL;
+	memcpy(msg.agent_id.bytes, l->agent.id, 16);
+	blame_agent(w, l->agent.id);
+	r = blame_ask_agent(w, l->agent.id);
+	if (r == 0)
+		link_send(w, engawa_LinkType_LINK_SESSION_WAITS, engawa_LinkSessionWaits_fields,
+			&msg);
+	return r;
 }

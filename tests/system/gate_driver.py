@@ -163,7 +163,7 @@ class Controller:
         names = {value: name for name, value in link.LinkType.items()}
         types = {"LINK_HELLO": link.LinkHello, "LINK_AGENT_UP": link.AgentUp, "LINK_AGENT_DOWN": link.AgentDown,
             "LINK_ASK": link.LinkAsk, "LINK_ENROL": link.LinkEnrol, "LINK_SEND_CODE": link.LinkSendCode,
-            "LINK_SESSION_UP": link.SessionUp, "LINK_SESSION_DOWN": link.SessionDown, "LINK_PING": self.outer.Ping,
+            "LINK_SESSION_UP": link.SessionUp, "LINK_SESSION_DOWN": link.SessionDown, "LINK_PING": self.outer.Ping, "LINK_SESSION_WAITS": link.LinkSessionWaits,
             "LINK_PONG": self.outer.Pong}
         try:
             while True:

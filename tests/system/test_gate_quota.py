@@ -311,6 +311,28 @@ def test_attack_one_bad_office_pc(make):
     assert value(gate, "limit_reached", limit="source_faults") == 0
 
 
+def test_attack_says_all_the_time_that_a_session_waits(make):
+    """Tried: an office PC tells the relay without end that a session of it waits, each time as another one, to keep the controller busy. What
+    comes of it: a few are passed on, then it is refused; another office PC's word still arrives."""
+    gate = make(WORKERS=1, AGENT_FAULTS_PER_MINUTE=10, ORGANISATION_HANDSHAKES_S=0)
+    good, bad = gate.agent(), gate.agent()
+    waits = lambda: gate.outer.SessionWaits(session_id=os.urandom(16), client_address="192.0.2.1", wait_s=600)
+    with contextlib.suppress(OSError):
+        for _ in range(200):
+            bad.send(gate.outer.OUTER_SESSION_WAITS, waits())
+    gate.wait_log(f"limit.agent_faults agent={bad.id.hex()[:8]} ")
+    good.send(gate.outer.OUTER_SESSION_WAITS, waits())
+    wait(lambda: any(told.agent_id == good.id for name, told in gate.controller.heard if name == "LINK_SESSION_WAITS"), 20)
+    told = [message for name, message in gate.controller.heard if name == "LINK_SESSION_WAITS" and message.agent_id == bad.id]
+    assert 0 < len(told) <= 12
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            bad.recv()
+    # and what is none ends the connection
+    good.send(gate.outer.OUTER_SESSION_WAITS, gate.outer.SessionWaits(session_id=b"short"))
+    gate.refused(good, "PROTOCOL")
+
+
 def test_attack_one_bad_device(make):
     """Tried: a device that guesses terminal IDs, connection after connection. What comes of it: the controller is asked no more for it, and other
     devices at the same address are answered."""

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -394,6 +395,34 @@ def test_attack_ended_by_the_administrator(office, client):
     office.tool("engawa", "session", "end", session["id"])
     system.wait_for(lambda: office.agent_status()["sessions"] == 0, "it does not end")
     assert refused(client, start.resume_ticket, c.next_psk) == CODE["ENDED_BY_ADMIN"]
+
+
+def test_between_two_connections(office, client, inner):
+    """The administrator sees a session that waits for its client, sees it go on, and ends it while it waits again: nobody comes back to it."""
+    listed = lambda: json.loads(office.tool("engawa", "session", "list", "--json"))
+    states = lambda: [(session["state"], session["gate"] != "") for session in listed()]
+    first, start = lose(office, client)
+    system.wait_for(lambda: states() == [("waiting", False)], "it is not seen waiting", 20)
+    [waiting] = listed()
+    assert waiting["client_address"] == "127.0.0.1" and waiting["org"] == system.ORGANISATION and time.time() - waiting["started_s"] < 300
+    second, again = go_on(client, first.device, start.resume_ticket, first.next_psk)
+    second.input(inner.INNER_PING, inner.InnerPing(id=1))
+    second.hear_until(inner.INNER_PONG)
+    system.wait_for(lambda: states() == [("up", True)], "it is not seen to go on", 20)
+    second.stream.close()
+    system.wait_for(lambda: states() == [("waiting", False)], "it is not seen waiting again", 20)
+    # of a control process that is new the relay hears it too
+    [control] = [pid for pid in system.family(office.agent.pid) if b"\0control\0" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()]
+    office.controller.kill()
+    office.controller.start()
+    os.kill(control, signal.SIGKILL)
+    system.wait_for(lambda: states() == [("waiting", False)], "a new controller does not hear of it", 60)
+    assert "waiting" in office.tool("engawa", "session", "list")
+    office.tool("engawa", "session", "end", listed()[0]["id"])
+    system.wait_for(lambda: office.agent_status()["sessions"] == 0, "it does not end")
+    system.wait_for(lambda: states() == [], "it is still seen", 20)
+    system.wait_for(lambda: sum(gate["up"] for gate in office.agent_status()["gates"]) == 2, "the agent is not at both gates", 90)
+    assert refused(client, again.resume_ticket, second.next_psk) == CODE["ENDED_BY_ADMIN"]
 
 
 def test_attack_suspended_between_two_connections(office, client):

@@ -19,8 +19,8 @@
 #include "controller/limit.h"
 #include "controller/network.h"
 #include "controller/presence.h"
-#include "net/proxy.h"
 #include "controller/site.h"
+#include "net/proxy.h"
 
 static const uint8_t tcp4[] =
 	"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\x7f\0\0\x01\x04\xd2\x01\xbb";
@@ -240,7 +240,7 @@ test_presence(void **state)
 	assert_false(presence_is_session_of(p, session, two, 100));
 	presence_link_gone(p, east, count_lost, &lost);
 	assert_int_equal(lost, 1);
-	assert_null(presence_session(p, session));
+	assert_null(presence_session(p, session, 0));
 
 	assert_false(presence_is_session_of(p, session, agent, 100));
 	presence_issued(p, session, agent, 100);
@@ -256,6 +256,46 @@ test_presence(void **state)
 	presence_free(p);
 }
 
+static void
+remember(void *user, const struct presence_session *session)
+{
+	*(struct presence_session *)user = *session;
+}
+
+/* A session between two connections: one for each office PC, until it goes on, ends, or is over. */
+static void
+test_sessions_that_wait(void **state)
+{
+	(void)state;
+	const uint8_t agent[16] = {1}, id[16] = {2}, next[16] = {3};
+	struct presence *p = presence_new();
+	struct presence_session s = {.until_s = 100}, seen = {0};
+	memcpy(s.id, id, sizeof s.id);
+	presence_session_waits(p, agent, NULL);
+	presence_session_waits(p, agent, &s);
+	assert_non_null(presence_session(p, id, 99));
+	assert_null(presence_session(p, id, 100));
+	presence_sessions(p, 99, remember, &seen);
+	assert_memory_equal(seen.agent, agent, sizeof agent);
+	assert_null(seen.link);
+	memcpy(s.id, next, sizeof s.id);
+	presence_session_waits(p, agent, &s); /* another one of the same office PC */
+	assert_null(presence_session(p, id, 99));
+	assert_non_null(presence_session(p, next, 99));
+	/* its gate has not noticed yet: it is seen once, as running */
+	s.link = (struct link *)1;
+	memcpy(s.agent, agent, sizeof s.agent);
+	assert_int_equal(presence_session_up(p, &s), 0);
+	memset(&seen, 0, sizeof seen);
+	presence_sessions(p, 99, remember, &seen);
+	assert_non_null(seen.link);
+	presence_session_down(p, next);
+	presence_session_waits(p, agent, NULL);
+	assert_null(presence_session(p, next, 99));
+	presence_session_waits(p, agent, &s); /* freed with the rest */
+	presence_free(p);
+}
+
 int
 main(void)
 {
@@ -266,6 +306,7 @@ main(void)
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_site),
 		cmocka_unit_test(test_presence),
+		cmocka_unit_test(test_sessions_that_wait),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

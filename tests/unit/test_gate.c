@@ -256,6 +256,7 @@ test_order(void **state)
 		{engawa_Role_ROLE_AGENT, LEG_READY, engawa_OuterType_OUTER_REFUSE, 0},
 		{engawa_Role_ROLE_AGENT, LEG_READY, engawa_OuterType_OUTER_SEND_CODE, 0},
 		{engawa_Role_ROLE_AGENT, LEG_READY, engawa_OuterType_OUTER_ENROL, 0},
+		{engawa_Role_ROLE_AGENT, LEG_READY, engawa_OuterType_OUTER_SESSION_WAITS, 0},
 		{engawa_Role_ROLE_AGENT_SESSION, LEG_READY, engawa_OuterType_OUTER_ANSWER, 0},
 		{engawa_Role_ROLE_CLIENT, LEG_READY, engawa_OuterType_OUTER_ASK, 0},
 		{engawa_Role_ROLE_CLIENT, LEG_READY, engawa_OuterType_OUTER_JOIN, 1},
