@@ -469,6 +469,7 @@ work_run_put(const struct work_run *run, uint8_t *out)
 	wr_u32(&w, run->idle_s);
 	wr_u32(&w, run->epoch);
 	wr_u8(&w, run->keep);
+	wr_u8(&w, run->padding);
 	wr_u32(&w, run->stream);
 	wr_u64(&w, run->received);
 	return w.len;
@@ -483,6 +484,9 @@ work_run_get(const uint8_t *p, size_t len, struct work_run *ret_run)
 	ret_run->idle_s = rd_u32(&r);
 	ret_run->epoch = rd_u32(&r);
 	ret_run->keep = rd_u8(&r);
+	ret_run->padding = rd_u8(&r);
+	if (ret_run->padding < RECORD_AGENT_128 || ret_run->padding > RECORD_AGENT_512)
+		return -ERR_PROTOCOL;
 	ret_run->stream = rd_u32(&r);
 	ret_run->received = rd_u64(&r);
 	return finish(&r);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "crypto/holder.h"
+#include "crypto/record.h"
 #include "inspect/judge.h"
 
 enum message {
@@ -209,7 +210,8 @@ struct start {
 struct work_run {
 	uint8_t client[32], agent[32]; /* work keys */
 	uint32_t idle_s, epoch;
-	uint8_t keep; /* the desktop outlives the path */
+	uint8_t keep;    /* the desktop outlives the path */
+	uint8_t padding; /* enum record_padding */
 	/* what a client that comes back says it has */
 	uint32_t stream;
 	uint64_t received;

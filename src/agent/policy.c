@@ -68,6 +68,8 @@ const struct conf_option policy_options[] = {
 		"The office PC may go to sleep during sessions, whatever its NO_STANDBY says."),
 	{"WATERMARK_MESSAGE", CONF_STR, AT(watermark_message), NULL, 0, 0,
 		"First line of the watermark."},
+	{"PICTURE_PADDING", CONF_STR, AT(picture_padding), "256", 0, 0,
+		"Pictures are filled up to a multiple of so many bytes, 128, 256 or 512: from their lengths a listener who can show lines on the same screen could guess what else was on it. More bytes hide more."},
 	SWITCH("DENY_CLIENTS_APP", deny_clients_app, "0", "Client applications are refused."),
 	SWITCH("DENY_CLIENTS_HTML5", deny_clients_html5, "1", "Browsers are refused."),
 	SWITCH("HTML5_WITHOUT_INSPECTION", html5_without_inspection, "0",
@@ -191,6 +193,16 @@ policy_ocsp(const struct policy *policy)
 	return r < 0 ? POLICY_OCSP_CLOSED : (enum policy_ocsp)r;
 }
 
+/* By enum record_padding, from RECORD_AGENT_128. */
+static const char *const padding_names[] = {"128", "256", "512"};
+
+enum record_padding
+policy_padding(const struct policy *policy)
+{
+	int r = by_name(padding_names, policy->picture_padding);
+	return r < 0 ? RECORD_AGENT_512 : (enum record_padding)(RECORD_AGENT_128 + r);
+}
+
 static const char *const webauthn_names[] = {"off", "on", "only"};
 
 enum policy_webauthn
@@ -252,6 +264,12 @@ ocsp_fits(const char *value)
 }
 
 static int
+padding_fits(const char *value)
+{
+	return by_name(padding_names, value);
+}
+
+static int
 os_until_fits(const char *value)
 {
 	uint64_t s;
@@ -272,6 +290,7 @@ static const struct {
 	const char *form;
 } checks[] = {
 	{"OTP_MAIL", mail_fits, "legacy, recovery or off"},
+	{"PICTURE_PADDING", padding_fits, "128, 256 or 512"},
 	{"OCSP_FAILURE", ocsp_fits, "closed, grace or open"},
 	{"INSPECTION_WIFI", limits_wifi, "wpa3, wpa2, wpa or any"},
 	{"INSPECTION_OS_UNTIL", os_until_fits, "system version YYYY-MM-DD"},

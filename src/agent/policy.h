@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/conf.h"
+#include "crypto/record.h"
 #include "crypto/sign.h"
 #include "inspect/limits.h"
 
@@ -37,7 +38,8 @@ struct policy {
 	struct conf_list working_hours, holidays;
 	int64_t no_local_mac_list, server_mac_list_fail_open, mac_list_max_age_s;
 	char *client_mac_list, *firewall_exempt;
-	char *otp_mail, *otp_endwith, *watermark_message, *server_message, *server_mac_list;
+	char *otp_mail, *otp_endwith, *watermark_message, *picture_padding, *server_message,
+		*server_mac_list;
 	char *noted; /* where the keys go that are known and have no effect in this version */
 	char *not_after;
 };
@@ -78,6 +80,8 @@ enum policy_webauthn {
 	POLICY_WEBAUTHN_ONLY, /* nothing else is, but codes on paper */
 };
 enum policy_webauthn policy_webauthn(const struct policy *policy);
+/* Lengths of what the office PC sends at work. */
+enum record_padding policy_padding(const struct policy *policy);
 /* 1 for a host name in lower case, at most 127 bytes. */
 int policy_rp_id_fit(const char *id);
 

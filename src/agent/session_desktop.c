@@ -153,7 +153,8 @@ session_work_start(struct session *s)
 		.epoch = s->epoch,
 		.stream = s->flow.facts.stream,
 		.received = s->flow.facts.received,
-		.keep = s->agent->options.resume_s > 0};
+		.keep = s->agent->options.resume_s > 0,
+		.padding = (uint8_t)policy_padding(&s->policy)};
 	int pair[2];
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;

@@ -156,7 +156,8 @@ open_path(struct work *work, int fd, const struct work_run *run)
 		.on_closed = on_closed,
 		.on_drained = on_drained,
 		.user = work};
-	return inner_open(&work->inner, work->loop, fd, RECORD_AGENT, run->client, run->agent);
+	return inner_open(&work->inner, work->loop, fd, (enum record_padding)run->padding,
+		run->client, run->agent);
 }
 
 static int

@@ -7,9 +7,14 @@
 static size_t
 bucket(enum record_padding padding, size_t len)
 {
-	size_t step = padding == RECORD_LOGIN                 ? 1024
-		      : padding == RECORD_CLIENT && len <= 64 ? 64
-							      : 256;
+	static const size_t steps[] = {
+		[RECORD_LOGIN] = 1024,
+		[RECORD_CLIENT] = 256,
+		[RECORD_AGENT_128] = 128,
+		[RECORD_AGENT_256] = 256,
+		[RECORD_AGENT_512] = 512,
+	};
+	size_t step = padding == RECORD_CLIENT && len <= 64 ? 64 : steps[padding];
 	return (len + step - 1) / step * step;
 }
 

@@ -152,7 +152,7 @@ main(int argc, char **argv)
 	noise_handshake_free(hs);
 	rounds(client, RECORD_LOGIN, client ? s.login_client : s.login_agent,
 		client ? s.login_agent : s.login_client);
-	rounds(client, client ? RECORD_CLIENT : RECORD_AGENT, client ? s.work_client : s.work_agent,
+	rounds(client, client ? RECORD_CLIENT : RECORD_AGENT_256, client ? s.work_client : s.work_agent,
 		client ? s.work_agent : s.work_client);
 	return 0;
 }

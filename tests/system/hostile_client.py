@@ -205,7 +205,8 @@ class HostileClient:
     def hear(self):
         """Type and payload of the next record; (None, b"") at the end."""
         try:
-            sealed = self.frames.exactly(int.from_bytes(self.frames.exactly(2), "big"))
+            self.length = int.from_bytes(self.frames.exactly(2), "big")  # what a listener sees of it
+            sealed = self.frames.exactly(self.length)
         except (EOFError, ConnectionError, ssl.SSLError):
             return None, b""
         plain = self.back.key.decrypt(self.back.nonce(), sealed, b"")

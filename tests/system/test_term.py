@@ -192,3 +192,19 @@ def test_same_device_again(office):
     assert office.connect("--for", "100ms")["code"] == 0
     assert json.loads(first.communicate(timeout=30)[0])["name"] == "CONNECTED_AGAIN"
     assert "session.taken_over" in log(office)
+
+
+@pytest.mark.parametrize("padding", [128, 256, 512])
+def test_attack_lengths_of_records(office, client, inner, padding):
+    """A listener measures what the office PC sends: only multiples of what the policy says, also of a short answer to a ping."""
+    office.sign_policy(PICTURE_PADDING=None if padding == 256 else str(padding))
+    c = client().begin()
+    c.log_in()
+    c.input(inner.INNER_PING, inner.InnerPing(id=1))
+    seen = {}
+    while not {inner.INNER_PONG, inner.INNER_FRAME} <= seen.keys():
+        kind, _ = c.hear()
+        assert kind is not None
+        seen[kind] = max(seen.get(kind, 0), c.length - 16)  # without the tag
+        assert (c.length - 16) % padding == 0
+    assert seen[inner.INNER_PONG] == padding < seen[inner.INNER_FRAME]

@@ -92,7 +92,7 @@ static inline void
 office_raw(struct office *o, uint8_t type, const void *payload, size_t len)
 {
 	static uint8_t wire[RECORD_WIRE_MAX_BYTES];
-	int n = record_seal(&o->to_client, o->working ? RECORD_AGENT : RECORD_LOGIN, type, payload,
+	int n = record_seal(&o->to_client, o->working ? RECORD_AGENT_256 : RECORD_LOGIN, type, payload,
 		len, wire, sizeof wire);
 	pki_must(n > 0);
 	if (o->conn)

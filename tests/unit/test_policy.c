@@ -60,6 +60,7 @@ assert_closed(const struct policy *p)
 	assert_true(policy_wants_limited_firewall(p));
 	assert_true(policy_wants_watermark(p));
 	assert_true(p->deny_clients_html5);
+	assert_int_equal(policy_padding(p), RECORD_AGENT_256);
 	assert_int_equal(p->revision, 0);
 	assert_true(p->lockout_count >= 1 && p->lockout_timeout_s >= 1 && p->idle_timeout_s >= 1);
 }
@@ -83,7 +84,7 @@ test_read(void **state)
 		read_policy(&p,
 			"REVISION 7\nNOT_AFTER 2099-12-31\nDENY_CLIENTS_HTML5 0\n"
 			"HTML5_WITHOUT_INSPECTION yes\nDISABLE_MACCHECK 1\nENFORCE_MACCHECK 1\n"
-			"DISABLE_OTP 1\nIDLE_TIMEOUT 300\nWATERMARK_MESSAGE 持ち出し 禁止\nSYSLOG_HOSTNAME x\n"
+			"DISABLE_OTP 1\nPICTURE_PADDING 512\nIDLE_TIMEOUT 300\nWATERMARK_MESSAGE 持ち出し 禁止\nSYSLOG_HOSTNAME x\n"
 			"SYSLOG_PORT 514\n"),
 		0);
 	assert_int_equal(p.revision, 7);
@@ -91,6 +92,7 @@ test_read(void **state)
 	assert_true(p.html5_without_inspection);
 	assert_true(policy_wants_maccheck(&p)); /* ENFORCE wins */
 	assert_false(policy_wants_otp(&p));
+	assert_int_equal(policy_padding(&p), RECORD_AGENT_512);
 	assert_int_equal(p.idle_timeout_s, 300);
 	assert_string_equal(p.watermark_message, "持ち出し 禁止");
 	policy_fini(&p);
@@ -111,6 +113,8 @@ test_attack_bad_files_close(void **state)
 		HEAD "AUTH_LOCKOUT_COUNT 0\n", /* no lock-out at all */
 		HEAD "AUTH_LOCKOUT_COUNT -1\n",
 		HEAD "IDLE_TIMEOUT 1e3\n",
+		HEAD "PICTURE_PADDING 0\n", /* lengths tell what is on the screen */
+		HEAD "PICTURE_PADDING 300\n",
 		HEAD "DISABLE_WATERMARK\n",                          /* no value */
 		"REVISION 7\nNOT_AFTER 2020-12-31\nDISABLE_OTP 1\n", /* expired */
 		"NOT_AFTER 2099-12-31\nDISABLE_OTP 1\n",             /* no revision */

@@ -60,10 +60,16 @@ test_sizes(void **state)
 		{RECORD_CLIENT, 61, 256},
 		{RECORD_CLIENT, 252, 256},
 		{RECORD_CLIENT, 253, 512},
-		{RECORD_AGENT, 0, 256},
-		{RECORD_AGENT, 252, 256},
-		{RECORD_AGENT, 60000, 60160},
-		{RECORD_AGENT, 65280 - 4, 65280},
+		{RECORD_AGENT_128, 0, 128},
+		{RECORD_AGENT_128, 125, 256},
+		{RECORD_AGENT_256, 0, 256},
+		{RECORD_AGENT_256, 252, 256},
+		{RECORD_AGENT_256, 60000, 60160},
+		{RECORD_AGENT_256, 65280 - 4, 65280},
+		{RECORD_AGENT_512, 0, 512},
+		{RECORD_AGENT_512, 508, 512},
+		{RECORD_AGENT_512, 509, 1024},
+		{RECORD_AGENT_512, 65024 - 4, 65024},
 	};
 	memset(data, 0x5a, sizeof data);
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -84,12 +90,14 @@ static void
 test_too_long(void **state)
 {
 	(void)state;
-	assert_int_equal(record_seal(&sealing, RECORD_AGENT, 1, data, 65280 - 3, wire, sizeof wire),
+	assert_int_equal(
+		record_seal(&sealing, RECORD_AGENT_256, 1, data, 65280 - 3, wire, sizeof wire),
 		-ERR_TOO_LONG);
 	assert_int_equal(
-		record_seal(&sealing, RECORD_AGENT, 1, data, sizeof data, wire, sizeof wire),
+		record_seal(&sealing, RECORD_AGENT_256, 1, data, sizeof data, wire, sizeof wire),
 		-ERR_TOO_LONG);
-	assert_int_equal(record_seal(&sealing, RECORD_AGENT, 1, data, SIZE_MAX, wire, sizeof wire),
+	assert_int_equal(
+		record_seal(&sealing, RECORD_AGENT_256, 1, data, SIZE_MAX, wire, sizeof wire),
 		-ERR_TOO_LONG);
 	assert_int_equal(
 		record_seal(&sealing, RECORD_CLIENT, 1, data, 4, wire, 2 + 64 + 15), -ERR_TOO_LONG);

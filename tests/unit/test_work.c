@@ -68,7 +68,7 @@ setup(void **state)
 		.layout = {.width_px = 800, .height_px = 600},
 		.now = {ms * 1000000}};
 	work.inner = (struct inner){.on_record = on_record, .on_closed = on_closed, .user = &work};
-	assert_int_equal(inner_open(&work.inner, work.loop, pair[0], RECORD_AGENT, key, key), 0);
+	assert_int_equal(inner_open(&work.inner, work.loop, pair[0], RECORD_AGENT_256, key, key), 0);
 	assert_int_equal(noise_cipher_init(&peer, key), 0);
 	buf_init(&work.to_desktop, 64 * 1024);
 	work.last_byte = work.last_input = work.now;
