@@ -186,7 +186,7 @@ take_ack(struct session *s, const uint8_t *payload, size_t len)
 {
 	engawa_Ack ack;
 	int r = frame_decode(engawa_Ack_fields, &ack, payload, len);
-	return r < 0 ? r : pace_ack(&s->pace, ack.seq);
+	return r < 0 ? r : pace_ack(&s->pace, ack.seq, mono_now());
 }
 
 /* A desktop that belongs to a person keeps its size; the client scales or pans. */
@@ -373,7 +373,7 @@ begin_picture(struct session *s, struct encode_change *change, struct mono now)
 	s->state = IDLE;
 	if (change->copy_count + change->rect_count + change->film.w == 0)
 		return;
-	s->seq = pace_begin(&s->pace);
+	s->seq = pace_begin(&s->pace, now);
 	encoder_start(s->encoder, s->seq, &s->shown, change);
 	s->state = SEND;
 }
@@ -424,6 +424,7 @@ send_pieces(struct session *s)
 		f->seq = s->seq;
 		f->last = last;
 		f->data.size = (pb_size_t)len;
+		pace_sent(&s->pace, (size_t)len);
 		int r = tell(s, engawa_InnerType_INNER_FRAME, engawa_Frame_fields, f);
 		if (r < 0)
 			return r;

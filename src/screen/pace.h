@@ -1,22 +1,34 @@
 /*
- * When the next picture may go: at most PACE_OPEN_MAX pictures are unacknowledged, and under
- * continuous change they keep a distance. After a quiet moment the first change goes at once: that
- * is a key's echo. While pictures wait, changes gather.
+ * When the next picture may go. After a quiet moment the first change goes at once: that is a key's
+ * echo. Under continuous change pictures keep a distance, and changes gather while they wait:
+ * nothing old is ever queued. How many may be under way is learnt from the acknowledgements: always
+ * PACE_OPEN_FEW, and as many more as the path has carried before without making any of them wait.
  */
 #pragma once
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/clock.h"
 
 enum {
-	PACE_OPEN_MAX = 2,
+	PACE_OPEN_FEW = 2,  /* pictures without an acknowledgement, on any path */
+	PACE_OPEN_MAX = 16, /* on a long one */
 	PACE_NEVER = -1,
+};
+
+struct pace_picture {
+	struct mono begun;
+	size_t bytes, under_way; /* its own; and all that had no acknowledgement when it had gone */
 };
 
 struct pace {
 	uint32_t sent, acked; /* numbers of pictures, from 1 */
 	uint32_t interval_ms;
-	struct mono next; /* not before */
+	struct mono next;                            /* not before */
+	struct pace_picture pictures[PACE_OPEN_MAX]; /* by their numbers */
+	uint64_t quickest_ms;    /* from a picture's beginning to its acknowledgement */
+	struct mono quickest_at; /* when that was seen last; 0 = never */
+	size_t carried;          /* bytes that were under way without waiting for each other */
 };
 
 void pace_init(struct pace *pace, uint32_t interval_ms);
@@ -30,7 +42,9 @@ int pace_wait_ms(const struct pace *pace, struct mono now);
 void pace_capture(struct pace *pace, struct mono now);
 
 /* A picture is begun. Returns its number. */
-uint32_t pace_begin(struct pace *pace);
+uint32_t pace_begin(struct pace *pace, struct mono now);
+/* Bytes of it have gone. */
+void pace_sent(struct pace *pace, size_t bytes);
 
 /* 0, or -ERR_PROTOCOL for a picture that was not sent or was acknowledged before. */
-int pace_ack(struct pace *pace, uint32_t seq);
+int pace_ack(struct pace *pace, uint32_t seq, struct mono now);
