@@ -1,5 +1,4 @@
 /* engawa agent pair | device | mac: which computers may come to this office PC. */
-#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,12 +10,6 @@
 #include "base/str.h"
 #include "cli/agent_local.h"
 #include "cli/command.h"
-
-static int
-japanese(void)
-{
-	return err_lang(setlocale(LC_MESSAGES, NULL)) == ERR_LANG_JA;
-}
 
 static int
 order(const struct agent_settings *s, const char *text, const char *about)
@@ -40,7 +33,7 @@ pair(const struct agent_settings *s)
 	answer[strcspn(answer, " ")] = '\0';
 	printf("%s\n", answer);
 	fprintf(stderr,
-		japanese()
+		agent_japanese()
 			? "登録する端末で接続し、このペアリングコードを入力してください。%ld分間、1回だけ使えます。\nほかの人に教えないでください。\n"
 			: "Connect with the computer to be registered and type this pairing code there. It is good once, for %ld minutes.\nTell it to nobody else.\n",
 		minutes);
@@ -71,54 +64,14 @@ print_device(char *line)
 		*fields[7] ? fields[7] : "-");
 }
 
-/* In pages: there may be more than fits an answer. */
-static int
-list(const struct agent_settings *s)
-{
-	char question[32], answer[ANSWER_MAX_BYTES];
-	for (unsigned long next = 1;;) {
-		snprintf(question, sizeof question, "list %lu", next);
-		int r = agent_ask(s, MSG_DEVICES, question, answer);
-		if (r < 0)
-			return command_fail(r, NULL);
-		if (!answer[0])
-			return 0;
-		for (char *line = answer, *end; (end = strchr(line, '\n')); line = end + 1) {
-			*end = '\0';
-			print_device(line);
-			next++;
-		}
-	}
-}
-
-/* In pages, as it stands in the file. */
-static int
-list_macs(const struct agent_settings *s)
-{
-	char question[32], answer[ANSWER_MAX_BYTES];
-	for (unsigned long next = 1;;) {
-		snprintf(question, sizeof question, "list %lu", next);
-		int r = agent_ask(s, MSG_MACS, question, answer);
-		if (r < 0)
-			return command_fail(r, NULL);
-		if (!answer[0])
-			return 0;
-		printf("%s", answer);
-		for (const char *p = answer; (p = strchr(p, '\n')); p++)
-			next++;
-	}
-}
-
 /* "add" and "remove" take one address, "add" a comment too. */
 static int
 mac(const struct agent_settings *s, const struct args *args)
 {
 	char question[256], answer[ANSWER_MAX_BYTES];
 	if (args->count == 1 && strcmp(args->words[0], "list") == 0)
-		return list_macs(s);
-	if (args->count < 2 || args->count > 3 ||
-		str_print(question, sizeof question, "%s %s%s%s", args->words[0], args->words[1],
-			args->count == 3 ? " " : "", args->count == 3 ? args->words[2] : "") < 0)
+		return agent_list(s, MSG_MACS, NULL);
+	if (args->count < 2 || args->count > 3 || agent_words(args, question, sizeof question) < 0)
 		return 2;
 	int r = agent_ask(s, MSG_MACS, question, answer);
 	return r < 0 ? command_fail(r, args->words[1]) : 0;
@@ -127,7 +80,7 @@ mac(const struct agent_settings *s, const struct args *args)
 int
 agent_device(const char *action, const struct agent_settings *s, const struct args *args)
 {
-	char question[256] = "";
+	char question[256];
 	if (strcmp(action, "pair") == 0)
 		return args->count ? 2 : pair(s);
 	if (strcmp(action, "mac") == 0)
@@ -135,14 +88,8 @@ agent_device(const char *action, const struct agent_settings *s, const struct ar
 	if (strcmp(action, "device") != 0)
 		return -1;
 	if (args->count == 1 && strcmp(args->words[0], "list") == 0)
-		return list(s);
-	if (args->count < 2 || args->count > 3)
+		return agent_list(s, MSG_DEVICES, print_device);
+	if (args->count < 2 || args->count > 3 || agent_words(args, question, sizeof question) < 0)
 		return 2;
-	for (int i = 0; i < args->count; i++) {
-		size_t len = strlen(question);
-		if (str_print(question + len, sizeof question - len, "%s%s", i ? " " : "",
-			    args->words[i]) < 0)
-			return 2;
-	}
 	return order(s, question, args->words[1]);
 }

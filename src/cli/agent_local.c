@@ -191,19 +191,65 @@ agent_read_line(const char *prompt, char ret_text[static TEXT_SIZE])
 	return ret_text[0] ? 0 : -ERR_PASSWORD_WEAK;
 }
 
-/* Once more from a terminal. */
-static int
-read_new(const char *prompt, char text[static TEXT_SIZE])
+int
+agent_read_new(const char *prompt, char ret_text[static TEXT_SIZE])
 {
 	char again[TEXT_SIZE] = "";
-	int r = agent_read_line(prompt, text);
+	int r = agent_read_line(prompt, ret_text);
 	if (r == 0 && isatty(STDIN_FILENO)) {
 		r = agent_read_line("もう一度 / Again", again);
-		if (r == 0 && strcmp(text, again) != 0)
+		if (r == 0 && strcmp(ret_text, again) != 0)
 			r = -ERR_PASSWORD_WRONG;
 	}
 	mem_wipe(again, sizeof again);
 	return r;
+}
+
+/* How many lines there were. */
+static unsigned long
+print_page(char *page, void (*print)(char *line))
+{
+	unsigned long count = 0;
+	for (char *line = page, *end; (end = strchr(line, '\n')); line = end + 1, count++) {
+		*end = '\0';
+		if (print)
+			print(line);
+		else
+			printf("%s\n", line);
+	}
+	return count;
+}
+
+int
+agent_list(const struct agent_settings *s, uint16_t type, void (*print)(char *line))
+{
+	char question[32], answer[ANSWER_MAX_BYTES];
+	unsigned long next = 1, count;
+	do {
+		snprintf(question, sizeof question, "list %lu", next);
+		int r = agent_ask(s, type, question, answer);
+		if (r == -ERR_NOT_FOUND) /* beyond the largest number that an entry can have */
+			return 0;
+		if (r < 0)
+			return command_fail(r, NULL);
+		count = print_page(answer, print);
+		next += count;
+	} while (count > 0);
+	return 0;
+}
+
+int
+agent_words(const struct args *args, char *out, size_t size)
+{
+	size_t len = 0;
+	out[0] = '\0';
+	for (int i = 0; i < args->count; i++) {
+		int r = str_print(out + len, size - len, "%s%s", i ? " " : "", args->words[i]);
+		if (r < 0)
+			return r;
+		len += strlen(out + len);
+	}
+	return 0;
 }
 
 static int
@@ -212,7 +258,7 @@ password(const struct agent_settings *s, uint16_t type, const char *prompt, char
 	char text[TEXT_SIZE] = "", present[TEXT_SIZE];
 	int r = agent_present(s, "", present);
 	if (r == 0 && !s->remove)
-		r = read_new(prompt, text);
+		r = agent_read_new(prompt, text);
 	if (r == 0)
 		r = agent_ask_proved(s, "", present, type, text, answer);
 	mem_wipe(text, sizeof text);

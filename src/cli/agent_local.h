@@ -58,6 +58,14 @@ int agent_present(
 /* agent_ask with it. */
 int agent_ask_proved(const struct agent_settings *s, const char *name, const char *present,
 	uint16_t type, const char *text, char ret_text[static ANSWER_MAX_BYTES]);
+/* What it lists, in pages, for there may be more than fits an answer: each line to print (without
+ * its end; it may be written in), NULL: as it is. The exit status. */
+int agent_list(const struct agent_settings *s, uint16_t type, void (*print)(char *line));
+/* The words with a space between. 0 or -ENAMETOOLONG. */
+int agent_words(const struct args *args, char *out, size_t size);
+/* A new secret: twice from a terminal, once from a pipe. 0, -ERR_PASSWORD_WRONG (not the same), or
+ * as agent_read_line. */
+int agent_read_new(const char *prompt, char ret_text[static TEXT_SIZE]);
 /* A line from the terminal without echo, whatever the input is. 0, -ERR_SETTINGS_LOCKED: there is
  * no terminal. */
 int agent_read_tty(const char *prompt, char ret_text[static TEXT_SIZE]);

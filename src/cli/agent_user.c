@@ -17,38 +17,6 @@ enum {
 	PIN_SIZE = sizeof "pin:" + 64
 };
 
-static int
-list(const struct agent_settings *s)
-{
-	char question[32], answer[ANSWER_MAX_BYTES];
-	for (unsigned long next = 1;;) {
-		snprintf(question, sizeof question, "list %lu", next);
-		int r = agent_ask(s, MSG_USERS, question, answer);
-		if (r < 0)
-			return command_fail(r, NULL);
-		if (!answer[0])
-			return 0;
-		printf("%s", answer);
-		for (const char *p = answer; (p = strchr(p, '\n')); p++)
-			next++;
-	}
-}
-
-/* Twice from a terminal, once from a pipe. */
-static int
-new_password(char text[static TEXT_SIZE])
-{
-	char again[TEXT_SIZE] = "";
-	int r = agent_read_line("新しいパスワード / New password", text);
-	if (r == 0 && isatty(STDIN_FILENO)) {
-		r = agent_read_line("もう一度 / Again", again);
-		if (r == 0 && strcmp(text, again) != 0)
-			r = -ERR_PASSWORD_WRONG;
-	}
-	mem_wipe(again, sizeof again);
-	return r;
-}
-
 /* The agent keeps no certificate, only which one it is. */
 static int
 pin(const char *path, char ret_method[static PIN_SIZE])
@@ -84,7 +52,7 @@ make_question(
 	if (s->certificate)
 		method = pinned;
 	if (r == 0 && secret)
-		r = new_password(text);
+		r = agent_read_new("新しいパスワード / New password", text);
 	if (r == 0 && is_add)
 		r = str_print(out, size, "add %s %s %s%s%s", method, expires, name,
 			secret ? " " : "", text);
@@ -104,7 +72,7 @@ agent_user(const struct agent_settings *s, const struct args *args)
 	char question[QUESTION_SIZE], answer[ANSWER_MAX_BYTES], present[TEXT_SIZE] = "";
 	size_t known = 0;
 	if (args->count == 1 && strcmp(args->words[0], "list") == 0)
-		return list(s);
+		return agent_list(s, MSG_USERS, NULL);
 	while (args->count == 2 && known < sizeof whats / sizeof whats[0] &&
 		strcmp(whats[known], args->words[0]) != 0)
 		known++;
