@@ -305,7 +305,7 @@ class TestLogin:
         chromium.page.goto(office.url)
         ask(chromium, office)
         chromium.wait("#resend[disabled]")
-        assert "迷惑メール" in chromium.text() and "送り直しても届かないときは、管理者に連絡" in chromium.text()
+        assert "旧方式" in chromium.text() and "迷惑メール" in chromium.text() and "送り直しても届かないときは、管理者に連絡" in chromium.text()
         chromium.clock.runFor(31000)
         chromium.wait("#resend:not([disabled])")
         chromium.page.click("#resend")

@@ -22,6 +22,7 @@ const ja = {
 	codeSentSomewhere: "登録されたメールアドレスに確認コードを送りました。",
 	wordsLabel: "照合語",
 	wordsSupport: "メールにも同じ2つの照合語が書かれています。違うときは入力せずに、管理者に連絡してください。",
+	mailOld: "メールの確認コードは旧方式です。認証アプリやセキュリティキーのほうが安全です。登録については管理者にお尋ねください。",
 	codeLabel: "確認コード",
 	codeSupport: (digits: number) => `最新のメールに書かれた${digits}桁の数字です。貼り付けて入力できます。`,
 	codeMissing: (digits: number) => `${digits}桁の数字を入力してください。`,
@@ -164,6 +165,7 @@ const en: Texts = {
 	wordsLabel: "Check words",
 	wordsSupport:
 		"The mail has the same two words. If they differ, do not type the code, and tell your administrator.",
+	mailOld: "Codes by mail are the old way. An authenticator app or a security key is safer: ask your administrator how to register one.",
 	codeLabel: "Code",
 	codeSupport: (digits) => `The ${digits} digits of the newest mail. You can paste them.`,
 	codeMissing: (digits) => `Type the ${digits} digits.`,

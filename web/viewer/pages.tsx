@@ -121,6 +121,7 @@ function NoMail({ cameAt, onAgain }: { cameAt: number; onAgain(): void }) {
 			<button type="button" class="button" id="resend" disabled={wait > 0} onClick={onAgain}>
 				{wait > 0 ? t.mailAgainIn(wait) : t.mailAgain}
 			</button>
+			<p class="support">{t.mailOld}</p>
 		</section>
 	);
 }
