@@ -113,7 +113,7 @@ tell_waiting(struct agent *agent, uint32_t mark, uint32_t code)
 			!is_marked(agent, login_mail_waits(&s->flow), mark))
 			continue;
 		s->mail_told |= bit;
-		session_notice(s, code);
+		session_login_notice(s, code);
 	}
 }
 

@@ -111,17 +111,28 @@ ending(struct session *s, int code)
 	s->desktop = NULL;
 }
 
-/* One that is not told ends by itself: its work process has gone. */
-void
-session_notice(struct session *s, uint32_t code)
+/* One that is not told ends by itself: its process has gone. */
+static void
+notify(struct process *to, uint32_t code)
 {
 	uint8_t out[MESSAGE_MAX_BYTES];
 	const struct notice notice = {.code = code};
-	struct process *to = s->state == SESSION_WORK    ? s->work
-			     : s->state == SESSION_LOGIN ? s->login
-							 : NULL;
 	if (to)
 		process_send(to, MSG_NOTICE, out, notice_put(&notice, out), -1);
+}
+
+void
+session_notice(struct session *s, uint32_t code)
+{
+	if (s->state == SESSION_WORK)
+		notify(s->work, code);
+}
+
+void
+session_login_notice(struct session *s, uint32_t code)
+{
+	if (s->state == SESSION_LOGIN)
+		notify(s->login, code);
 }
 
 void

@@ -114,7 +114,9 @@ void session_move(struct session *session, uint32_t seconds);
 /* Ends it: at work with End{code}, during the login with Refused{code}, earlier without a word. */
 void session_end(struct session *session, uint32_t code);
 
-/* A word to the person at home, in the login and at work. */
+/* A word to who logs in, a stranger as yet: about what is asked, and nothing of this computer. */
+void session_login_notice(struct session *session, uint32_t code);
+/* A word to the person at home, when the session is at work. */
 void session_notice(struct session *session, uint32_t code);
 
 /* From one of its processes; also what process_events of a session are made of. */

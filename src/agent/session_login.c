@@ -44,7 +44,7 @@ on_mail_arrived(void *user)
 static void
 on_notice(void *user, uint32_t code)
 {
-	session_notice(user, code);
+	session_login_notice(user, code);
 }
 
 static int

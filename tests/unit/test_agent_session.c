@@ -746,6 +746,9 @@ test_attack_mail_returned(void **state)
 		say_returned(mark, i % 2 ? ERR_MAIL_DELAYED : ERR_MAIL_CAME_BACK);
 	assert_int_equal(sent[MSG_NOTICE], 2);
 	assert_true(agent.settings.mail_back_s > 0);
+	/* and nothing of this computer is told before the login is through */
+	session_notice(session, ERR_DISK_LOW);
+	assert_int_equal(sent[MSG_NOTICE], 2);
 	/* the session is none the worse for it, and a code that arrives is believed */
 	honest(5);
 	assert_int_equal(session->state, SESSION_LOGIN);
