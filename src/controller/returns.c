@@ -19,6 +19,9 @@ enum {
 	QUESTION_MAX_BYTES = 256,
 };
 
+/* Anybody can send mails to the address. */
+static struct log_limit stray_limit = {.burst = 20, .window_ms = 60000};
+
 struct asker {
 	struct asker *next;
 	struct returns *returns;
@@ -91,6 +94,7 @@ on_question(void *user, int ready)
 	struct bounce_report report;
 	struct bounce bounce;
 	uint16_t type;
+	uint32_t held;
 	(void)ready;
 	int len = ipc_recv(asker->fd, &type, payload, sizeof payload, NULL);
 	if (len < 0 || asker->asked || type != BOUNCE_REPORT ||
@@ -100,7 +104,9 @@ on_question(void *user, int ready)
 	}
 	asker->asked = 1;
 	if (bounce_open(returns->key, report.token, wall_s(), &bounce) < 0) {
-		LOG(INFO, "mail.stray", F_STR("status", report.status));
+		if (log_limit_pass(&stray_limit, &held))
+			LOG(INFO, "mail.stray", F_STR("status", report.status),
+				F_INT("held", held));
 		answer(asker, ERR_NOT_FOUND);
 		return;
 	}
