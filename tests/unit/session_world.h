@@ -24,7 +24,6 @@ static char terminal[TERMINAL_ID_SIZE];
 
 static struct office office;
 static struct session *session;
-static struct timer *timer;
 static char log_text[64];
 static const char *code_text, *password_text;
 static int ended, end_code, free_at;

@@ -1,6 +1,8 @@
 /* client/session at work: an office PC, honest and otherwise, once the login is through. */
 #include "session_world.h"
 
+static struct timer *timer;
+
 static void
 whole_session(void **state)
 {
