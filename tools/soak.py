@@ -51,13 +51,14 @@ class Blows:
     """What happens beside a session. True when the session has to come through it."""
 
     def __init__(self, engawa, chance):
-        self.engawa, self.random, self.done, self.number = engawa, chance, {}, 0
+        self.engawa, self.random, self.done, self.lost, self.number = engawa, chance, {}, {}, 0
         self.gaps_ms = []  # of sessions that went on over another connection
 
     def strike(self):
-        time.sleep(self.random.random() * 2)
+        time.sleep(self.random.random() * 6)  # in the login or at work
         name = self.random.choice(["upgrade", "stall", "agent", "client", *ROLES])
         self.done[name] = self.done.get(name, 0) + 1
+        self.name = name
         with (self.engawa.log_dir / "blows.log").open("a") as log:
             log.write(f"{time.strftime('%FT%T')} {name}\n")
         with contextlib.suppress(OSError):
@@ -102,9 +103,11 @@ class Blows:
         if number >= WARM_UP and self.random.random() < 0.67:
             self.lossless = False
             thread.start()
-        result = self.connect("--click", "400,300", "--key", "Control+a", "--type", f"session {number}\n")
+        result = self.connect("--click", "400,300", "--key", "Control+a", "--type", f"session {number}\n", *(["--wait", "3s"] if thread.ident else []))
         if thread.ident:
             thread.join(200)
+        if result["status"] != 0 and not self.lossless:
+            self.lost[self.name] = self.lost.get(self.name, 0) + 1
         if self.failure:
             raise system.Failed(self.failure)
         return result
@@ -126,13 +129,12 @@ def back(engawa, blows):
 def run(minutes, engawa, streams, chance):
     parts = {"gate": engawa.gate, "controller": engawa.controller, "agent": engawa.agent}
     blows = Blows(engawa, chance)
-    end, sessions, lost, first = None, 0, 0, {}
+    end, sessions, first = None, 0, {}
     while not end or time.monotonic() < end:
         streams.check()
         result = blows.session(sessions)
         if result["status"] != 0 and blows.lossless:
             raise system.Failed(f"session {sessions + 1}: {result['stderr'].strip()}")
-        lost += result["status"] != 0
         if not blows.lossless:
             back(engawa, blows)
         system.wait_for(lambda: engawa.agent_status()["sessions"] == 0, "the session stays at the office PC", 90)
@@ -143,9 +145,9 @@ def run(minutes, engawa, streams, chance):
             first = {name: size(part) for name, part in parts.items()} | {"streams": (streams.size_kib(), 0)}
     streams.finish()
     grown = []
-    done = ", ".join(f"{count} × {name}" for name, count in sorted(blows.done.items())) or "nothing"
+    done = ", ".join(f"{count} × {name} ({blows.lost.get(name, 0)})" for name, count in sorted(blows.done.items())) or "nothing"
     gaps = f"; {len(blows.gaps_ms)} went on over another connection, the longest gap {max(blows.gaps_ms)} ms" if blows.gaps_ms else ""
-    print(f"{sessions} sessions, {lost} of them lost{gaps}; beside them {done}")
+    print(f"{sessions} sessions, {sum(blows.lost.values())} of them lost{gaps}; beside them (lost by it) {done}")
     for name in first:
         memory_before, descriptors_before = first[name]
         memory, descriptors = (streams.size_kib(), 0) if name == "streams" else size(parts[name])
