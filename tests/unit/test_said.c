@@ -133,7 +133,6 @@ test_attack_one_worker_for_all(void **state)
 	expect("keys", 1);
 	welcome(1, other);
 	expect("", 1);
-	welcome(1, (const uint8_t *)"");
 	said_welcome(&said, 1, (const uint8_t *)"", 0);
 	expect("keys", 1);
 	said_deny(&said, 1, (const uint8_t *)&suspended, sizeof suspended - 1, 1);
