@@ -6,15 +6,17 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "mark/settle.h"
 
 enum {
-	SIDE_MAX = 400, /* cells across: more than any screen has */
-	AROUND = 2,     /* cells that tell whether dashes are dark or light here */
-	NEAR_PX = 220,  /* how far an offset counts */
+	SIDE_MAX = 400,    /* cells across: more than any screen has */
+	AROUND = 2,        /* cells that tell whether dashes are dark or light here */
+	PIXEL_MAX_PX = 20, /* of the screen, on the picture */
 };
 
 struct cells {
 	float (*at)[4];
+	struct cell_place *places;
 	int left, top, width, height;
 	double half; /* cells that the grid is moved by, in both directions */
 };
@@ -41,60 +43,47 @@ extent(const struct plane *flat, const struct grid *grid, struct cells *cells)
 	return 0;
 }
 
-static double
-wrapped(double v)
-{
-	return v - floor(v + 0.5);
-}
-
-/* What the map leaves around x, y. */
+/* Where the cell is, and a pixel of the screen to its right and one below it. */
 static void
-offset_at(const struct offset *offsets, size_t count, double x, double y, double ret[static 2])
+place(const struct plane *smooth, const struct grid *grid, double x, double y,
+	struct cell_place *at)
 {
-	double sum[2] = {0}, total = 5;
-	for (size_t i = 0; i < count; i++) {
-		const struct offset *o = &offsets[i];
-		double dx = (o->x - x) / NEAR_PX, dy = (o->y - y) / NEAR_PX, d = dx * dx + dy * dy;
-		double a = wrapped(o->by[0] + o->by[1]), b = wrapped(o->by[0] - o->by[1]);
-		if (d > 4 || o->weight <= 0 || fabs(a) > 0.3 || fabs(b) > 0.3)
-			continue;
-		double weight = o->weight * exp(-d);
-		sum[0] += weight * (a + b) / 2;
-		sum[1] += weight * (a - b) / 2;
-		total += weight;
+	double middle[2], right[2], below[2];
+	at->seen = grid_pixel(grid, x, y, middle) == 0 &&
+		   grid_pixel(grid, x + 1.0 / WATERMARK_PITCH_PX, y, right) == 0 &&
+		   grid_pixel(grid, x, y + 1.0 / WATERMARK_PITCH_PX, below) == 0 &&
+		   middle[0] >= 0 && middle[1] >= 0 && middle[0] < smooth->width &&
+		   middle[1] < smooth->height;
+	if (!at->seen)
+		return;
+	at->x = middle[0];
+	at->y = middle[1];
+	/* near the horizon a pixel of the screen is everywhere */
+	if (hypot(right[0] - at->x, right[1] - at->y) > PIXEL_MAX_PX ||
+		hypot(below[0] - at->x, below[1] - at->y) > PIXEL_MAX_PX)
+		at->seen = 0;
+	for (int k = 0; k < 2; k++) {
+		at->across[k] = right[k] - middle[k];
+		at->down[k] = below[k] - middle[k];
 	}
-	ret[0] = sum[0] / total;
-	ret[1] = sum[1] / total;
 }
 
-static void
-read_cell(const struct plane *smooth, const struct grid *grid, const double *offset, double x,
-	double y, float ret[static 4])
+static int
+read_all(const struct plane *smooth, const struct grid *grid, struct cells *cells)
 {
-	const double step = (double)WATERMARK_OFFSET_PX / WATERMARK_PITCH_PX;
-	double pixel[2];
-	for (int k = 0; k < 4; k++)
-		ret[k] = grid_pixel(grid, x + offset[0] + (k & 1 ? step : -step),
-				 y + offset[1] + (k & 2 ? step : -step), pixel) == 0
-				 ? plane_sample(smooth, pixel[0], pixel[1])
-				 : 0;
-}
-
-static void
-read_all(const struct plane *smooth, const struct grid *grid, const struct offset *offsets,
-	size_t offset_count, struct cells *cells)
-{
-	double pixel[2], offset[2];
-	for (int i = 0; i < cells->width * cells->height; i++) {
-		double x = cells->left + i % cells->width + cells->half,
-		       y = cells->top + i / cells->width + cells->half;
+	int count = cells->width * cells->height;
+	for (int i = 0; i < count; i++) {
+		cells->places[i] = (struct cell_place){0};
+		place(smooth, grid, cells->left + i % cells->width + cells->half,
+			cells->top + i / cells->width + cells->half, &cells->places[i]);
+	}
+	int r = settle(smooth, cells->places, cells->width, cells->height);
+	for (int i = 0; i < count; i++) {
 		memset(cells->at[i], 0, sizeof cells->at[i]);
-		if (grid_pixel(grid, x, y, pixel) < 0 || pixel[0] < 0 || pixel[1] < 0 ||
-			pixel[0] >= smooth->width || pixel[1] >= smooth->height)
-			continue;
-		offset_at(offsets, offset_count, pixel[0], pixel[1], offset);
-		read_cell(smooth, grid, offset, x, y, cells->at[i]);
+		if (cells->places[i].seen)
+			settle_read(smooth, &cells->places[i], 0, 0, cells->at[i]);
 	}
+	return r;
 }
 
 static float
@@ -145,8 +134,8 @@ add_up(const struct cells *cells, struct mark_table *table)
 }
 
 double
-cells_read(const struct plane *flat, const struct grid *grid, const struct offset *offsets,
-	size_t offset_count, struct mark_table ret_tables[static CELLS_TABLES])
+cells_read(const struct plane *flat, const struct grid *grid,
+	struct mark_table ret_tables[static CELLS_TABLES])
 {
 	struct plane smooth = {0};
 	struct cells cells = {0};
@@ -156,7 +145,8 @@ cells_read(const struct plane *flat, const struct grid *grid, const struct offse
 		return 0;
 	double scale = hypot(right[0] - at[0], right[1] - at[1]) / WATERMARK_PITCH_PX;
 	cells.at = mem_array((size_t)cells.width * (size_t)cells.height, sizeof *cells.at);
-	int r = cells.at ? plane_init(&smooth, flat->width, flat->height) : -ENOMEM;
+	cells.places = mem_array((size_t)cells.width * (size_t)cells.height, sizeof *cells.places);
+	int r = cells.at && cells.places ? plane_init(&smooth, flat->width, flat->height) : -ENOMEM;
 	if (r == 0) {
 		memcpy(smooth.at, flat->at,
 			(size_t)flat->width * (size_t)flat->height * sizeof *flat->at);
@@ -164,10 +154,12 @@ cells_read(const struct plane *flat, const struct grid *grid, const struct offse
 	}
 	for (int half = 0; r == 0 && half < CELLS_TABLES; half++) {
 		cells.half = half * 0.5;
-		read_all(&smooth, grid, offsets, offset_count, &cells);
-		best = fmax(best, add_up(&cells, &ret_tables[half]));
+		r = read_all(&smooth, grid, &cells);
+		if (r == 0)
+			best = fmax(best, add_up(&cells, &ret_tables[half]));
 	}
 	plane_fini(&smooth);
+	free(cells.places);
 	free(cells.at);
 	return r < 0 ? r : best;
 }

@@ -9,5 +9,5 @@ enum {
 
 /* One table for each of the two ways a grid can lie. Returns how clearly dashes are seen (0 = not
  * at all, then there are no tables), or -ENOMEM. */
-double cells_read(const struct plane *flat, const struct grid *grid, const struct offset *offsets,
-	size_t offset_count, struct mark_table ret_tables[static CELLS_TABLES]);
+double cells_read(const struct plane *flat, const struct grid *grid,
+	struct mark_table ret_tables[static CELLS_TABLES]);

@@ -37,3 +37,12 @@ grid_pixel(const struct grid *grid, double cell_x, double cell_y, double ret_pix
 	ret_pixel[1] = y * grid->scale + grid->middle_y;
 	return 0;
 }
+
+void
+grid_enlarge(struct grid *grid, int factor)
+{
+	/* pixels are squares with their middles at whole numbers */
+	grid->middle_x = (grid->middle_x + 0.5) * factor - 0.5;
+	grid->middle_y = (grid->middle_y + 0.5) * factor - 0.5;
+	grid->scale *= factor;
+}

@@ -22,24 +22,14 @@ void grid_cell(const struct grid *grid, double x, double y, double ret_cell[stat
 /* Which pixel lies there. 0, or -EINVAL beyond the horizon. */
 int grid_pixel(const struct grid *grid, double cell_x, double cell_y, double ret_pixel[static 2]);
 
+/* The same grid on a picture that is factor times as large. */
+void grid_enlarge(struct grid *grid, int factor);
+
 /* Grids that a flattened picture may have, likeliest first; directions and distances only: t is 0.
  * Returns how many, or -ENOMEM. */
 int grid_find(const struct plane *flat, struct grid ret_grids[static GRIDS_MAX]);
 
-/* A part of the picture, and how far its cells lie from whole numbers. */
-struct offset {
-	double x, y;   /* its middle */
-	double by[2];  /* cells */
-	double weight; /* signal to noise, 0 = none */
-};
-
-enum {
-	OFFSETS_MAX = 400
-};
-
-/* Sets t and makes everything else exact. What is left is in ret_offsets, for what a projective map
- * cannot say (lenses). Whether dashes are darker or lighter than their ground is unknown: all
- * offsets may be by half a cell in both directions. Returns the sum of weights of what fits, or
- * -ENOMEM. */
-double grid_refine(const struct plane *flat, struct grid *grid,
-	struct offset ret_offsets[static OFFSETS_MAX], size_t *ret_count);
+/* Sets t and makes everything else exact to a fraction of a cell. Whether dashes are darker or
+ * lighter than their ground is unknown: all of it may lie by half a cell in both directions.
+ * Returns the sum of weights of what fits, or -ENOMEM. */
+double grid_refine(const struct plane *flat, struct grid *grid);

@@ -6,7 +6,15 @@
 #include "mark/grid.h"
 #include "mark/solve.h"
 
+/* A part of the picture, and how far its cells lie from whole numbers. */
+struct offset {
+	double x, y;   /* its middle */
+	double by[2];  /* cells */
+	double weight; /* signal to noise, 0 = none */
+};
+
 enum {
+	OFFSETS_MAX = 400,
 	PART_PX = 256,
 	PART_STEP_PX = 160,
 	SAMPLE_STEP_PX = 2,
@@ -174,37 +182,49 @@ improve(struct grid *grid, const struct grid *guess, const struct offset *parts,
 	return fitting;
 }
 
-double
-grid_refine(const struct plane *flat, struct grid *grid,
-	struct offset ret_offsets[static OFFSETS_MAX], size_t *ret_count)
+/* From one guess: the clearest part first, and then, round by round, more of the picture. */
+static double
+refine_from(const struct plane *smooth, const float *window, const struct grid *guess,
+	struct offset *parts, struct grid *ret_grid)
 {
-	const struct grid guess = *grid;
-	struct plane smooth = {0};
-	float window[PART_PX];
 	double fitting = 0, reach = FIRST_REACH_PX;
 	const struct offset *from = NULL;
-	if (plane_init(&smooth, flat->width, flat->height) < 0)
-		return -ENOMEM;
-	for (size_t i = 0; i < (size_t)flat->width * (size_t)flat->height; i++)
-		smooth.at[i] = flat->at[i];
-	int r = plane_blur(&smooth, SAMPLE_STEP_PX / 2);
-	for (int i = 0; i < PART_PX; i++)
-		window[i] = 0.5F - 0.5F * cosf(2 * (float)M_PI * ((float)i + 0.5F) / PART_PX);
-	place_parts(flat, ret_offsets, ret_count);
-	for (int round = 0; r == 0 && round <= ROUNDS; round++) {
-		for (size_t i = 0; i < *ret_count; i++)
-			if (!from || round == ROUNDS || is_near(&ret_offsets[i], from, reach))
-				measure(&smooth, grid, window, &ret_offsets[i]);
-		if (round == ROUNDS)
-			break;
+	*ret_grid = *guess;
+	size_t count;
+	place_parts(smooth, parts, &count);
+	for (int round = 0; round < ROUNDS; round++) {
+		for (size_t i = 0; i < count; i++)
+			if (!from || is_near(&parts[i], from, reach))
+				measure(smooth, ret_grid, window, &parts[i]);
 		if (round == 0) {
-			from = clearest(ret_offsets, *ret_count);
-			first_shift(grid, ret_offsets, *ret_count, from);
+			from = clearest(parts, count);
+			first_shift(ret_grid, parts, count, from);
 			continue;
 		}
-		fitting = improve(grid, &guess, ret_offsets, *ret_count, from, reach);
+		fitting = improve(ret_grid, guess, parts, count, from, reach);
 		reach *= round > SETTLING ? GROWTH : 1;
 	}
+	return fitting;
+}
+
+double
+grid_refine(const struct plane *flat, struct grid *grid)
+{
+	const struct grid guess = *grid;
+	struct offset *parts = mem_array(OFFSETS_MAX, sizeof *parts);
+	struct plane smooth = {0};
+	float window[PART_PX];
+	double best = 0;
+	int r = parts ? plane_init(&smooth, flat->width, flat->height) : -ENOMEM;
+	for (size_t i = 0; r == 0 && i < (size_t)flat->width * (size_t)flat->height; i++)
+		smooth.at[i] = flat->at[i];
+	if (r == 0)
+		r = plane_blur(&smooth, SAMPLE_STEP_PX / 2);
+	for (int i = 0; i < PART_PX; i++)
+		window[i] = 0.5F - 0.5F * cosf(2 * (float)M_PI * ((float)i + 0.5F) / PART_PX);
+	if (r == 0)
+		best = refine_from(&smooth, window, &guess, parts, grid);
 	plane_fini(&smooth);
-	return r < 0 ? r : fitting;
+	free(parts);
+	return r < 0 ? r : best;
 }

@@ -17,6 +17,7 @@ enum {
 static const float CLIP_STEPS = 30;   /* of 255 */
 static const float LETTER_STEPS = 42; /* of 255: no dash stands out like that */
 static const float CLIP = 3;          /* of what is usual around a pixel */
+static const float STANDS_OUT = 1.5F; /* of what is usual around a pixel, of means over a dash */
 static const float FLOOR_STEPS = 0.7F;
 static const float LINE_STEPS = 2.5F; /* a row of dashes has a mean below that */
 
@@ -173,6 +174,21 @@ plane_blur(struct plane *plane, int radius)
 	return blur_along(plane, radius, 1, 1);
 }
 
+int
+plane_shrink(const struct plane *plane, int factor, struct plane *ret_plane)
+{
+	if (plane->width < factor || plane->height < factor)
+		return -EINVAL;
+	int r = plane_init(ret_plane, plane->width / factor, plane->height / factor);
+	for (int y = 0; r == 0 && y < ret_plane->height * factor; y++) {
+		const float *from = plane->at + (size_t)y * (size_t)plane->width;
+		float *to = ret_plane->at + (size_t)(y / factor) * (size_t)ret_plane->width;
+		for (int x = 0; x < ret_plane->width * factor; x++)
+			to[x / factor] += from[x] / (float)(factor * factor);
+	}
+	return r;
+}
+
 static float
 clipped(float v, float limit)
 {
@@ -289,5 +305,30 @@ plane_rectify(struct plane *flat)
 	for (size_t i = 0; r == 0 && i < count; i++)
 		flat->at[i] -= usual.at[i];
 	plane_fini(&usual);
+	return r;
+}
+
+int
+plane_dashes(const struct plane *flat, struct plane *ret_plane)
+{
+	size_t count = (size_t)flat->width * (size_t)flat->height;
+	struct plane energy = {0};
+	int r = plane_init(ret_plane, flat->width, flat->height);
+	if (r == 0)
+		r = plane_init(&energy, flat->width, flat->height);
+	if (r == 0) {
+		memcpy(ret_plane->at, flat->at, count * sizeof *flat->at);
+		r = plane_blur(ret_plane, 1);
+	}
+	for (size_t i = 0; r == 0 && i < count; i++)
+		energy.at[i] = ret_plane->at[i] * ret_plane->at[i];
+	if (r == 0)
+		r = plane_blur(&energy, 2 * EVEN_RADIUS_PX);
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		float v = clipped(ret_plane->at[i] / (sqrtf(fmaxf(0, energy.at[i])) + 0.05F),
+			CLIP + STANDS_OUT);
+		ret_plane->at[i] = v - clipped(v, STANDS_OUT);
+	}
+	plane_fini(&energy);
 	return r;
 }

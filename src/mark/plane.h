@@ -31,5 +31,13 @@ int plane_rectify(struct plane *flat);
 /* Means over squares of 2 * radius + 1, in place. 0 or -ENOMEM. */
 int plane_blur(struct plane *plane, int radius);
 
+/* Of a flattened plane: what is as large as a dash and stands out of the noise around it, the rest
+ * is 0. 0 or -ENOMEM. */
+int plane_dashes(const struct plane *flat, struct plane *ret_plane);
+
+/* Means over squares of factor pixels; what is left over at the right and below goes. 0, -EINVAL
+ * (smaller than one square), -ENOMEM. */
+int plane_shrink(const struct plane *plane, int factor, struct plane *ret_plane);
+
 /* Between pixels; 0 outside. */
 float plane_sample(const struct plane *plane, double x, double y);

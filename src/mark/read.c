@@ -15,22 +15,19 @@
 #include "mark/cells.h"
 
 enum {
-	SMALLEST_PX = 32, /* a cell */
+	SMALLEST_PX = 64, /* a cell */
 	SIDE_MIN_PX = 1100,
-	SIDE_MAX_PX = 2400, /* a cell of a full HD screen is then 39 pixels wide */
+	SIDE_MAX_PX = 2400, /* a cell of a full HD screen is then 84 pixels wide */
+	SHRINK = 2,         /* to find the grid, which is coarse */
 	CPU_S = 120,
 };
 
-/* Ways to look at a picture. */
+/* Ways to look at a picture. dashes: look for the grid where single dashes stand out, which helps
+ * against noise; else everywhere, which helps against letters. */
 static const struct {
 	double scale;
-	int rectified;
-} ways[READ_ATTEMPTS] = {{1, 0}, {1, 1}, {0.6, 0}, {1.6, 0}};
-
-struct offsets {
-	struct offset list[OFFSETS_MAX];
-	size_t count;
-};
+	int rectified, dashes;
+} ways[READ_ATTEMPTS] = {{1, 0, 0}, {1, 0, 1}, {1, 1, 0}, {0.6, 0, 1}, {1.6, 0, 1}};
 
 /* Adds tables for each grid that shows something. 0 or a failure. */
 static int
@@ -39,27 +36,32 @@ look(const struct photo *photo, const double *corners, int attempt, struct mark_
 {
 	uint32_t longer = photo->width > photo->height ? photo->width : photo->height;
 	int side = (int)(fmin(SIDE_MAX_PX, fmax(SIDE_MIN_PX, longer)) * ways[attempt].scale);
-	struct plane plane = {0}, flat = {0};
+	struct plane plane = {0}, flat = {0}, dashes = {0}, small = {0};
 	struct grid grids[GRIDS_MAX];
-	struct offsets *offsets = mem_array(1, sizeof *offsets);
-	int r = offsets ? plane_take(photo, corners, side, &plane) : -ENOMEM;
+	int r = plane_take(photo, corners, side, &plane);
 	if (r == 0)
 		r = plane_flatten(&plane, &flat);
 	if (r == 0 && ways[attempt].rectified)
 		r = plane_rectify(&flat);
 	plane_fini(&plane);
-	int found = r == 0 ? grid_find(&flat, grids) : r;
+	if (r == 0 && ways[attempt].dashes)
+		r = plane_dashes(&flat, &dashes);
+	if (r == 0)
+		r = plane_shrink(ways[attempt].dashes ? &dashes : &flat, SHRINK, &small);
+	plane_fini(&dashes);
+	int found = r == 0 ? grid_find(&small, grids) : r;
 	for (int i = 0; i < found && *count + CELLS_TABLES <= MARK_TABLES_MAX; i++) {
-		double fits = grid_refine(&flat, &grids[i], offsets->list, &offsets->count);
-		double seen = fits > 0 ? cells_read(&flat, &grids[i], offsets->list, offsets->count,
-						 &tables[*count])
-				       : fits;
+		double seen = grid_refine(&small, &grids[i]);
+		if (seen > 0) {
+			grid_enlarge(&grids[i], SHRINK);
+			seen = cells_read(&flat, &grids[i], &tables[*count]);
+		}
 		*count += seen > 0 ? CELLS_TABLES : 0;
 		if (seen < 0)
 			found = (int)seen;
 	}
+	plane_fini(&small);
 	plane_fini(&flat);
-	free(offsets);
 	return found < 0 ? found : 0;
 }
 

@@ -7,7 +7,7 @@
 #include "mark/photo.h"
 
 enum {
-	READ_ATTEMPTS = 4 /* likeliest first; each takes some seconds */
+	READ_ATTEMPTS = 5 /* likeliest first; each takes some seconds */
 };
 
 /* What can be said of the cells, understood in up to MARK_TABLES_MAX ways. corners: x, y of the

@@ -22,13 +22,14 @@ enum {
 };
 
 /* The coded part (mark/code.h): a dash in each cell of a grid, at one of four places around its
- * middle; cells repeat after WATERMARK_CELLS in both directions. */
+ * middle; cells repeat after WATERMARK_CELLS in both directions. What a dash costs is to break what
+ * the coder has found, whatever its length: so there are few, and they are long. */
 enum {
-	WATERMARK_PITCH_PX = 31, /* nothing else on a screen repeats after 31 pixels */
+	WATERMARK_PITCH_PX = 67, /* nothing else on a screen repeats after 67 pixels */
 	WATERMARK_CELLS = 16,
 	WATERMARK_PERIOD_PX = WATERMARK_CELLS * WATERMARK_PITCH_PX,
-	WATERMARK_OFFSET_PX = 3, /* of the dash from the middle, to both sides and up and down */
-	WATERMARK_DASH_PX = 4,   /* one pixel high: breaks a single row for the coder */
+	WATERMARK_OFFSET_PX = 4, /* of the dash from the middle, to both sides and up and down */
+	WATERMARK_DASH_PX = 8,   /* one pixel high: breaks a single row for the coder */
 	/* a symbol of two bits for each cell, row by row, the first in the lowest bits: bit 0 right
 	 * of the middle, bit 1 below it */
 	WATERMARK_CODE_BYTES = WATERMARK_CELLS * WATERMARK_CELLS / 4,

@@ -1,31 +1,36 @@
 #include "screen/watermark_draw.h"
 
 #include <errno.h>
-#include <math.h>
 #include <pango/pangocairo.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
 #include "screen/watermark.h"
 
+/*
+ * The text stands in few rows of the screen, and all of it together: what a stroke costs is to
+ * break a row that the coder has seen before. Bands of text lie between the rows of dashes, twice
+ * in a pattern, so that each quarter of a full HD screen shows all of it. There they lie in the
+ * middle of the upper and of the lower half: where windows scroll, new rows come in at their edges.
+ */
 enum {
-	FONT_PX = 17,         /* kanji can be read on a photograph of the screen */
-	TEXT_WIDTH_PX = 640,  /* longer lines are broken */
+	FONT_PX = 13, /* kanji can be read on a photograph of the screen */
+	ROW_PX = 20,
+	MARGIN_PX = 20,
 	LINE_MAX_BYTES = 256, /* DesktopStart.watermark */
+	TEXT_MAX_BYTES = WATERMARK_LINES_MAX * (LINE_MAX_BYTES + 4),
 	STROKE_ALPHA =
 		112, /* a pixel this much inside a glyph belongs to the stroke: thin, but whole */
-	GAP_PX = 24,
-	WIDE_GAP_PX = 150,
+	HIGH_MAX = WATERMARK_SIDE_MAX_PX / WATERMARK_PERIOD_PX,
+	/* around the middle of a cell, where dashes can be and nothing else is */
+	CLEAR_X_PX = WATERMARK_OFFSET_PX + WATERMARK_DASH_PX / 2 + 2,
+	CLEAR_Y_PX = WATERMARK_OFFSET_PX + 2,
+	ROWS_IN_GAP = (WATERMARK_PITCH_PX - 2 * CLEAR_Y_PX) / ROW_PX,
+	FIRST_GAP = 5, /* below so many rows of dashes */
 };
 
-static const double SLANT = -0.30; /* radians: runs neither along text nor along window edges */
-
-/* One line of the text, which is several when it is long. */
-struct item {
-	PangoLayout *layout;
-	double width, height; /* upright */
-	double box_w, box_h;  /* slanted */
-};
+#define BETWEEN "   "
 
 static PangoLayout *
 layout_new(const char *text)
@@ -48,99 +53,74 @@ layout_new(const char *text)
 	pango_font_description_set_absolute_size(font, FONT_PX * PANGO_SCALE);
 	pango_layout_set_font_description(layout, font);
 	pango_font_description_free(font);
-	pango_layout_set_width(layout, TEXT_WIDTH_PX * PANGO_SCALE);
+	pango_layout_set_width(layout, (WATERMARK_PERIOD_PX - 2 * MARGIN_PX) * PANGO_SCALE);
 	pango_layout_set_wrap(layout, PANGO_WRAP_WORD_CHAR);
 	pango_layout_set_text(layout, text, -1);
 	return layout;
 }
 
-/* 1 when there is something to see. */
-static int
-item_init(struct item *item, const char *text)
-{
-	PangoRectangle ink, logical;
-	item->layout = layout_new(text);
-	pango_layout_get_pixel_extents(item->layout, &ink, &logical);
-	item->width = logical.x + logical.width;
-	item->height = logical.y + logical.height;
-	double c = cos(SLANT), s = fabs(sin(SLANT));
-	item->box_w = item->width * c + item->height * s;
-	item->box_h = item->width * s + item->height * c;
-	return ink.width > 0 && ink.height > 0;
-}
-
-/* The item with the middle of its box at x, y. */
-static void
-item_draw(const struct item *item, cairo_t *cr, double x, double y)
-{
-	cairo_save(cr);
-	cairo_translate(cr, x, y);
-	cairo_rotate(cr, SLANT);
-	cairo_move_to(cr, -item->width / 2, -item->height / 2);
-	pango_cairo_show_layout(cr, item->layout);
-	cairo_restore(cr);
-}
-
-/* What a line of text needs, with the gap to the next one. */
-struct room {
-	double width, height;
-};
-
-/* A pattern to be drawn: columns of rows, a line each. */
+/* A pattern to be drawn. */
 struct pattern {
-	const struct item *items;
-	size_t count, rows, columns; /* columns: an even number */
+	PangoLayout *layout;
+	size_t bands; /* of text */
 	const uint8_t *code;
 	uint32_t width, height;
 };
 
-/* Every row has a line, in turn; every second column begins half way down the text and half a row
- * lower, so that any part of the screen shows something and no two neighbours show the same. What
- * goes over an edge comes in at the opposite one. */
+/* One band: its rows, as many as there is room for between two rows of dashes. */
 static void
-column_draw(const struct pattern *p, cairo_t *cr, double x, double shift)
+band_draw(PangoLayout *layout, cairo_t *cr, uint32_t gap)
 {
-	double pitch = (double)p->height / (double)p->rows;
-	for (int row = -1; row <= (int)p->rows; row++)
-		item_draw(&p->items[(((size_t)row + p->rows) % p->rows +
-					    (shift > 0 ? (p->count + 1) / 2 : 0)) %
-				    p->count],
-			cr, x, (row + 0.5 + shift) * pitch);
+	int row = 0;
+	for (GSList *line = pango_layout_get_lines_readonly(layout); line;
+		line = line->next, row++) {
+		/* the lower end of a row of dashes, and the baseline of a row of text */
+		double top = (gap + (uint32_t)(row / ROWS_IN_GAP) + 0.5) * WATERMARK_PITCH_PX +
+			     CLEAR_Y_PX;
+		cairo_move_to(cr, MARGIN_PX, top + row % ROWS_IN_GAP * ROW_PX + FONT_PX + 2);
+		pango_cairo_show_layout_line(cr, line->data);
+	}
 }
 
-/* The places of the dashes are kept free of text. */
 static void
 code_draw(const struct pattern *p, uint8_t *mask)
 {
-	enum {
-		MIDDLE = WATERMARK_PITCH_PX / 2,
-		ACROSS = WATERMARK_OFFSET_PX + WATERMARK_DASH_PX / 2,
-	};
-	for (uint32_t top = 0, cell_y = 0; top < p->height; top += WATERMARK_PITCH_PX, cell_y++)
-		for (uint32_t left = 0, x = 0; left < p->width; left += WATERMARK_PITCH_PX, x++) {
-			size_t cell =
-				cell_y % WATERMARK_CELLS * WATERMARK_CELLS + x % WATERMARK_CELLS;
+	for (uint32_t y = 0; y < p->height / WATERMARK_PITCH_PX; y++)
+		for (uint32_t x = 0; x < p->width / WATERMARK_PITCH_PX; x++) {
+			size_t cell = y % WATERMARK_CELLS * WATERMARK_CELLS + x % WATERMARK_CELLS;
 			unsigned symbol = p->code[cell / 4] >> cell % 4 * 2 & 3;
-			uint8_t *middle = mask + (size_t)(top + MIDDLE) * p->width + left + MIDDLE;
-			for (int y = -WATERMARK_OFFSET_PX; y <= WATERMARK_OFFSET_PX; y++)
-				memset(middle + y * (ptrdiff_t)p->width - ACROSS, 0, 2 * ACROSS);
+			uint8_t *middle =
+				mask +
+				(size_t)(y * WATERMARK_PITCH_PX + WATERMARK_PITCH_PX / 2) *
+					p->width +
+				x * WATERMARK_PITCH_PX + WATERMARK_PITCH_PX / 2;
+			for (int row = -CLEAR_Y_PX; row <= CLEAR_Y_PX; row++)
+				memset(middle + row * (ptrdiff_t)p->width - CLEAR_X_PX, 0,
+					2 * CLEAR_X_PX);
 			ptrdiff_t right = symbol & 1 ? WATERMARK_OFFSET_PX : -WATERMARK_OFFSET_PX;
 			ptrdiff_t down = symbol & 2 ? WATERMARK_OFFSET_PX : -WATERMARK_OFFSET_PX;
-			memset(middle + down * p->width + right - WATERMARK_DASH_PX / 2, 1,
-				WATERMARK_DASH_PX);
+			memset(middle + down * (ptrdiff_t)p->width + right - WATERMARK_DASH_PX / 2,
+				1, WATERMARK_DASH_PX);
 		}
+}
+
+/* Below which row of dashes a band begins. */
+static uint32_t
+band_gap(const struct pattern *p, size_t band)
+{
+	uint32_t gaps = p->height / WATERMARK_PITCH_PX;
+	return FIRST_GAP - 1 + (uint32_t)(band * (gaps / p->bands));
 }
 
 /* Returns how many pixels are strokes of text, or -ENOMEM. */
 static int64_t
-pattern_draw(const struct pattern *p, uint8_t *mask)
+text_draw(const struct pattern *p, uint8_t *mask)
 {
 	cairo_surface_t *surface =
 		cairo_image_surface_create(CAIRO_FORMAT_A8, (int)p->width, (int)p->height);
 	cairo_t *cr = cairo_create(surface);
-	for (int column = -1; column <= (int)p->columns; column++)
-		column_draw(p, cr, (column + 0.5) * p->width / (double)p->columns,
-			column & 1 ? 0.5 : 0);
+	for (size_t band = 0; band < p->bands; band++)
+		band_draw(p->layout, cr, band_gap(p, band));
 	cairo_surface_flush(surface);
 	int64_t strokes = cairo_status(cr) == CAIRO_STATUS_SUCCESS ? 0 : -ENOMEM;
 	const uint8_t *bytes = cairo_image_surface_get_data(surface);
@@ -156,72 +136,33 @@ pattern_draw(const struct pattern *p, uint8_t *mask)
 	return strokes;
 }
 
-/* As many rows as have room and do not cover too much. 0, 1 when not even every line has one, or a
- * failure. */
-static int
-fill_rows(struct pattern *p, struct room cell, uint8_t *mask)
-{
-	double area = (double)p->width * p->height, limit = area * WATERMARK_COVER_PERMILLE / 1000;
-	if (p->code)
-		limit -= area / (WATERMARK_PITCH_PX * WATERMARK_PITCH_PX) * WATERMARK_DASH_PX;
-	p->rows = (size_t)(p->height / cell.height);
-	while (p->rows >= p->count) {
-		int64_t strokes = pattern_draw(p, mask);
-		if (strokes <= 0)
-			return strokes == 0 ? -EINVAL : (int)strokes;
-		if ((double)strokes <= limit)
-			return 0;
-		size_t fit = (size_t)((double)p->rows * limit / (double)strokes);
-		p->rows = fit < p->rows ? fit : p->rows - 1;
-	}
-	return 1;
-}
-
-/* With the most columns that leave room for rows. tight: no wide gaps, or 1. */
-static int
-fill(struct pattern *p, struct room cell, int tight, uint8_t *mask)
-{
-	int r = 1;
-	for (p->columns = (size_t)(p->width / cell.width) & ~(size_t)1; p->columns > 0 && r == 1;
-		p->columns -= r == 1 ? 2 : 0) {
-		r = fill_rows(p, cell, mask);
-		if (r == 0 && tight &&
-			(p->width / (double)p->columns > cell.width + WIDE_GAP_PX ||
-				p->height / (double)p->rows > cell.height + WIDE_GAP_PX))
-			r = 1;
-	}
-	if (r == 0 && p->code)
-		code_draw(p, mask);
-	return r;
-}
-
-/* The smallest pattern that every line fits into, without wide gaps if there is one. */
+/* The smallest pattern that the bands have room in and that does not cover too much. */
 static int
 pattern_fit(struct pattern *p, uint8_t *mask, size_t cap)
 {
-	enum {
-		SIDE = WATERMARK_SIDE_MAX_PX / WATERMARK_PERIOD_PX,
-		TIGHT_AREA = 12, /* periods: a screen */
-	};
-	struct room cell = {0, 0};
-	for (size_t i = 0; i < p->count; i++) {
-		cell.width = fmax(cell.width, p->items[i].box_w + GAP_PX);
-		cell.height = fmax(cell.height, p->items[i].box_h + GAP_PX);
-	}
-	for (int tight = 1; tight >= 0; tight--)
-		for (uint32_t area = 1; area <= (tight ? TIGHT_AREA : SIDE * SIDE); area++)
-			for (uint32_t high = 1; high <= SIDE; high++) {
-				p->width = area / high * WATERMARK_PERIOD_PX;
-				p->height = high * WATERMARK_PERIOD_PX;
-				if (area % high != 0 || area / high > SIDE ||
-					p->width < 2 * cell.width ||
-					p->height < cell.height * (double)p->count ||
-					(size_t)p->width * p->height > cap)
-					continue;
-				int r = fill(p, cell, tight, mask);
-				if (r <= 0)
-					return r;
-			}
+	uint32_t rows = (uint32_t)pango_layout_get_line_count(p->layout);
+	uint32_t need = (rows + ROWS_IN_GAP - 1) / ROWS_IN_GAP; /* gaps of a band */
+	p->width = WATERMARK_PERIOD_PX;
+	for (uint32_t high = 1; high <= HIGH_MAX; high++)
+		for (p->bands = high == 1 ? 2 : 1; p->bands > 0; p->bands--) {
+			p->height = high * WATERMARK_PERIOD_PX;
+			double area = (double)p->width * p->height,
+			       limit = area * WATERMARK_COVER_PERMILLE / 1000;
+			if (p->code)
+				limit -= area / (WATERMARK_PITCH_PX * WATERMARK_PITCH_PX) *
+					 WATERMARK_DASH_PX;
+			if ((size_t)area > cap ||
+				band_gap(p, p->bands - 1) + need >= p->height / WATERMARK_PITCH_PX)
+				continue;
+			int64_t strokes = text_draw(p, mask);
+			if (strokes <= 0)
+				return strokes == 0 ? -EINVAL : (int)strokes;
+			if ((double)strokes > limit)
+				continue;
+			if (p->code)
+				code_draw(p, mask);
+			return 0;
+		}
 	return -ENOBUFS;
 }
 
@@ -237,31 +178,39 @@ clean(const char *line, char text[static LINE_MAX_BYTES])
 	return 0;
 }
 
+/* Lines that show something, one after the other. 0 or -EINVAL. */
+static int
+join(const char *const *lines, size_t count, char text[static TEXT_MAX_BYTES])
+{
+	text[0] = '\0';
+	if (count > WATERMARK_LINES_MAX)
+		return -EINVAL;
+	for (size_t i = 0; i < count; i++) {
+		char line[LINE_MAX_BYTES];
+		if (clean(lines[i], line) < 0)
+			return -EINVAL;
+		if (line[strspn(line, " ")] == '\0')
+			continue;
+		size_t len = strlen(text);
+		snprintf(text + len, TEXT_MAX_BYTES - len, "%s%s", len ? BETWEEN : "", line);
+	}
+	return text[0] ? 0 : -EINVAL;
+}
+
 int
 watermark_draw(const char *const *lines, size_t count, const uint8_t *code, uint8_t *mask,
 	size_t cap, uint32_t *ret_width, uint32_t *ret_height)
 {
-	struct item items[WATERMARK_LINES_MAX];
-	size_t used = 0;
-	if (count > WATERMARK_LINES_MAX)
-		return -EINVAL;
-	int r = 0;
-	for (size_t i = 0; r == 0 && i < count; i++) {
-		char text[LINE_MAX_BYTES];
-		r = clean(lines[i], text);
-		if (r == 0 && item_init(&items[used], text))
-			used++;
-		else if (r == 0)
-			g_object_unref(items[used].layout);
-	}
-	struct pattern pattern = {.items = items, .count = used, .code = code};
-	if (r == 0)
-		r = used ? pattern_fit(&pattern, mask, cap) : -EINVAL;
+	char text[TEXT_MAX_BYTES];
+	int r = join(lines, count, text);
+	if (r < 0)
+		return r;
+	struct pattern pattern = {.layout = layout_new(text), .code = code};
+	r = pattern_fit(&pattern, mask, cap);
 	if (r == 0) {
 		*ret_width = pattern.width;
 		*ret_height = pattern.height;
 	}
-	while (used > 0)
-		g_object_unref(items[--used].layout);
+	g_object_unref(pattern.layout);
 	return r;
 }

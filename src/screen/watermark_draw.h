@@ -11,7 +11,7 @@ enum {
 	WATERMARK_LINES_MAX = 4
 };
 
-/* Draws count lines of UTF-8 (control characters become spaces), slanted, and the code (NULL =
+/* Draws count lines of UTF-8 (control characters become spaces) and the code (NULL =
  * none) where it leaves room for it, as a pattern that repeats without a seam and covers at most
  * WATERMARK_COVER_PERMILLE of it. mask: cap bytes, one per pixel. 0 and the pattern's size, a
  * multiple of WATERMARK_PERIOD_PX; -EINVAL (no visible text, too many lines, not UTF-8); -ENOBUFS

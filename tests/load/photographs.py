@@ -74,11 +74,11 @@ def half(photo, rng):
 CONDITIONS = {
     "screenshot": lambda screen, rng: screen,
     "perspective": lambda screen, rng: from_aside(screen, rng),
+    "jpeg40": lambda screen, rng: jpeg(from_aside(screen, rng), 40),
+    "gamma": lambda screen, rng: toned(from_aside(screen, rng), rng.choice([0.55, 1.8]), 0.9),
+    "half": lambda screen, rng: half(from_aside(screen, rng), rng),
     "blur": lambda screen, rng: blurred(from_aside(screen, rng), 2.5),
     "noise": lambda screen, rng: noisy(from_aside(screen, rng), 14, rng),
-    "gamma": lambda screen, rng: toned(from_aside(screen, rng), rng.choice([0.55, 1.8]), 0.9),
-    "jpeg40": lambda screen, rng: jpeg(from_aside(screen, rng), 40),
-    "half": lambda screen, rng: half(from_aside(screen, rng), rng),
     "all": lambda screen, rng: half(jpeg(noisy(blurred(toned(from_aside(screen, rng), rng.choice([0.7, 1.4]), 0.95), 1.5), 8, rng), 40), rng),
 }
 
