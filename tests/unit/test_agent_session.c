@@ -21,6 +21,7 @@
 #include "agent/letter.h"
 #include "agent/local_users.h"
 #include "agent/password.h"
+#include "agent/resume.h"
 #include "agent/session.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -762,6 +763,18 @@ test_attack_mail_returned(void **state)
 	assert_int_equal(agent.settings.mail_back_s, 0);
 }
 
+/* Tried: who sits on the way cuts it and lets it come back as fast as he can, so that the office
+ * PC's words about it make the gate refuse the office PC. Comes of it: few of them are said. */
+static void
+test_attack_path_cut_all_the_time(void **state)
+{
+	(void)state;
+	unsigned before = sent[MSG_WAITS];
+	for (int i = 0; i < 200; i++)
+		resume_tell(&agent);
+	assert_in_range(sent[MSG_WAITS] - before, 1, 20);
+}
+
 int
 main(void)
 {
@@ -780,6 +793,7 @@ main(void)
 		T(test_desktop_fails),
 		T(test_end_during_check),
 		T(test_without_policy_file),
+		T(test_attack_path_cut_all_the_time),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
