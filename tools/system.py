@@ -334,6 +334,16 @@ class Engawa:
             self.state["fingerprint"] = self.tool("engawa", "org", "fingerprint", self.org_file)
         return self.state["fingerprint"]
 
+    def end_sessions(self):
+        """Nobody works any more, and no session waits for a client that went away without a word."""
+        def none_left():
+            sessions = json.loads(self.tool("engawa", "session", "list", "--json"))
+            for session in sessions:
+                if session["state"] == "waiting":
+                    self.tool("engawa", "session", "end", session["id"])
+            return not sessions
+        wait_for(none_left, "a session goes on", 20)
+
     def sign_policy(self, **changes):
         """The demo's own policy; what is not named in it stays closed."""
         revision = self.state["revision"] = self.state.get("revision", 0) + 1

@@ -82,11 +82,11 @@ ask(int fd, const char *token, const struct dsn *dsn)
 	wr_text(&w, token);
 	wr_text(&w, dsn->status);
 	int r = ipc_send(fd, BOUNCE_REPORT, question, w.len, -1);
+	if (r == 0)
+		r = ipc_recv(fd, &type, answer, sizeof answer, NULL);
 	if (r < 0)
-		return r;
-	r = ipc_recv(fd, &type, answer, sizeof answer, NULL);
-	if (r < 0)
-		return r;
+		return -ERR_CLOSED; /* the system's own words are in files, which the sandbox closes
+				     */
 	struct rd rd = rd_init(answer, (size_t)r);
 	uint32_t code = rd_u32(&rd);
 	return type == BOUNCE_ANSWER && rd_done(&rd) && code < 100000 ? -(int)code : -ERR_PROTOCOL;

@@ -153,6 +153,9 @@ link_end_session(struct core *core, const struct presence_session *session, int 
 	if (session->link)
 		send(session->link, engawa_LinkType_LINK_END_SESSION, engawa_EndSession_fields,
 			&end);
+	else if (count >
+		 0) /* its office PC has heard it, and may say so to a gate that has just lost us */
+		presence_session_waits(core->presence, end.agent_id.bytes, NULL);
 }
 
 void

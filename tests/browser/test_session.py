@@ -18,7 +18,7 @@ EDITOR = (300, 300)  # a point in it
 def leaves_no_session(engawa, home_pc):
     yield
     home_pc.own.open({})
-    system.wait_for(lambda: engawa.tool("engawa", "session", "list", "--json") == "[]", "a session goes on", 20)
+    engawa.end_sessions()
 
 
 def open_page(home_pc, engawa, language="ja"):

@@ -258,10 +258,9 @@ engawa-bounce unix - n n - - pipe
 
 @pytest.mark.skipif(not ROOT or not os.path.exists("/usr/sbin/postfix"), reason="postfix is not installed, or not root")
 def test_through_postfix(messages, tmp_path):
-    """A real mail server takes the mail, the town's server refuses it afterwards, and the bounce finds its office PC."""
+    """A real mail server brings the code to the town's; then the town's server refuses one that it has taken, and the bounce finds its office PC."""
     home = "/tmp/" + os.path.basename(str(tmp_path)) + f".{os.getpid()}"  # short, and others may pass
     town = Mailbox()
-    town.refusal = "550 5.1.1 no such user"
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     controller = Controller(SMTP_URL=f"smtp://127.0.0.1:{port}", SMTP_FROM="engawa@relay.example", SMTP_STARTTLS="no",
@@ -283,6 +282,11 @@ def test_through_postfix(messages, tmp_path):
         link = controller.link()
         pc = OfficePC().enrol(controller, link, controller.org())
         link.up(pc)
+        session = open_session(link, pc, messages)
+        assert link.send_code(pc, session, seal(mail_public(controller), session, mail_code(messages))) == 0
+        wait_for(lambda: town.mails, "the mail", 60)
+        assert "48151623" in town.mails[0].get_content()
+        town.refusal = "550 5.1.1 no such user"
         session = open_session(link, pc, messages)
         sealed = seal(mail_public(controller), session, mail_code(messages, address_mark=77))
         assert link.send_code(pc, session, sealed) == 0

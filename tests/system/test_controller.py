@@ -581,37 +581,6 @@ def test_dead_mailer_answers_and_comes_back(mail_controller, mailbox, messages):
         wait_for(lambda: controller.role("mailer") not in (None, first), "another mailer")
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or not os.path.exists("/usr/sbin/smtpd"), reason="opensmtpd is not installed, or not root")
-def test_mail_through_opensmtpd(mail_controller, messages, tmp_path):
-    """A real mail transfer agent, in a mount namespace so that its queue stays ours."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    box = tmp_path / "box"
-    box.mkdir()
-    for directory in [box, *box.parents][:-1]:
-        os.chmod(directory, 0o755)
-    os.chmod(box, 0o777)
-    conf = tmp_path / "smtpd.conf"
-    conf.write_text(f'listen on 127.0.0.1 port {port}\naction "keep" maildir "{box}/maildir" user nobody\nmatch from any for any action "keep"\n')
-    smtpd = subprocess.Popen(["unshare", "-m", "sh", "-c", "mount --make-rprivate / && mount -t tmpfs tmpfs /var/spool && mkdir "
-        f"/var/spool/smtpd && chmod 711 /var/spool/smtpd && mount -t tmpfs tmpfs /run && exec smtpd -d -f {conf}"],
-        stdout=(tmp_path / "smtpd.log").open("w"), stderr=subprocess.STDOUT)
-    try:
-        wait_for(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, "smtpd")
-        controller, link, pc = mail_controller(SMTP_URL=f"smtp://127.0.0.1:{port}", SMTP_FROM="engawa@relay.example",
-            SMTP_STARTTLS="no")
-        session = open_session(link, pc, messages)
-        sealed = seal(mail_public(controller), session, mail_code(messages, address="nobody@localhost"))
-        assert link.send_code(pc, session, sealed) == 0
-        mail = wait_for(lambda: list((box / "maildir" / "new").glob("*")), "mail")[0].read_text()
-        packed = mail.partition("\n\n")[2]
-        assert "48151623" in base64.b64decode(packed).decode()
-    finally:
-        smtpd.terminate()
-        smtpd.wait(10)
-
-
 # --- browsers ---
 
 def post_connect(connection, terminal, headers=None, body=None):

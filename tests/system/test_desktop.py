@@ -203,10 +203,10 @@ def test_mark_is_there_and_faint(start, desk, tmp_path):
     difference = ImageChops.difference(marked, plain).convert("L").point(lambda v: 255 if v else 0)
     share = difference.histogram()[255] / (marked.width * marked.height)
     assert 0.001 < share <= 0.013
-    # wherever one photographs, some of it is seen
-    for x in range(0, marked.width - 400, 100):
-        for y in range(0, marked.height - 250, 100):
-            assert difference.crop((x, y, x + 400, y + 250)).getbbox()
+    # whatever quarter of a full HD screen one photographs, some of it is seen
+    for x in range(0, marked.width - 960, 64):
+        for y in range(0, marked.height - 540, 64):
+            assert difference.crop((x, y, x + 960, y + 540)).getbbox()
 
 
 def test_nothing_moves_nothing_is_sent(start, desk):
@@ -228,16 +228,17 @@ def test_without_shared_memory(start):
     assert d.same() and "shm=0" in d.log()
 
 
-def test_two_pictures_unacknowledged(start, desk):
+def test_pictures_unacknowledged(start, desk):
+    """Never more than src/screen/pace.h allows, also to a client that was quick before it stopped."""
     desk.terminal("while :; do date +%N; sleep 0.02; done")
     d = start(Driver, desk)
     d.settled(100, 1000)
     d("ack", 0)
-    d("wait", 300)
+    d("wait", 2000)
     before = d("stats")
     d("wait", 1000)
     after = d("stats")
-    assert after["pictures"] - before["pictures"] == 0 and after["open"] == 2
+    assert after["pictures"] - before["pictures"] == 0 and 2 <= after["open"] <= 16
     assert after["cpu_ms"] - before["cpu_ms"] < 300
     d("ack", 1)
     d("wait", 500)

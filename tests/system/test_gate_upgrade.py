@@ -323,13 +323,17 @@ def test_old_program_is_killed(start_gate, program, role, point):  # noqa: F811
     talks = [Talk(gate.join(agent), 500) for agent in agents[:2]]
     program.install(GATE)
     os.kill(gate.pid, signal.SIGUSR2)
-    gate.wait_log("by=upgrade|given up|gate.takeover code=|worker.up .*\n(.*\n)*.*worker.up", timeout=60)
+    started = lambda: [pid for pid in re.findall(r"step=started pid=(\d+)", gate.log()) if pathlib.Path(f"/proc/{pid}/fd").exists()]
+    end = time.monotonic() + 60
+    while not re.search("by=upgrade|given up|gate.takeover code=|worker.up .*\n(.*\n)*.*worker.up", gate.log()) and (gate.lives() or started()):
+        assert time.monotonic() < end, gate.log()[-4000:]
+        time.sleep(0.02)
     time.sleep(0.5)
     for talk in talks:
         talk.going = False
         talk.join(30)
         assert not isinstance(talk.failure, AssertionError), talk.failure
-    alive = [pid for pid in re.findall(r"step=started pid=(\d+)", gate.log()) if pathlib.Path(f"/proc/{pid}/fd").exists()]
+    alive = started()
     if role == "parent" and "by=upgrade" not in gate.log():
         return  # killed before the new one had anything: it ends too, and a service manager starts the gate
     if "by=upgrade" in gate.log():
