@@ -30,11 +30,11 @@ def arguments(parser):
     parser.add_argument("targets", nargs="*", metavar="NAME", help="some of: " + " ".join(names()))
 
 
-def build():
+def build(targets):
     if not (BUILD / "build.ninja").exists():
         subprocess.run(["meson", "setup", BUILD, ROOT, "-Dfuzz=true", "-Db_sanitize=address,undefined", "-Db_lundef=false"], check=True,
             env=os.environ | {"CC": "clang", "CC_LD": "lld"}, stdout=subprocess.DEVNULL)
-    subprocess.run(["ninja", "-C", BUILD, "--quiet"], check=True)
+    subprocess.run(["ninja", "-C", BUILD, "--quiet", *(f"tests/fuzz/fuzz_{name}" for name in targets)], check=True)
 
 
 def corpus(name):
@@ -89,10 +89,10 @@ def reported():
 
 
 def measure(arguments):
-    build()
+    targets = arguments.targets or names()
+    build(targets)
     minutes = 0.05 if arguments.quick else arguments.minutes
     done = reported()
-    targets = arguments.targets or names()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for name, found in zip(targets, pool.map(run, targets, [minutes] * len(targets))):
             done[name] = rows(name, *found, time.strftime("%Y-%m-%d"))
