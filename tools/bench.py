@@ -60,7 +60,7 @@ def main():
     sys.path[:0] = [str(LOAD), str(ROOT / "tools")]
     bench = importlib.import_module(known.name)
     getattr(bench, "arguments", lambda parser: None)(parser)
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     results = []
     for r in bench.measure(arguments):
         print(f"{r['metric']}: {number(r['value'])} {r['unit']} ({r['peer']}; {r['conditions']})", flush=True)

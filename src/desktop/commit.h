@@ -17,7 +17,7 @@ struct commit;
 
 enum {
 	COMMIT_HOLD_MS = 300, /* without text, until the engine of before comes back */
-	COMMIT_KEY_MS = 40,   /* from a key to text: the key must have arrived */
+	COMMIT_KEY_MS = 250,  /* from a key to text: the key must have arrived, on a busy PC, too */
 	COMMIT_GAP_MS = 60, /* between two texts: Xlib turns those of XIM round that come at once */
 };
 

@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import time
 
@@ -108,7 +109,7 @@ def mock(address, home, name, path):
 def bus(home):
     address = f"unix:path={home.root}/bus"
     home.start(["dbus-daemon", "--session", "--nofork", "--nopidfile", "--address", address], stderr=subprocess.DEVNULL)
-    system.wait_for((home.root / "bus").exists, "no bus")
+    system.wait_for(lambda: socket.socket(socket.AF_UNIX).connect_ex(str(home.root / "bus")) == 0, "no bus")
     home.env["DBUS_SYSTEM_BUS_ADDRESS"] = address
     return lambda name, path: mock(address, home, name, path)
 
