@@ -35,6 +35,7 @@ end_agent(void *user, const struct store_agent *agent)
 {
 	struct call *call = user;
 	link_end_agent(call->core, agent->id, ERR_ENDED_BY_ADMIN);
+	presence_session_waits(call->core->presence, agent->id, NULL);
 }
 
 void
@@ -43,6 +44,8 @@ admin_end_sessions(struct call *call, const uint8_t *agent, const char *org)
 	struct ending ending = {call, agent, org};
 	presence_sessions(call->core->presence, wall_s(), end_session, &ending);
 	/* and those that no gate has at the moment */
+	if (agent)
+		presence_session_waits(call->core->presence, agent, NULL);
 	if (org)
 		store_agents(call->core->store, org, 1u << STORE_ACTIVE, end_agent, call);
 }
@@ -185,7 +188,13 @@ admin_stop_session(struct call *call)
 		presence_session(call->core->presence, id, wall_s());
 	if (!session)
 		return -ERR_NOT_FOUND;
+	struct presence *presence = call->core->presence;
+	int waits = !session->link;
+	uint8_t agent[PRESENCE_ID_BYTES];
+	memcpy(agent, session->agent, sizeof agent);
 	trail_add(call->core->trail, call->actor, "session.end", call->id, "");
-	link_end_session(call->core, session, ERR_ENDED_BY_ADMIN);
+	/* what its office PC says then may come to a gate that has just lost us */
+	if (link_end_session(call->core, session, ERR_ENDED_BY_ADMIN) > 0 && waits)
+		presence_session_waits(presence, agent, NULL);
 	return 0;
 }

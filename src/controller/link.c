@@ -137,7 +137,7 @@ link_deny_all(struct core *core, const uint8_t agent[static PRESENCE_ID_BYTES], 
 			send_deny(link, agent, code);
 }
 
-void
+size_t
 link_end_session(struct core *core, const struct presence_session *session, int code)
 {
 	struct link *links[PRESENCE_GATES_MAX];
@@ -153,9 +153,7 @@ link_end_session(struct core *core, const struct presence_session *session, int 
 	if (session->link)
 		send(session->link, engawa_LinkType_LINK_END_SESSION, engawa_EndSession_fields,
 			&end);
-	else if (count >
-		 0) /* its office PC has heard it, and may say so to a gate that has just lost us */
-		presence_session_waits(core->presence, end.agent_id.bytes, NULL);
+	return count;
 }
 
 void

@@ -21,8 +21,8 @@ void link_mail_state(struct core *core, const engawa_LinkMailState *state);
 
 /* To all links: cut this agent and refuse it (code), or take that back (code 0). */
 void link_deny_all(struct core *core, const uint8_t agent[static PRESENCE_ID_BYTES], int code);
-/* To the gate that has it and to those where its agent waits. */
-void link_end_session(struct core *core, const struct presence_session *session, int code);
+/* To the gate that has it and to those where its agent waits. Returns how many those are. */
+size_t link_end_session(struct core *core, const struct presence_session *session, int code);
 /* Each session of this agent, also one that is between two connections. */
 void link_end_agent(struct core *core, const uint8_t agent[static PRESENCE_ID_BYTES], int code);
 

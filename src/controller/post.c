@@ -116,6 +116,9 @@ post_failed(struct core *core)
 		finish(core, &core->posts, ERR_MAIL_FAILED);
 }
 
+/* A mail server tries again for days, and whoever has one good token can repeat it. */
+static struct log_limit returned_limit = {.burst = 20, .window_ms = 60000};
+
 /* What a mail server repeats, and what somebody with one good token repeats, is taken no oftener
  * than mails go out. */
 static int
@@ -145,17 +148,18 @@ post_came_back(struct core *core, const uint8_t *payload, size_t len)
 {
 	engawa_LinkMailState state;
 	char id[2 * PRESENCE_ID_BYTES + 1] = "";
+	uint32_t held;
 	if (frame_decode(engawa_LinkMailState_fields, &state, payload, len) < 0)
 		return;
 	int r = tell(core, &state), came_back = state.mail_state.code == ERR_MAIL_CAME_BACK;
 	engawa_LinkCodeSent told = {
 		.request = state.request, .has_code_sent = true, .code_sent.code = (uint32_t)-r};
-	if (r != -ERR_PROTOCOL) {
+	if (r != -ERR_PROTOCOL)
 		str_hex(id, state.agent_id.bytes, state.agent_id.size);
+	if (r != -ERR_PROTOCOL && log_limit_pass(&returned_limit, &held))
 		LOG(WARN, "mail.returned", F_STR("agent", id),
 			F_ERR("state", (int)state.mail_state.code), F_STR("status", state.status),
-			F_ERR("told", r));
-	}
+			F_ERR("told", r), F_INT("held", held));
 	if (r == 0)
 		trail_add(core->trail, "mail", came_back ? "mail.came_back" : "mail.delayed", id,
 			state.status);

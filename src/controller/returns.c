@@ -19,8 +19,9 @@ enum {
 	QUESTION_MAX_BYTES = 256,
 };
 
-/* Anybody can send mails to the address. */
-static struct log_limit stray_limit = {.burst = 20, .window_ms = 60000};
+/* Anybody can send mails to the address, and whoever may open the socket can do so all day. */
+static struct log_limit stray_limit = {.burst = 20, .window_ms = 60000},
+			denied_limit = {.burst = 20, .window_ms = 60000};
 
 struct asker {
 	struct asker *next;
@@ -118,11 +119,13 @@ may_ask(const struct returns *returns, int fd)
 {
 	struct ucred peer;
 	socklen_t len = sizeof peer;
+	uint32_t held;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
 		return 0;
 	if (peer.uid == 0 || peer.uid == returns->uid)
 		return 1;
-	LOG(WARN, "mail.denied", F_INT("uid", peer.uid));
+	if (log_limit_pass(&denied_limit, &held))
+		LOG(WARN, "mail.denied", F_INT("uid", peer.uid), F_INT("held", held));
 	return 0;
 }
 

@@ -11,7 +11,7 @@ import system  # noqa: E402
 
 system.BUILD = pathlib.Path(os.environ.get("ENGAWA_BUILD", system.BUILD))
 from gate_driver import load_messages  # noqa: E402
-from hostile_client import HostileClient, load_inner  # noqa: E402
+from hostile_client import clients_of, load_inner  # noqa: E402
 from whole import make, unmake  # noqa: E402
 
 
@@ -49,12 +49,5 @@ def inner(tmp_path_factory):
 
 @pytest.fixture
 def client(office, outer, inner):
-    """Makes clients that say what they like."""
-    clients = []
-
-    def make(**options):
-        clients.append(HostileClient(office, outer, inner, **options))
-        return clients[-1]
-    yield make
-    for made in clients:
-        made.leave()
+    with clients_of(office, outer, inner) as make:
+        yield make

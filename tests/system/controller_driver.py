@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, x25519
@@ -337,3 +338,10 @@ class Mailbox:
 
     def close(self):
         self.server.stop()
+
+
+@pytest.fixture(scope="module")
+def mailbox():
+    box = Mailbox()
+    yield box
+    box.close()

@@ -1,4 +1,5 @@
 """A client that says what it likes: the inner channel written apart from the C and the TypeScript, for attacks on an office PC."""
+import contextlib
 import hashlib
 import hmac
 import os
@@ -271,3 +272,18 @@ class HostileClient:
 
     def input(self, kind, message=b""):
         self.say(kind, message, size=64)
+
+
+@contextlib.contextmanager
+def clients_of(engawa, outer, inner):
+    """Makes clients that say what they like; in the end all leave."""
+    clients = []
+
+    def make(**options):
+        clients.append(HostileClient(engawa, outer, inner, **options))
+        return clients[-1]
+    try:
+        yield make
+    finally:
+        for client in clients:
+            client.leave()

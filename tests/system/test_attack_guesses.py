@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, x25519
 import hostile_client
 import system
 from gate_driver import CODE
-from hostile_client import HostileClient, Refused
+from hostile_client import HostileClient, Refused, clients_of
 from test_devices import office, point, proof
 
 GUESSES, DEVICES_OPEN = 10000, 3
@@ -30,14 +30,8 @@ def engawa(own_engawa):
 
 @pytest.fixture
 def clients(engawa, outer, inner):
-    made = []
-
-    def make(**options):
-        made.append(HostileClient(engawa, outer, inner, **options))
-        return made[-1]
-    yield make
-    for client in made:
-        client.close()
+    with clients_of(engawa, outer, inner) as make:
+        yield make
     office(engawa, "unlock")
     engawa.sign_policy()
     system.wait_for(lambda: engawa.agent_status()["sessions"] == 0, "a session is left", 60)

@@ -10,25 +10,13 @@ import subprocess
 
 import pytest
 
-import gate_driver
-from controller_driver import ENGAWA, Controller, Mailbox, OfficePC, mail_code, mail_public, open_session, seal, wait_for
-from gate_driver import CODE
+from controller_driver import ENGAWA, Controller, Mailbox, OfficePC, mail_code, mail_public, mailbox, open_session, seal, wait_for  # noqa: F401 (fixtures)
+from gate_driver import BUILD, CODE, messages  # noqa: F401 (fixtures)
 
+pytestmark = pytest.mark.usefixtures("messages")
 ROOT = os.geteuid() == 0
 USER = "daemon" if ROOT else pwd.getpwuid(os.geteuid()).pw_name
 AGAIN = 75  # EX_TEMPFAIL
-
-
-@pytest.fixture(scope="session", autouse=True)
-def messages(tmp_path_factory):
-    return gate_driver.load_messages(tmp_path_factory.mktemp("messages"))
-
-
-@pytest.fixture(scope="module")
-def mailbox():
-    box = Mailbox()
-    yield box
-    box.close()
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +198,7 @@ def test_settings(controller):
             continue
         argv = [str(x) for key, value in (controller.settings | {"RUN_DIRECTORY": f"{controller.dir}/other"} | settings).items()
             for x in (f"--{key.lower().replace('_', '-')}", value)]
-        run = subprocess.run([gate_driver.BUILD / "src/controller/engawa-controller", *argv], capture_output=True, text=True, timeout=30)
+        run = subprocess.run([BUILD / "src/controller/engawa-controller", *argv], capture_output=True, text=True, timeout=30)
         assert run.returncode != 0 and re.search("BOUNCE_ADDRESS needs|no-such-user", run.stderr), run.stderr
 
 

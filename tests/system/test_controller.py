@@ -24,22 +24,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 import gate_driver
 from controller_driver import (CROCKFORD, ENGAWA, PROGRAM, Controller, Link, Mailbox, OfficePC, UnixHTTP, browser, mail_code,
-    mail_public, open_session, proxy_header, seal, wait_for)
-from gate_driver import CODE
+    mail_public, mailbox, open_session, proxy_header, seal, wait_for)  # noqa: F401 (fixtures)
+from gate_driver import CODE, messages  # noqa: F401 (fixtures)
 
+pytestmark = pytest.mark.usefixtures("messages")
 UNKNOWN = "0" * 16
-
-
-@pytest.fixture(scope="session", autouse=True)
-def messages(tmp_path_factory):
-    return gate_driver.load_messages(tmp_path_factory.mktemp("messages"))
-
-
-@pytest.fixture(scope="module")
-def mailbox():
-    box = Mailbox()
-    yield box
-    box.close()
 
 
 @pytest.fixture(scope="module")

@@ -144,7 +144,7 @@ def zone_where_it_is(clock):
     hour, minute, second = map(int, clock.split(":"))
     west_s = (int(time.time()) - (hour * 3600 + minute * 60 + second)) % 86400
     west_s -= 86400 if west_s > 43200 else 0
-    return f"XXX{'-' if west_s < 0 else ''}{abs(west_s) // 3600:02}:{abs(west_s) // 60 % 60:02}:{abs(west_s) % 60:02}"
+    return f"LOC{'-' if west_s < 0 else ''}{abs(west_s) // 3600:02}:{abs(west_s) // 60 % 60:02}:{abs(west_s) % 60:02}"
 
 
 def test_working_hours(office, client, inner, tmp_path):
@@ -172,7 +172,7 @@ def test_attack_changed_clock_at_home(office):
     faketime = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
     now = time.localtime(time.time() + 3 * 3600)
     office.sign_policy(WORKING_HOURS=f"sun-sat {now.tm_hour:02}:00-{now.tm_hour:02}:59")
-    for env in {}, {"LD_PRELOAD": str(faketime), "FAKETIME": "+3h", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}, {"TZ": "XXX-3"}:
+    for env in {}, {"LD_PRELOAD": str(faketime), "FAKETIME": "+3h", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}, {"TZ": "LOC-3"}:
         result = office.connect("--for", "100ms", env=env)
         assert result["status"] == 1 and result["code"] in (CODE["HOURS"], CODE["TICKET_EXPIRED"], CODE["CLOCK"]), (env, result)
         assert env.get("FAKETIME") or result["code"] == CODE["HOURS"]
