@@ -1,5 +1,6 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { type Bytes, concat } from "../shared/bytes.ts";
+import { type Bytes, concat, fromHex } from "../shared/bytes.ts";
 import { Failure } from "../shared/failure.ts";
 import { Picture } from "../shared/picture.ts";
 import { Encoder, type PlainRectangle, failure, plainPicture, random, wasm } from "./help.ts";
@@ -165,4 +166,48 @@ test("corrupt input ends, and never hangs", async () => {
 	}
 	expect(refused).toBeGreaterThan(350); // a changed pixel of a stored block is a picture, too
 	expect(performance.now() - began).toBeLessThan(20_000);
+});
+
+describe("the fuzzers' corpus", () => {
+	const corpus = new URL("../../tests/corpus/picture/", import.meta.url);
+	const rawFrame = fromHex("28b52ffd0068");
+
+	/** What tests/fuzz/fuzz_picture.c does with an input; how many pictures become complete. */
+	function replay(picture: Picture, input: Bytes): number {
+		const flags = input[0]!;
+		const raw = flags & 1;
+		picture.layout(1 + ((flags >> 2) & 7), 1 + (flags >> 5));
+		let [at, seq, begun] = [1, 1, false];
+		while (at < input.length) {
+			const head = input[at++]!;
+			if (head === 0) {
+				picture.layout((input[at] ?? 0) + 1, (input[at + 1] ?? 0) + 1);
+				at += 2;
+				continue;
+			}
+			const bytes = input.slice(at, at + (head >> 1));
+			const length = bytes.length << 3; // a raw block, RFC 8878 3.1.1.2
+			const block = concat(begun ? new Uint8Array(0) : rawFrame, Uint8Array.of(length & 255, length >> 8, 0), bytes);
+			at += bytes.length;
+			begun = true;
+			if (picture.frame(seq, (head & 1) === 1, raw ? block : bytes)) {
+				seq++;
+			}
+		}
+		return seq - 1;
+	}
+
+	test.each(readdirSync(corpus))("%s", async (name) => {
+		const picture = await Picture.create(decoderModule, 8);
+		const input = new Uint8Array(readFileSync(new URL(name, corpus)));
+		if (name.startsWith("made-")) {
+			expect(replay(picture, input)).toBeGreaterThan(3);
+			return;
+		}
+		try {
+			input.length > 1 && replay(picture, input);
+		} catch (thrown) {
+			expect(thrown).toEqual(failure("PROTOCOL"));
+		}
+	});
 });
