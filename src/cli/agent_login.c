@@ -1,7 +1,6 @@
 /* engawa agent addresses | totp | recovery | emergency: who may come in, as the person or
  * administrator at the office PC sets it.
  */
-#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -28,7 +27,7 @@ addresses(const struct agent_settings *s, const struct args *args)
 int
 agent_japanese(void)
 {
-	return err_lang(setlocale(LC_MESSAGES, NULL)) == ERR_LANG_JA;
+	return command_language() == ERR_LANG_JA;
 }
 
 /* Shows the new secret, and puts it in force when a code was typed that was made with it. */

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,7 +171,7 @@ print_family(const json_t *root, const char *key, const char *label, const char 
 static void
 print_table(const json_t *root)
 {
-	enum err_lang lang = err_lang(setlocale(LC_MESSAGES, NULL));
+	enum err_lang lang = command_language();
 	int ja = lang == ERR_LANG_JA;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
 		printf("%" JSON_INTEGER_FORMAT "\t%s\n",

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <locale.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -97,7 +96,7 @@ say(const char *word)
 {
 	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
 		if (strcmp(steps[i].word, word) == 0)
-			puts(err_lang(setlocale(LC_MESSAGES, NULL)) == ERR_LANG_JA ? steps[i].ja
+			puts(command_language() == ERR_LANG_JA ? steps[i].ja
 										   : steps[i].en);
 	fflush(stdout);
 }

@@ -1,6 +1,5 @@
 #include "cli/table.h"
 
-#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -8,18 +7,13 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "cli/admin.h"
+#include "cli/command.h"
 
 enum {
 	CELL_SIZE = 512,
 	COLUMNS_MAX = 16,
 	GAP = 2
 };
-
-static enum err_lang
-language(void)
-{
-	return err_lang(setlocale(LC_MESSAGES, NULL));
-}
 
 /* Columns on a terminal; independent of the locale, which may be C. East Asian wide characters take
  * two. */
@@ -86,7 +80,7 @@ cell(const json_t *row, const struct table_column *column, char out[static CELL_
 			(void)str_copy(out, CELL_SIZE, "-");
 		break;
 	case TABLE_BOOL:
-		(void)str_copy(out, CELL_SIZE, bools[language()][json_is_true(value)]);
+		(void)str_copy(out, CELL_SIZE, bools[command_language()][json_is_true(value)]);
 		break;
 	case TABLE_LIST:
 		join(value, out, CELL_SIZE);
@@ -111,7 +105,7 @@ print_rows(const json_t *rows, const struct table_column *columns)
 	char text[CELL_SIZE];
 	json_t *row;
 	for (; columns[count].key && count < COLUMNS_MAX; count++) {
-		widths[count] = width(columns[count].header[language()]);
+		widths[count] = width(columns[count].header[command_language()]);
 		json_array_foreach(rows, i, row)
 		{
 			cell(row, &columns[count], text);
@@ -120,8 +114,8 @@ print_rows(const json_t *rows, const struct table_column *columns)
 		}
 	}
 	for (size_t c = 0; c < count; c++)
-		put(columns[c].header[language()], widths[c], columns[c].kind == TABLE_NUMBER,
-			c + 1 == count);
+		put(columns[c].header[command_language()], widths[c],
+			columns[c].kind == TABLE_NUMBER, c + 1 == count);
 	printf("\n");
 	json_array_foreach(rows, i, row)
 	{
@@ -139,11 +133,11 @@ print_one(const json_t *row, const struct table_column *columns)
 	size_t widest = 0;
 	char text[CELL_SIZE];
 	for (const struct table_column *c = columns; c->key; c++)
-		if (width(c->header[language()]) > widest)
-			widest = width(c->header[language()]);
+		if (width(c->header[command_language()]) > widest)
+			widest = width(c->header[command_language()]);
 	for (const struct table_column *c = columns; c->key; c++) {
 		cell(row, c, text);
-		put(c->header[language()], widest, 0, 0);
+		put(c->header[command_language()], widest, 0, 0);
 		printf("%s\n", text);
 	}
 }
