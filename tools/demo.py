@@ -21,7 +21,8 @@ WORDS = {
   Open         {url}
   Terminal ID  {terminal_id}
   Password     {password}
-  Code         comes by mail to {address}; it is shown here, and printed by ./demo --pin
+  Code         comes by mail (the old way: an app or a security key is safer) to {address};
+               it is shown here, and printed by ./demo --pin
                (the demo's own mail server keeps the mails in {mail})
 
   Settings     the office PC's own window for them: run
@@ -31,14 +32,15 @@ The browser will not know who signed the page. Either accept that once, or impor
   {page_ca}
 
 This organisation's policy, signed with its own key, is for this demonstration only: it lets browsers in, and nothing
-asks for a registered device, a MAC address, quarantine or the closed network. Without such a policy all of them are required.
+asks for a registered device, a MAC address, quarantine or the closed network; codes are mailed until an authenticator app is set up.
+Without such a policy all of the former are required; a new organisation's first policy mails codes only in place of an app.
 
 Ctrl-C stops everything.""",
     "ja": """
   開くページ   {url}
   端末ID       {terminal_id}
   パスワード   {password}
-  確認コード   {address} 宛てのメールで届き、ここに表示されます。./demo --pin でも表示できます
+  確認コード   {address} 宛てのメール (旧方式) で届き、ここに表示されます。./demo --pin でも表示できます
                (メールはデモ用のメールサーバーが {mail} に保存します)
 
   設定         庁内PCの設定画面を開くには、次を実行します
@@ -48,7 +50,8 @@ Ctrl-C stops everything.""",
   {page_ca}
 
 この団体の規則はデモ専用で、団体の鍵で署名されています。ブラウザーからの接続を許可し、端末の登録、MACアドレス、検疫、完全閉域化のどれも
-求めません。こうした規則がなければ、すべて必要です。
+求めません。確認コードは、認証アプリを登録するまでメールで送ります。こうした規則がなければ、端末の登録などはすべて必要です。
+新しい団体の最初の規則では、メールは認証アプリなどが手元にないときだけ使われます。
 
 Ctrl-C ですべて止まります。""",
     "code": {"en": "code: {}", "ja": "確認コード: {}"},

@@ -246,13 +246,14 @@ status(struct peer *peer)
 	settings_mail_mask(
 		agent->settings.mail[0] ? agent->settings.mail : "-@-", masked, sizeof masked);
 	json_t *root = json_pack(
-		"{s:s, s:s, s:o, s:b, s:s, s:{s:i, s:I, s:s}, s:i, s:b, s:i, s:i, s:b, s:i, s:b, s:i, s:b}",
+		"{s:s, s:s, s:o, s:b, s:s, s:{s:i, s:I, s:s, s:s}, s:i, s:b, s:i, s:i, s:b, s:i, s:b, s:i, s:b}",
 		"terminal_id", id, "organisation", agent->keys.org.id, "gates", gates_json(agent),
 		"password", agent->settings.password[0] != '\0', "mail",
 		agent->settings.mail[0] ? masked : "", "policy", "code", -policy_code, "revision",
 		(json_int_t)policy.revision, "message",
-		policy.server_message ? policy.server_message : "", "sessions", (int)sessions,
-		"working", agent->working != NULL, "devices", (int)devices_count(agent->devices),
+		policy.server_message ? policy.server_message : "", "otp_mail",
+		policy_mail_name(&policy), "sessions", (int)sessions, "working",
+		agent->working != NULL, "devices", (int)devices_count(agent->devices),
 		"strangers_locked_s", (int)devices_strangers_locked_s(agent->devices, wall_s()),
 		"strangers_shut_out", devices_strangers_shut(agent->devices), "addresses",
 		(int)agent->addresses.count, "totp", factors_has_totp(agent->factors), "recovery",

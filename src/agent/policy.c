@@ -186,6 +186,12 @@ policy_mail(const struct policy *policy)
 	return r < 0 ? POLICY_MAIL_OFF : (enum policy_mail)r;
 }
 
+const char *
+policy_mail_name(const struct policy *policy)
+{
+	return mail_names[policy_mail(policy)];
+}
+
 enum policy_ocsp
 policy_ocsp(const struct policy *policy)
 {

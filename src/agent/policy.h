@@ -65,6 +65,8 @@ enum policy_mail {
 	POLICY_MAIL_RECOVERY, /* when the enrolled app is not at hand */
 };
 enum policy_mail policy_mail(const struct policy *policy);
+/* As the key has it: off, legacy, recovery. */
+const char *policy_mail_name(const struct policy *policy);
 
 /* When nobody can say whether a certificate has been revoked. */
 enum policy_ocsp {

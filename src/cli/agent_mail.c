@@ -61,5 +61,12 @@ agent_mail(const struct agent_settings *s, const struct args *args)
 		address);
 	if (r == -ERR_MAIL_PROTECTED && address)
 		return change(s, address);
-	return r < 0 ? command_fail(r, address) : 0;
+	if (r < 0)
+		return command_fail(r, address);
+	if (address)
+		fprintf(stderr,
+			agent_japanese()
+				? "メールの確認コードは旧方式です。認証アプリ (engawa agent totp) やセキュリティキー (engawa agent key add) のほうが安全です。\n"
+				: "Codes by mail are the old way. An authenticator app (engawa agent totp) or a security key (engawa agent key add) is safer.\n");
+	return 0;
 }

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <locale.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "cli/command.h"
 
 enum {
 	TEXT_SIZE = 512,     /* of Reply.text */
@@ -49,7 +49,7 @@ struct answer {
 static int
 japanese(void)
 {
-	return err_lang(setlocale(LC_MESSAGES, NULL)) == ERR_LANG_JA;
+	return command_language() == ERR_LANG_JA;
 }
 
 static void
@@ -296,7 +296,9 @@ print_mail_question(const engawa_Prompt *prompt, const char *const words[2], int
 	if (!prompt->new_address)
 		fprintf(stderr,
 			ja ? "数分待っても届かないときは、迷惑メールも確認し、空のままEnterを押すと送り直します。\n"
-			   : "It can take some minutes. If it does not come, look into the junk mail; an empty line sends it again.\n");
+			     "メールの確認コードは旧方式です。認証アプリやセキュリティキーのほうが安全です。登録については管理者にお尋ねください。\n"
+			   : "It can take some minutes. If it does not come, look into the junk mail; an empty line sends it again.\n"
+			     "Codes by mail are the old way. An authenticator app or a security key is safer: ask your administrator how to register one.\n");
 	fprintf(stderr, ja ? "確認コード (%u桁): " : "Code (%u digits): ", prompt->digits);
 }
 

@@ -3,20 +3,17 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/policy.h"
-#include "base/clock.h"
 #include "base/err.h"
-#include "base/mem.h"
 #include "base/str.h"
 #include "cli/admin.h"
 #include "cli/args.h"
 #include "cli/command.h"
 #include "cli/org_file.h"
+#include "cli/org_policy.h"
 #include "cli/table.h"
 
 struct settings {
@@ -72,12 +69,12 @@ take_gates(const struct conf_list *list, struct orgfile_gate *gates)
 }
 
 static void
-take_back(const char *dir)
+take_back(const char *dir, int with_policy)
 {
 	static const char *const made[] = {
-		"organisation.engawa", ORG_WATERMARK_KEY, "policy.key", "signing.key"};
+		ORG_POLICY, "organisation.engawa", ORG_WATERMARK_KEY, "policy.key", "signing.key"};
 	char path[PATH_MAX];
-	for (size_t i = 0; i < sizeof made / sizeof made[0]; i++)
+	for (size_t i = with_policy ? 0 : 1; i < sizeof made / sizeof made[0]; i++)
 		if (org_path(path, sizeof path, dir, made[i]) == 0)
 			unlink(path);
 	rmdir(dir); /* stays when there is something else in it */
@@ -100,6 +97,11 @@ create(const struct settings *s, const struct args *args)
 	if (r < 0) /* keys that are there are somebody's: they stay */
 		return fail(r, s->dir, at, "");
 	r = org_file_write(&file, &at, &error);
+	int made = 0;
+	if (r == 0) {
+		at = ORG_POLICY;
+		r = made = org_policy_first(s->dir, s->days, &error);
+	}
 	int status = r < 0 ? fail(r, s->dir, at, error.text)
 			   : admin_call(s->socket, "POST", "/orgs",
 				     json_pack("{s:s, s:s, s:I, s:I}", "id", s->id, "name", s->name,
@@ -107,7 +109,7 @@ create(const struct settings *s, const struct args *args)
 					     (json_int_t)s->quota),
 				     NULL);
 	if (status != 0)
-		take_back(s->dir);
+		take_back(s->dir, made > 0);
 	return status;
 }
 
@@ -228,49 +230,13 @@ quota(const struct settings *s, const struct args *args)
 }
 
 static int
-sign_policy(const char *dir, const char *policy, const char **ret_dir, const char **ret_at,
-	struct conf_error *error)
-{
-	char path[PATH_MAX], *text = NULL, *signed_text = NULL;
-	struct evp_pkey_st *key = NULL;
-	uint8_t point[SIGN_POINT_BYTES];
-	struct policy values;
-	size_t len;
-	policy_init(&values);
-	*ret_dir = dir;
-	*ret_at = "policy.key";
-	int r = org_path(path, sizeof path, dir, *ret_at);
-	if (r == 0)
-		r = sign_key_load(path, &key);
-	if (r == 0) {
-		*ret_dir = "";
-		*ret_at = policy;
-		r = sign_key_point(key, point);
-	}
-	if (r == 0)
-		r = conf_read_file(policy, POLICY_MAX_BYTES, &text, &len);
-	if (r == 0)
-		r = orgfile_sign(text, len, "engawa policy v1", key, &signed_text);
-	/* a policy that no agent would take must not look signed: its keys and values too */
-	if (r == 0)
-		r = policy_read(&values, signed_text, strlen(signed_text), point, wall_s(), error);
-	if (r == 0)
-		r = conf_write_file(policy, signed_text, strlen(signed_text), 0644);
-	policy_fini(&values);
-	free(signed_text);
-	free(text);
-	sign_key_free(key);
-	return r;
-}
-
-static int
 policy(const struct settings *s, const struct args *args)
 {
 	struct conf_error error = {""};
 	const char *dir, *at;
 	if (args->count != 2 || strcmp(args->words[0], "sign") != 0 || !s->dir)
 		return 2;
-	int r = sign_policy(s->dir, args->words[1], &dir, &at, &error);
+	int r = org_policy_sign(s->dir, args->words[1], &dir, &at, &error);
 	return r < 0 ? fail(r, dir, at, error.text) : 0;
 }
 

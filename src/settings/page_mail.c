@@ -7,7 +7,7 @@
 
 struct mail {
 	struct app *app;
-	GtkWidget *now, *address, *change, *password, *next, *next_address;
+	GtkWidget *mode, *now, *address, *change, *password, *next, *next_address;
 	int has_address;
 };
 
@@ -67,6 +67,7 @@ build(struct app *app)
 	struct mail *m = g_new0(struct mail, 1);
 	GtkWidget *form = form_new(WORD_MAIL_HEAD, WORD_MAIL_TEXT);
 	m->app = app;
+	m->mode = form_text(form, "");
 	m->now = form_value(form, WORD_MAIL_NOW);
 	m->next = gtk_box_new(GTK_ORIENTATION_VERTICAL, 8);
 	m->next_address = form_value(m->next, WORD_MAIL_NEXT);
@@ -95,12 +96,22 @@ string_of(const json_t *status, const char *key)
 	return text ? text : "";
 }
 
+static enum word
+mode_of(const json_t *status)
+{
+	const char *mode = string_of(json_object_get(status, "policy"), "otp_mail");
+	return strcmp(mode, "legacy") == 0     ? WORD_MAIL_LEGACY
+	       : strcmp(mode, "recovery") == 0 ? WORD_MAIL_RECOVERY
+					       : WORD_MAIL_OFF;
+}
+
 static void
 refresh(struct app *app, GtkWidget *page, const json_t *status)
 {
 	struct mail *m = g_object_get_data(G_OBJECT(page), "mail");
 	const char *now = string_of(status, "mail"), *next = string_of(status, "mail_next");
 	(void)app;
+	gtk_label_set_text(GTK_LABEL(m->mode), word(mode_of(status)));
 	m->has_address = *now != '\0';
 	gtk_label_set_text(GTK_LABEL(m->now), *now ? now : word(WORD_NONE));
 	gtk_label_set_text(GTK_LABEL(m->next_address), next);

@@ -90,6 +90,18 @@ show_last(struct state *s, const json_t *status)
 	g_free(line);
 }
 
+/* No way to get a one-time code; an address alone is one where policy has mails the old way. */
+static void
+show_no_code(GString *out, const json_t *status)
+{
+	int mails = strcmp(string_of(json_object_get(status, "policy"), "otp_mail"), "legacy") == 0;
+	if (json_is_true(json_object_get(status, "totp")) ||
+		json_integer_value(json_object_get(status, "keys")) > 0 ||
+		(mails && *string_of(status, "mail")))
+		return;
+	add_line(out, g_strdup(word(mails ? WORD_UNSET_MAIL : WORD_UNSET_CODE)));
+}
+
 /* The policy's fault, little room, and what is still to be set. */
 static void
 show_warnings(struct state *s, const json_t *status)
@@ -112,8 +124,7 @@ show_warnings(struct state *s, const json_t *status)
 	if (!json_is_true(json_object_get(status, "password")) &&
 		json_integer_value(json_object_get(status, "users")) == 0)
 		add_line(out, g_strdup(word(WORD_UNSET_PASSWORD)));
-	if (!*string_of(status, "mail") && !json_is_true(json_object_get(status, "totp")))
-		add_line(out, g_strdup(word(WORD_UNSET_MAIL)));
+	show_no_code(out, status);
 	if (*message)
 		add_line(out, g_strdup(message));
 	gtk_label_set_text(GTK_LABEL(s->warnings), out->str);

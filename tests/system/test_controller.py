@@ -920,6 +920,8 @@ def test_command_line(shared, link, tmp_path):
     engawa(shared, *create)
     assert os.stat(directory / "signing.key").st_mode & 0o777 == 0o600
     lines = (directory / "organisation.engawa").read_text().splitlines()
+    first = (directory / "policy").read_text().splitlines()
+    assert {"REVISION 1", "OTP_MAIL recovery"} <= set(first) and first[-1].startswith("SIGNATURE ")
     assert lines[0] == "ORGANISATION midori" and "GATE west [2001:db8::1]:443" in lines
     again = engawa(shared, *create, check=False)
     assert again.returncode == 1 and "EW-1025" in again.stderr

@@ -96,6 +96,8 @@ def test_password(office, dialog, tmp_path):
 def test_mail(office, dialog):
     dialog.page("メール")
     dialog.sees("t***@city.engawa.example")
+    dialog.sees("メールの確認コードは旧方式です")
+    dialog.sees("どちらも登録するまでは")
     dialog.type("新しいアドレス", "not an address")
     dialog.type("接続用パスワード", office.password)
     dialog.press("登録する")

@@ -2,8 +2,11 @@
 import base64
 import hmac
 import json
+import os
+import pty
 import re
 import secrets
+import select
 import shlex
 import statistics
 import struct
@@ -254,6 +257,60 @@ def test_attack_downgrade_to_mail(engawa, app):
     engawa.sign_policy(OTP_MAIL="recovery")
     assert engawa.connect(code_command=f'[ "$ENGAWA_PROMPT" = mail ] && {engawa.code_command()} || echo')["status"] == 0
     assert engawa.mail.count() == mails + 1
+
+
+def oathtool(secret, at_s):
+    """The code of an app that is none of ours."""
+    now = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(at_s))
+    return subprocess.run(["oathtool", "--totp", "-b", "-N", now, secret], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_attack_codes_of_another_time(engawa, app):
+    """Tried, with codes that oathtool makes from the QR code's text: the right one a second time, one that was seen three minutes ago, and one made ahead.
+    Comes of it: the right one lets in, once; all others are refused."""
+    app.code()  # not the step of the enrolment
+    right = oathtool(app.secret, app.used_s)
+    assert engawa.connect(code_command=f"echo {right}")["status"] == 0
+    for code in right, oathtool(app.secret, time.time() - 180), oathtool(app.secret, time.time() + 180):
+        result = engawa.connect(code_command=f"echo {code}")
+        assert (result["status"], result["code"]) == (1, CODE["CODE_WRONG"]), code
+
+
+def test_first_policy_of_an_organisation(engawa):
+    """What `engawa org create` wrote: mail alone lets nobody in and none is sent; who enrols an app at the office PC, where that is said, comes in with it."""
+    first = dict(line.split(" ", 1) for line in (engawa.org_dir / "policy").read_text().splitlines() if line[0] != "#")
+    engawa.sign_policy(OTP_MAIL=first["OTP_MAIL"])
+    mails = engawa.mail.count()
+    try:
+        result = engawa.connect(env={"LC_ALL": "ja_JP.UTF-8"})
+        assert (result["status"], result["code"], engawa.mail.count()) == (1, CODE["CODE_UNSET"], mails) and "認証アプリ" in result["stderr"]
+        app = App(engawa)
+        assert engawa.connect(code_command=f"echo {app.code()}")["status"] == 0 and engawa.mail.count() == mails
+    finally:
+        office(engawa, "totp", "--remove")
+        engawa.sign_policy()
+
+
+def test_mail_is_called_the_old_way(engawa):
+    """Whoever meets a mailed code reads that it is the old way, and what is better: at the prompt at home, and where an address is set."""
+    argv = [str(a) for a in engawa.connect_argv("--for", "100ms")]
+    at = argv.index("--code-command")
+    argv[at:at + 2] = []
+    mails = engawa.mail.count()
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(argv[0], argv, os.environ | {"LC_ALL": "ja_JP.UTF-8"})
+    shown = b""
+    while "確認コード (8桁): ".encode() not in shown:
+        assert select.select([terminal], [], [], 30)[0], shown.decode(errors="replace")
+        shown += os.read(terminal, 4096)
+    assert "旧方式" in shown.decode() and "認証アプリやセキュリティキーのほうが安全です" in shown.decode()
+    os.write(terminal, engawa.mail.next_pin(mails).encode() + b"\n")
+    assert os.waitpid(pid, 0)[1] == 0
+    os.close(terminal)
+    run = subprocess.run([system.BUILD / "src/cli/engawa", "agent", "mail", system.ADDRESS, "--reset", "--state-directory", engawa.agent_dir],
+        capture_output=True, text=True, env=os.environ | {"LC_ALL": "ja_JP.UTF-8"})
+    assert run.returncode == 0 and "旧方式" in run.stderr, run
 
 
 def test_recovery_codes(engawa, app):
