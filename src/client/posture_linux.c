@@ -19,8 +19,14 @@
 
 enum {
 	TEXT_MAX_BYTES = 64 * 1024,
-	DISK_DEPTH = 4, /* LVM on LUKS on RAID */
+	DISK_DEPTH = 4,       /* LVM on LUKS on RAID */
+	SYSTEM_UID_MAX = 999, /* login.defs(5): SYS_UID_MAX */
 	VERSION = 1
+};
+
+/* A program that stays, and where it is installed. */
+struct daemon {
+	const char *name, *programs[3];
 };
 
 static const engawa_Known YES = engawa_Known_KNOWN_YES, NO = engawa_Known_KNOWN_NO;
@@ -185,21 +191,67 @@ patterns_s(const char *root)
 	return newest;
 }
 
+/* A line of /proc/PID/status, behind its key and blanks; "" when there is none. */
+static const char *
+status_line(const char *status, const char *key)
+{
+	const char *line = strstr(status, key);
+	return line ? line + strlen(key) + strspn(line + strlen(key), " \t") : "";
+}
+
+/* The program behind a process, where we may know it: 1 or 0, or negative when we may not. */
 static int
-runs(const char *root, const char *const *names, size_t count)
+is_program(const char *root, const char *pid, const struct daemon *daemon)
+{
+	char path[PATH_MAX], program[PATH_MAX];
+	int r = str_print(path, sizeof path, "%s/proc/%.20s/exe", root, pid);
+	ssize_t n = r < 0 ? r : readlink(path, program, sizeof program - 1);
+	if (n < 0)
+		return errno == EACCES ? -EACCES : 0;
+	program[n] = '\0';
+	char *deleted = strstr(program, " (deleted)"); /* replaced by an update since it began */
+	if (deleted)
+		*deleted = '\0';
+	for (size_t i = 0; i < sizeof daemon->programs / sizeof daemon->programs[0]; i++)
+		if (daemon->programs[i] && strcmp(program, daemon->programs[i]) == 0)
+			return 1;
+	return 0;
+}
+
+/* Anybody can give a process any name. Of one of ours the system tells which program it runs; one
+ * of somebody else counts when that is an account of the system, and not another person. */
+static int
+is_daemon(const char *root, const char *pid, const struct daemon *daemon)
+{
+	char path[64], name[32], *status;
+	size_t len;
+	int64_t uid;
+	snprintf(path, sizeof path, "proc/%.20s/status", pid);
+	if (read_text(root, path, &status, &len) < 0)
+		return 0;
+	str_print(name, sizeof name, "%s\n", daemon->name);
+	int found = strncmp(status_line(status, "Name:"), name, strlen(name)) == 0 &&
+		    !strchr("ZX", status_line(status, "\nState:")[0]);
+	int ours = found ? is_program(root, pid, daemon) : 0;
+	if (ours < 0) {
+		char *owner = (char *)(uintptr_t)status_line(status, "\nUid:");
+		owner[strcspn(owner, "\t\n")] = '\0';
+		ours = str_int(owner, 0, SYSTEM_UID_MAX, &uid) == 0;
+	}
+	free(status);
+	return ours;
+}
+
+static int
+runs(const char *root, const struct daemon *daemons, size_t count)
 {
 	struct dirent *entry;
 	int found = 0;
 	DIR *dir = open_dir(root, "proc");
-	while (dir && !found && (entry = readdir(dir))) {
-		char path[300], comm[32];
-		if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
-			continue;
-		snprintf(path, sizeof path, "proc/%s/comm", entry->d_name);
-		read_line(root, path, comm, sizeof comm);
-		for (size_t i = 0; i < count; i++)
-			found |= strcmp(comm, names[i]) == 0;
-	}
+	while (dir && !found && (entry = readdir(dir)))
+		for (size_t i = 0; i < count && !found; i++)
+			found = entry->d_name[0] >= '0' && entry->d_name[0] <= '9' &&
+				is_daemon(root, entry->d_name, &daemons[i]);
 	if (dir)
 		closedir(dir);
 	return found;
@@ -210,7 +262,9 @@ collect_clamav(const char *root, engawa_Posture *posture)
 {
 	static const char *const programs[] = {"usr/bin/clamscan", "usr/sbin/clamd",
 		"usr/bin/clamdscan", "usr/local/bin/clamscan", "usr/local/sbin/clamd"};
-	static const char *const daemons[] = {"clamd", "freshclam"};
+	static const struct daemon daemons[] = {
+		{"clamd", {"/usr/sbin/clamd", "/usr/bin/clamd", "/usr/local/sbin/clamd"}},
+		{"freshclam", {"/usr/bin/freshclam", "/usr/local/bin/freshclam"}}};
 	if (!newest_s(root, programs, sizeof programs / sizeof programs[0]))
 		return;
 	engawa_Antivirus *a = &posture->antivirus[posture->antivirus_count++];

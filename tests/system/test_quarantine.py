@@ -1,11 +1,15 @@
 """The home PC's state, judged by a real office PC: from a made-up home PC with the real client, and from a client that lies."""
+import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
+import struct
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import dbus
 import pytest
@@ -18,7 +22,7 @@ DAY_S = 86400
 INSIDE = """set -e
 for d in usr lib lib64 bin sbin proc dev tmp; do [ -e /$d ] || continue; mkdir -p "$1/$d"; mount --rbind /$d "$1/$d"; done
 mkdir -p "$1$2"; mount --bind "$2" "$1$2"
-mount --bind "$1/programs" "$1/usr/local/bin"
+mount --bind "$1/programs" "$1/usr/local/bin"; mount --bind "$1/daemons" "$1/usr/sbin"
 root=$1; shift 2; exec chroot "$root" "$@"
 """
 
@@ -39,10 +43,39 @@ def clean(office):
 # --- a home PC made of files and a bus --------------------------------------------------------------------------------
 
 
+class Clamd:
+    """ClamAV's own, on a socket and with one pattern of this test."""
+    PATTERN = b"engawa's own test of a virus"
+
+    def __init__(self, home):
+        database, self.socket = home.root / "patterns", home.root / "clamd.sock"
+        database.mkdir()
+        (database / "test.hdb").write_text(f"{hashlib.md5(self.PATTERN).hexdigest()}:{len(self.PATTERN)}:Engawa.Test\n")
+        conf = home.root / "clamd.conf"
+        conf.write_text(f"LocalSocket {self.socket}\nDatabaseDirectory {database}\nForeground yes\nLogFile {home.root}/clamd.log\nSelfCheck 0\n")
+        self.process = home.start(["/usr/sbin/clamd", "--config-file", conf], stdout=subprocess.DEVNULL)
+        home.put("daemons/clamd", "")
+        system.wait_for(lambda: self.socket.exists() and self.ask(b"zPING\0") == b"PONG\0", "clamd does not answer", 60)
+
+    def ask(self, command):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(20)
+            s.connect(str(self.socket))
+            s.sendall(command)
+            return s.recv(4096)
+
+    def scan(self, data):
+        return self.ask(b"zINSTREAM\0" + struct.pack(">I", len(data)) + data + bytes(4))
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait(10)
+
+
 class Home:
     def __init__(self, root, start):
         self.root, self.start = root, start
-        for name in "etc", "var", "run", "sys/class/net", "programs":
+        for name in "etc", "var", "run", "sys/class/net", "programs", "daemons":
             (root / name).mkdir(parents=True)
         self.put("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n")
         self.put("etc/hosts", "127.0.0.1 localhost\n")
@@ -50,6 +83,7 @@ class Home:
         self.put("var/lib/dpkg/status", "")
         self.put("var/lib/apt/periodic/update-success-stamp", "")
         self.env = {"DBUS_SYSTEM_BUS_ADDRESS": "disabled:"}
+        self.clamd = None
         self.network("eth0")
 
     def put(self, path, data):
@@ -67,14 +101,12 @@ class Home:
         self.put("programs/clamscan", "")
         made = time.strftime("%d %b %Y %H-%M +0000", time.gmtime(time.time() - age_days * DAY_S))
         self.put("var/lib/clamav/daily.cvd", f"ClamAV-VDB:{made}:27700:355000:90:0:0:test:0".encode().ljust(512) + b"\x1f\x8b")
-        freshclam = self.root / "freshclam"
-        if not freshclam.exists():
-            shutil.copy("/usr/bin/sleep", freshclam)
-            self.start([freshclam, "600"])
+        if not self.clamd:
+            self.clamd = Clamd(self)
 
     def run(self, *argv, env=None):
         inside = ["unshare", "-m", "sh", "-c", INSIDE, "sh", self.root, system.ROOT, *argv]
-        return subprocess.run([str(a) for a in inside], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+        return subprocess.run([str(a) for a in inside], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
             env=os.environ | {"LC_ALL": "C.UTF-8"} | self.env | (env or {}))
 
     def check(self):
@@ -91,7 +123,11 @@ def home(tmp_path):
     if os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"]).returncode != 0:
         pytest.skip("no mounts here")
     started = []
-    yield Home(tmp_path / "home", lambda argv, **options: started.append(subprocess.Popen(argv, **options)))
+
+    def start(argv, **options):
+        started.append(subprocess.Popen(argv, **options))
+        return started[-1]
+    yield Home(tmp_path / "home", start)
     for process in started:
         process.terminate()
         process.wait(10)
@@ -170,8 +206,8 @@ def test_login_password(home, bus, mode, automatic, told):
     assert facts["login_password"] is told and (CODE["NO_LOGIN_PASSWORD"] in codes) == (not told)
 
 
-def connect(office, home, *actions):
-    run = home.run(*office.connect_argv(*actions))
+def connect(office, home, *actions, env=None):
+    run = home.run(*office.connect_argv(*actions), env=env)
     return json.loads(run.stdout) | {"stderr": run.stderr}
 
 
@@ -190,6 +226,39 @@ def test_connect_from_a_home_pc(office, home):
     assert result["code"] == 0, result
     log = (office.log_dir / "agent.log").read_text()
     assert "login.inspection" in log and "ClamAV" not in log  # numbers of ours, nothing of what it said
+
+
+def test_clamd_dies_in_the_session(office, home):
+    """A real clamd, that finds what it should, lets the real client in; killed while the session works, it is a finding, a warning with the time that
+    is left, and then the end. The client's clock runs faster, so that its next report comes soon."""
+    home.clamav(age_days=1)
+    assert b"Engawa.Test.UNOFFICIAL FOUND" in home.clamd.scan(Clamd.PATTERN) and b"OK" in home.clamd.scan(b"a letter")
+    faketime = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+    log = office.log_dir / "agent.log"
+    office.sign_policy(DISABLE_INSPECTION=None, INSPECTION_REPEAT_MINUTES=1, INSPECTION_GRACE_MINUTES=0)
+    try:
+        begun = len(log.read_text())
+        with ThreadPoolExecutor() as pool:
+            session = pool.submit(connect, office, home, "--for", "20m", env={"LD_PRELOAD": str(faketime), "FAKETIME": "+0 x20"})
+            system.wait_for(lambda: office.agent_status()["working"] or session.done(), "nobody works", 60)
+            assert not session.done(), session.result()
+            home.clamd.stop()
+            result = session.result(timeout=90)
+        assert result["code"] == CODE["ANTIVIRUS_STOPPED"] and "freshclam" in result["stderr"], result
+        told = re.search("session.notice .*", log.read_text()[begun:])
+        assert told and str(CODE["ANTIVIRUS_STOPPED"]) in told[0]
+    finally:
+        office.sign_policy(DISABLE_INSPECTION=None, INSPECTION_GRACE_MINUTES=0)
+
+
+def test_attack_a_process_called_clamd(home):
+    """Tried: clamd is ended, and something else runs under its name. Comes of it: the finding that ClamAV does not run."""
+    home.clamav(age_days=1)
+    assert CODE["ANTIVIRUS_STOPPED"] not in home.check()[0]
+    home.clamd.stop()
+    shutil.copy("/usr/bin/sleep", home.root / "clamd")
+    home.start([home.root / "clamd", "600"])
+    assert CODE["ANTIVIRUS_STOPPED"] in home.check()[0]
 
 
 # --- a client that lies -----------------------------------------------------------------------------------------------

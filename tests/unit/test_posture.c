@@ -12,7 +12,10 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "client/posture.h"
 #include "client/posture_linux.h"
@@ -53,6 +56,20 @@ put_patterns(const char *path, const char *time)
 	int n = snprintf(header, sizeof header, "ClamAV-VDB:%s:27700:355000:90:", time);
 	header[n] = ' ';
 	put(path, header, 0);
+}
+
+/* A process of the made-up system. */
+static void
+put_process(const char *pid, const char *name, char process_state, const char *exe)
+{
+	char path[256], text[256];
+	snprintf(path, sizeof path, "proc/%s/status", pid);
+	snprintf(text, sizeof text, "Name:\t%s\nUmask:\t0022\nState:\t%c (x)\nUid:\t0\t0\t0\t0\n",
+		name, process_state);
+	put(path, text, 0);
+	snprintf(path, sizeof path, "%s/proc/%s/exe", root, pid);
+	unlink(path);
+	assert_int_equal(symlink(exe, path), 0);
 }
 
 static void
@@ -122,8 +139,10 @@ test_clamav(void **state)
 	assert_string_equal(posture.antivirus[0].name, "ClamAV");
 	assert_int_equal(posture.antivirus[0].running, NO);
 	assert_int_equal(posture.antivirus[0].patterns_s, 0);
-	put("proc/4711/comm", "freshclam\n", 0);
-	put("proc/self/comm", "clamd\n", 0); /* no process */
+	put_process("self", "clamd", 'S', "/usr/sbin/clamd"); /* no process */
+	look();
+	assert_int_equal(posture.antivirus[0].running, NO);
+	put_process("4711", "freshclam", 'S', "/usr/bin/freshclam");
 	put_patterns("var/lib/clamav/daily.cvd", "16 Sep 2021 08-32 -0400");
 	put_patterns("var/lib/clamav/main.cvd", "16 Sep 2026 08-32 -0400");
 	look();
@@ -132,6 +151,100 @@ test_clamav(void **state)
 	put_patterns("var/lib/clamav/daily.cld", "20 Nov 2026 08-24 +0000");
 	look();
 	assert_int_equal(posture.antivirus[0].patterns_s, 1795163040);
+}
+
+/* What is tried: to be taken for ClamAV by name alone. What comes of it: a program from another
+ * place, one that has ended and was not waited for, and one of another name do not count; one that
+ * an update replaced while it ran does. */
+static void
+test_attack_not_the_antivirus(void **state)
+{
+	static const struct {
+		const char *name;
+		char state;
+		const char *exe;
+		int running;
+	} cases[] = {{"clamd", 'S', "/home/tanaka/clamd", NO}, {"clamd", 'S', "/usr/bin/sleep", NO},
+		{"clamd", 'Z', "/usr/sbin/clamd", NO}, {"clamdx", 'S', "/usr/sbin/clamd", NO},
+		{"clam", 'S', "/usr/sbin/clamd", NO}, {"freshclam", 'S', "/usr/sbin/clamd", NO},
+		{"clamd", 'R', "/usr/sbin/clamd", YES},
+		{"clamd", 'S', "/usr/sbin/clamd (deleted)", YES}};
+	(void)state;
+	put("usr/sbin/clamd", "", 0);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		put_process("4711", cases[i].name, cases[i].state, cases[i].exe);
+		look();
+		assert_int_equal(posture.antivirus[0].running, cases[i].running);
+	}
+}
+
+/* A process called clamd, of this account, among those of the made-up system. */
+static pid_t
+start_clamd(uid_t uid)
+{
+	char path[256], link[64];
+	int ready[2];
+	char c;
+	assert_int_equal(pipe(ready), 0);
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (setresuid(uid, uid, uid) < 0 || prctl(PR_SET_NAME, "clamd") < 0 ||
+			prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || write(ready[1], "", 1) != 1)
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+	snprintf(path, sizeof path, "%s/proc/%d", root, (int)pid);
+	snprintf(link, sizeof link, "/proc/%d", (int)pid);
+	assert_int_equal(symlink(link, path), 0);
+	return pid;
+}
+
+/* As seen by a person without rights. */
+static int
+seen_by_nobody(void)
+{
+	int status;
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (setresuid(65534, 65534, 65534) < 0)
+			_exit(99);
+		look();
+		_exit(posture.antivirus_count == 1 ? (int)posture.antivirus[0].running : 98);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* What is tried: a process of one's own, or of another person, that calls itself clamd. What comes
+ * of it: neither is ClamAV. One of the system's own accounts is, although nobody may see its
+ * program. */
+static void
+test_attack_process_called_clamd(void **state)
+{
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	put("usr/sbin/clamd", "", 0);
+	put("proc/stat", "", 0);
+	assert_int_equal(chmod(root, 0755), 0);
+	static const struct {
+		uid_t uid;
+		int running;
+	} cases[] = {{65534, NO}, {1000, NO}, {101, YES}, {0, YES}};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		pid_t pid = start_clamd(cases[i].uid);
+		assert_int_equal(seen_by_nobody(), cases[i].running);
+		look(); /* root sees what it really is */
+		assert_int_equal(posture.antivirus[0].running, NO);
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
 }
 
 static void
@@ -275,6 +388,8 @@ main(void)
 		T(test_nothing),
 		T(test_os_release),
 		T(test_clamav),
+		T(test_attack_not_the_antivirus),
+		T(test_attack_process_called_clamd),
 		T(test_clamav_headers),
 		T(test_updates),
 		T(test_reboot),
