@@ -139,6 +139,15 @@ install_session(struct worker *w, struct arrival *u)
 	struct session *s = u->session;
 	struct leg *client = u->leg[0], *agent = u->legs > 1 ? u->leg[1] : NULL;
 	uint32_t denied = presence_denied(&w->presence, s->agent_id);
+	if (session_find(w, s->id)) {
+		/* an old worker that went mad: what is here already is not hidden by it */
+		leg_close(w, client, -ERR_TICKET_BAD);
+		if (agent)
+			leg_close(w, agent, -ERR_TICKET_BAD);
+		free(s);
+		return;
+	}
+	s->came = (uint8_t)(u->from + 1);
 	s->client = client;
 	s->agent = agent;
 	client->session = s;
@@ -338,19 +347,17 @@ on_commit(struct worker *w, struct channel *c, const uint8_t *payload, size_t le
 	return 0;
 }
 
-/* Of a session that was on its way here. */
+/* Of a session that came this way. */
 static int
-on_end(struct worker *w, const uint8_t *payload, size_t len)
+on_end(struct worker *w, size_t from, const uint8_t *payload, size_t len)
 {
 	struct tell_end end;
 	if (len != sizeof end)
 		return -ERR_PROTOCOL;
 	memcpy(&end, payload, sizeof end);
 	struct session *s = session_find(w, end.session_id);
-	if (s)
+	if (s && s->came == from + 1 && end.code <= UINT16_MAX)
 		session_end(w, s, -(int)end.code);
-	else if (w->seat.seats > 1)
-		worker_tell(w, TELL_END, &end, sizeof end);
 	return 0;
 }
 
@@ -373,7 +380,7 @@ hear_one(struct worker *w, size_t from)
 	if (fd >= 0)
 		close(fd);
 	return type == TELL_COMMIT ? on_commit(w, c, payload, (size_t)n)
-	       : type == TELL_END  ? on_end(w, payload, (size_t)n)
+	       : type == TELL_END  ? on_end(w, from, payload, (size_t)n)
 				   : -ERR_PROTOCOL;
 }
 

@@ -51,7 +51,7 @@ directory_find(const struct directory *d, uint32_t kind, const uint8_t id[static
 int
 directory_add(struct directory *d, const struct tell_place *place, size_t seat)
 {
-	struct entry *e = d->count < d->max ? mem_array(1, sizeof *e) : NULL;
+	struct entry *e = d->each[seat] < d->max ? mem_array(1, sizeof *e) : NULL;
 	if (!e)
 		return -ERR_TOO_MANY;
 	memcpy(e->id, place->id, sizeof e->id);
@@ -62,6 +62,19 @@ directory_add(struct directory *d, const struct tell_place *place, size_t seat)
 	e->next = *end;
 	*end = e;
 	d->count++;
+	d->each[seat]++;
+	return 0;
+}
+
+int
+directory_move(struct directory *d, struct entry *e, const struct tell_place *place, size_t seat)
+{
+	if (e->seat != seat && d->each[seat] >= d->max)
+		return -ERR_TOO_MANY;
+	d->each[e->seat]--;
+	d->each[seat]++;
+	e->seat = (uint16_t)seat;
+	e->serial = place->serial;
 	return 0;
 }
 
@@ -70,6 +83,7 @@ take_out(struct directory *d, struct entry **e)
 {
 	struct entry *gone = *e;
 	*e = gone->next;
+	d->each[gone->seat]--;
 	free(gone);
 	d->count--;
 }

@@ -5,6 +5,8 @@
 #include "base/err.h"
 #include "base/wire.h"
 
+#define OWED_MAX_NS (FAIR_DEBT_MAX_S * UINT64_C(1000000000))
+
 enum {
 	SECOND_NS = 1000000000,
 	DEBT_MAX_NS = SECOND_NS, /* of a prefecture: it must not pay for a burst for ever */
@@ -20,6 +22,27 @@ static void
 add(_Atomic uint64_t *v, uint64_t n)
 {
 	atomic_fetch_add_explicit(v, n, memory_order_relaxed);
+}
+
+uint32_t
+fair_prefecture(const struct fair_organisation *o)
+{
+	uint32_t prefecture = atomic_load_explicit(&o->prefecture, memory_order_relaxed);
+	return prefecture < FAIR_PREFECTURES ? prefecture : 0;
+}
+
+uint32_t
+fair_weight(const struct fair_organisation *o)
+{
+	uint32_t weight = atomic_load_explicit(&o->weight, memory_order_relaxed);
+	return weight ? weight : 1;
+}
+
+void
+fair_name(const struct fair_organisation *o, char ret_name[static FAIR_NAME_SIZE])
+{
+	memcpy(ret_name, o->name, FAIR_NAME_SIZE);
+	ret_name[FAIR_NAME_SIZE - 1] = '\0';
 }
 
 size_t
@@ -63,8 +86,7 @@ fair_tick(struct fair *f, uint64_t now_ns)
 		if (!atomic_load_explicit(&o->state, memory_order_relaxed))
 			break;
 		if (now_ns - get(&o->active_ns) < SECOND_NS)
-			f->weights[atomic_load_explicit(&o->prefecture, memory_order_relaxed)] +=
-				atomic_load_explicit(&o->weight, memory_order_relaxed);
+			f->weights[fair_prefecture(o)] += fair_weight(o);
 	}
 }
 
@@ -72,18 +94,25 @@ fair_tick(struct fair *f, uint64_t now_ns)
 static uint64_t
 part(const struct fair *f, const struct fair_organisation *o)
 {
-	uint32_t prefecture = atomic_load_explicit(&o->prefecture, memory_order_relaxed);
-	uint64_t weight = atomic_load_explicit(&o->weight, memory_order_relaxed);
-	uint64_t all = f->weights[prefecture] > weight ? f->weights[prefecture] : weight;
+	uint64_t weight = fair_weight(o), weights = f->weights[fair_prefecture(o)];
+	uint64_t all = weights > weight ? weights : weight;
 	uint64_t rate = f->rates.prefecture * weight / all;
 	return rate ? rate : 1;
+}
+
+/* Nobody owes more than that (and a second, for whose clock was read later): a moment beyond it was
+ * written by a worker that went mad, and must not bind those who come after it. */
+static uint64_t
+believed(uint64_t at, uint64_t now_ns, uint64_t most_ns)
+{
+	return at > now_ns + most_ns + SECOND_NS ? 0 : at;
 }
 
 /* What a bucket holds now. */
 static size_t
 left(const _Atomic uint64_t *until, uint64_t rate, uint64_t burst_ns, uint64_t now_ns)
 {
-	uint64_t at = get(until);
+	uint64_t at = believed(get(until), now_ns, OWED_MAX_NS);
 	if (at >= now_ns)
 		return 0;
 	uint64_t span = now_ns - at < burst_ns ? now_ns - at : burst_ns;
@@ -97,8 +126,9 @@ use(_Atomic uint64_t *until, uint64_t rate, uint64_t burst_ns, size_t bytes, uin
 {
 	uint64_t at = get(until), next, start = now_ns > burst_ns ? now_ns - burst_ns : 0;
 	do {
-		next = (at > start ? at : start) + (uint64_t)bytes * SECOND_NS / rate;
-		if (most_ns && next > now_ns + most_ns)
+		uint64_t from = believed(at, now_ns, OWED_MAX_NS);
+		next = (from > start ? from : start) + (uint64_t)bytes * SECOND_NS / rate;
+		if (next > now_ns + most_ns)
 			next = now_ns + most_ns;
 	} while (!atomic_compare_exchange_weak(until, &at, next));
 }
@@ -112,12 +142,14 @@ static size_t
 of_prefecture(const struct fair *f, const struct fair_organisation *o, uint32_t prefecture,
 	size_t most, uint64_t now_ns, enum fair_limit *ret_why)
 {
-	uint64_t until = get(&f->table->prefecture_ns[prefecture]), burst = f->rates.burst_ns;
+	uint64_t burst = f->rates.burst_ns;
+	uint64_t until = believed(get(&f->table->prefecture_ns[prefecture]), now_ns, OWED_MAX_NS);
 	uint64_t slack = until < now_ns ? now_ns - until : 0;
-	size_t weight = atomic_load_explicit(&o->weight, memory_order_relaxed), mine = most;
+	size_t weight = fair_weight(o), mine = most;
 	if (slack < burst / 2)
 		mine = left(&o->part_ns, part(f, o), burst, now_ns);
-	else if (slack < burst && get(&o->part_ns) > now_ns + 2 * (slack - burst / 2))
+	else if (slack < burst &&
+		 believed(get(&o->part_ns), now_ns, OWED_MAX_NS) > now_ns + 2 * (slack - burst / 2))
 		mine = 0;
 	else if (f->weights[prefecture] > weight)
 		mine = weight * FAIR_LEAST_BYTES;
@@ -134,7 +166,7 @@ fair_allowance(
 	if (!f->table)
 		return want;
 	struct fair_organisation *o = &f->table->organisations[row];
-	uint32_t prefecture = atomic_load_explicit(&o->prefecture, memory_order_relaxed);
+	uint32_t prefecture = fair_prefecture(o);
 	size_t most = want;
 	if (f->rates.organisation)
 		most = left(&o->own_ns, f->rates.organisation, f->rates.burst_ns, now_ns);
@@ -155,7 +187,8 @@ fair_handshake(struct fair_organisation *o, uint64_t rate, uint64_t burst_s, uin
 {
 	uint64_t at = get(&o->handshakes_ns), next;
 	do {
-		next = (at > now_ns ? at : now_ns) + SECOND_NS / rate;
+		uint64_t from = believed(at, now_ns, burst_s * SECOND_NS);
+		next = (from > now_ns ? from : now_ns) + SECOND_NS / rate;
 		if (next > now_ns + burst_s * SECOND_NS)
 			return 0;
 	} while (!atomic_compare_exchange_weak(&o->handshakes_ns, &at, next));
@@ -168,11 +201,12 @@ fair_charge(const struct fair *f, size_t row, size_t bytes, int to_client, uint6
 	if (!f->table)
 		return;
 	struct fair_organisation *o = &f->table->organisations[row];
-	uint32_t prefecture = atomic_load_explicit(&o->prefecture, memory_order_relaxed);
+	uint32_t prefecture = fair_prefecture(o);
 	add(to_client ? &o->to_client : &o->to_agent, bytes);
 	atomic_store_explicit(&o->active_ns, now_ns, memory_order_relaxed);
 	if (f->rates.organisation)
-		use(&o->own_ns, f->rates.organisation, f->rates.burst_ns, bytes, now_ns, 0);
+		use(&o->own_ns, f->rates.organisation, f->rates.burst_ns, bytes, now_ns,
+			OWED_MAX_NS);
 	if (f->rates.prefecture && prefecture) {
 		use(&f->table->prefecture_ns[prefecture], f->rates.prefecture, f->rates.burst_ns,
 			bytes, now_ns, DEBT_MAX_NS);
@@ -190,12 +224,14 @@ enum {
 static void
 put_organisation(struct wr *out, const struct fair_organisation *o)
 {
-	size_t len = strnlen(o->name, sizeof o->name - 1);
+	char name[FAIR_NAME_SIZE];
+	fair_name(o, name);
+	size_t len = strlen(name);
 	wr_u8(out, OF_ORGANISATION);
 	wr_u8(out, (uint8_t)len);
-	wr_bytes(out, o->name, len);
-	wr_u32(out, atomic_load(&o->prefecture));
-	wr_u32(out, atomic_load(&o->weight));
+	wr_bytes(out, name, len);
+	wr_u32(out, fair_prefecture(o));
+	wr_u32(out, fair_weight(o));
 	wr_u64(out, get(&o->own_ns));
 	wr_u64(out, get(&o->part_ns));
 	wr_u64(out, get(&o->handshakes_ns));
@@ -226,7 +262,7 @@ fair_pack(const struct fair_table *t, size_t *next, uint8_t *out, size_t cap)
 static uint64_t
 get_moment(struct rd *in, uint64_t now_ns)
 {
-	uint64_t at = rd_u64(in), most = now_ns + FAIR_DEBT_MAX_S * UINT64_C(1000000000);
+	uint64_t at = rd_u64(in), most = now_ns + OWED_MAX_NS;
 	return at < most ? at : most;
 }
 

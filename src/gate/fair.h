@@ -58,6 +58,11 @@ enum fair_limit {
 
 /* Row of an organisation, made when it is new. Names count as far as there is room for them. */
 size_t fair_row(struct fair_table *table, const char *name);
+/* What is in a row. A worker that went mad may write anything there, at any time: nobody reads
+ * these fields in another way. Within FAIR_PREFECTURES; at least 1; a string. */
+uint32_t fair_prefecture(const struct fair_organisation *o);
+uint32_t fair_weight(const struct fair_organisation *o);
+void fair_name(const struct fair_organisation *o, char ret_name[static FAIR_NAME_SIZE]);
 /* What a ticket says: JIS X 0401, and the weight (0 counts as 1). */
 void fair_note(struct fair_table *table, size_t row, uint32_t prefecture, uint32_t weight);
 /* A few times a second: who is active. */

@@ -7,6 +7,7 @@ enum {
 	TAG_BITS = 28,
 	TIME_BITS = 64 - TAG_BITS, /* in units: longer than any machine is up */
 	MINUTE = FAULT_MINUTE_MS / UNIT_MS,
+	MOST = 2 * MINUTE,
 };
 
 #define TIME_MASK ((UINT64_C(1) << TIME_BITS) - 1)
@@ -36,10 +37,12 @@ place_of(const struct faults *f, enum fault_kind kind, const uint8_t *key)
 		.at = {h % FAULT_CELLS, (h >> 32) % FAULT_CELLS}, .tag = g & ~TIME_MASK};
 }
 
+/* A moment beyond what fault_note writes is a mad worker's, and blames nobody for ever. */
 static uint64_t
-load(const struct faults *f, size_t at)
+load(const struct faults *f, size_t at, uint64_t now)
 {
-	return atomic_load_explicit(&f->table->cells[at], memory_order_relaxed);
+	uint64_t cell = atomic_load_explicit(&f->table->cells[at], memory_order_relaxed);
+	return (cell & TIME_MASK) > now + MOST + MINUTE ? 0 : cell;
 }
 
 void
@@ -49,9 +52,8 @@ fault_note(struct faults *f, enum fault_kind kind, const uint8_t key[static FAUL
 	if (!f->table || f->per_minute[kind] == 0)
 		return;
 	struct place p = place_of(f, kind, key);
-	uint64_t cost = MINUTE / f->per_minute[kind], now = now_ms / UNIT_MS,
-		 most = now + 2 * MINUTE;
-	uint64_t old = load(f, p.at[0]), other = load(f, p.at[1]);
+	uint64_t cost = MINUTE / f->per_minute[kind], now = now_ms / UNIT_MS, most = now + MOST;
+	uint64_t old = load(f, p.at[0], now), other = load(f, p.at[1], now);
 	size_t at = p.at[0];
 	int first = (old & ~TIME_MASK) == p.tag, second = (other & ~TIME_MASK) == p.tag;
 	if (!first && (second || (other & TIME_MASK) < (old & TIME_MASK))) {
@@ -76,7 +78,7 @@ fault_over(const struct faults *f, enum fault_kind kind, const uint8_t key[stati
 		return 0;
 	struct place p = place_of(f, kind, key);
 	for (size_t i = 0; i < 2; i++) {
-		uint64_t cell = load(f, p.at[i]), until = cell & TIME_MASK;
+		uint64_t cell = load(f, p.at[i], now_ms / UNIT_MS), until = cell & TIME_MASK;
 		if ((cell & ~TIME_MASK) == p.tag && until > now_ms / UNIT_MS + MINUTE)
 			return (until - now_ms / UNIT_MS - MINUTE) * UNIT_MS;
 	}

@@ -57,20 +57,15 @@ take_seat(struct worker *w, const uint8_t *payload, size_t len, int fd)
 }
 
 static int
-on_end(struct worker *w, const uint8_t *payload, size_t len)
+on_refuse(struct worker *w, const uint8_t *payload, size_t len)
 {
-	struct tell_end end;
-	if (len != sizeof end)
+	struct tell_refuse refuse;
+	if (len != sizeof refuse)
 		return -ERR_PROTOCOL;
-	memcpy(&end, payload, sizeof end);
-	struct session *s = session_find(w, end.session_id);
-	if (s && end.refused)
-		session_refuse(w, end.agent_id, end.session_id, -(int)end.code);
-	else if (s) {
-		presence_ended(w, s->agent_id, s->id, end.code);
-		session_end(w, s, -(int)end.code);
-	} else if (!end.refused)
-		leave_end(w, &end);
+	memcpy(&refuse, payload, sizeof refuse);
+	if (!err_find((int)refuse.code))
+		return -ERR_PROTOCOL;
+	session_refused(w, &refuse);
 	return 0;
 }
 
@@ -147,8 +142,8 @@ on_told(struct worker *w, uint16_t type, const uint8_t *payload, size_t len, int
 		return take_seat(w, payload, len, fd);
 	case TELL_TAKEN:
 		return on_taken(w, payload, len);
-	case TELL_END:
-		return on_end(w, payload, len);
+	case TELL_REFUSE:
+		return on_refuse(w, payload, len);
 	case TELL_HAND:
 		return move_on_hand(w, payload, len, fd);
 	case TELL_HANDED:

@@ -199,13 +199,15 @@ send_unit(struct worker *w, struct unit *u)
 {
 	static uint8_t message[sizeof(struct tell_part) + HANDOVER_MAX_BYTES];
 	uint8_t *body = message + sizeof(struct tell_part);
+	char organisation[FAIR_NAME_SIZE];
 	int r = 0;
 	u->number = w->leave.next + 1;
 	for (size_t i = 0; r == 0 && i < 2 && u->legs[i]; i++) {
 		size_t more = 0;
 		int is_last = !u->session && (i == 1 || !u->legs[1]);
-		int n = handover_encode(u->legs[i], (enum leg_state)u->was[i],
-			quota_name(w, u->legs[i]->share), u->left[i], w->now, body, &more);
+		quota_name(w, u->legs[i]->share, organisation);
+		int n = handover_encode(u->legs[i], (enum leg_state)u->was[i], organisation,
+			u->left[i], w->now, body, &more);
 		if (n < 0 && i == 0)
 			u->number = 0; /* nothing of it is out */
 		if (n < 0)

@@ -104,8 +104,8 @@ link_on_end_session(struct worker *w, struct leg *link, const uint8_t *payload, 
 		presence_ended(w, msg.agent_id.bytes, end.session_id, end.code);
 	if (s)
 		session_end(w, s, -(int)end.code);
-	else if (!leave_end(w, &end) && w->seat.seats > 1)
-		worker_tell(w, TELL_END, &end, sizeof end);
+	else
+		leave_end(w, &end); /* another worker that has it hears it from the controller */
 	return 0;
 }
 

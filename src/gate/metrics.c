@@ -85,7 +85,7 @@ write_reasons(FILE *out, const char *name, const char *help, const struct tally_
 	family(out, name, "counter", help);
 	for (size_t i = 0; i < TALLY_CODES; i++) {
 		uint64_t code = tally_get(&reasons[i].code);
-		if (code)
+		if (code > 0 && code <= UINT16_MAX)
 			fprintf(out,
 				"engawa_gate_%s_total{code=\"%" PRIu64 "\",name=\"%s\"} %" PRIu64
 				"\n",
@@ -94,26 +94,30 @@ write_reasons(FILE *out, const char *name, const char *help, const struct tally_
 	}
 }
 
-/* Names come out of signed tickets and certificates, and are printable; what would end the label is
- * not let through. */
+/* Names come out of signed tickets and certificates, and are printable, unless a worker went mad;
+ * what would end the label or the line is not let through. */
 static void
 write_label(FILE *out, const char *name)
 {
-	for (; *name; name++)
-		fputc(*name == '"' || *name == '\\' || *name == '\n' ? '?' : *name, out);
+	for (; *name; name++) {
+		unsigned char c = (unsigned char)*name;
+		fputc(c < ' ' || c == '"' || c == '\\' || c == 0x7f ? '?' : c, out);
+	}
 }
 
 static void
-write_one_organisation(
-	FILE *out, const char *name, const struct fair_table *t, size_t row, uint64_t n)
+write_one_organisation(FILE *out, const char *name, const char *suffix, const struct fair_table *t,
+	size_t row, uint64_t n)
 {
 	const struct fair_organisation *o = &t->organisations[row];
+	char organisation[FAIR_NAME_SIZE] = "(others)";
 	if (atomic_load(&o->state) != 2 && n == 0)
 		return;
-	fprintf(out, "engawa_gate_%s{organisation=\"", name);
-	write_label(out, row == FAIR_ORGANISATIONS - 1 ? "(others)" : o->name);
-	fprintf(out, "\",prefecture=\"%u\"} %" PRIu64 "\n", (unsigned)atomic_load(&o->prefecture),
-		n);
+	if (row < FAIR_ORGANISATIONS - 1)
+		fair_name(o, organisation);
+	fprintf(out, "engawa_gate_%s%s{organisation=\"", name, suffix);
+	write_label(out, organisation);
+	fprintf(out, "\",prefecture=\"%u\"} %" PRIu64 "\n", (unsigned)fair_prefecture(o), n);
 }
 
 /* What they hold now, of all workers. */
@@ -125,20 +129,20 @@ write_held(FILE *out, const struct limit_segment *s, size_t workers)
 		uint64_t n = 0;
 		for (size_t w = 0; w < workers; w++)
 			n += atomic_load(&s->rows[w].agents[i]);
-		write_one_organisation(out, "organisation_agents", &s->fair, i, n);
+		write_one_organisation(out, "organisation_agents", "", &s->fair, i, n);
 	}
 	family(out, "organisation_sessions_now", "gauge", "Sessions that run, of an organisation.");
 	for (size_t i = 0; i < FAIR_ORGANISATIONS; i++) {
 		uint64_t n = 0;
 		for (size_t w = 0; w < workers; w++)
 			n += atomic_load(&s->rows[w].sessions[i]);
-		write_one_organisation(out, "organisation_sessions_now", &s->fair, i, n);
+		write_one_organisation(out, "organisation_sessions_now", "", &s->fair, i, n);
 	}
 	family(out, "organisation_weight", "gauge",
 		"Weight of an organisation, as its tickets say.");
 	for (size_t i = 0; i < FAIR_ORGANISATIONS - 1; i++)
-		write_one_organisation(out, "organisation_weight", &s->fair, i,
-			atomic_load(&s->fair.organisations[i].weight));
+		write_one_organisation(out, "organisation_weight", "", &s->fair, i,
+			fair_weight(&s->fair.organisations[i]));
 }
 
 static void
@@ -166,12 +170,7 @@ write_organisations(FILE *out, const struct fair_table *t)
 			uint64_t n =
 				tally_get((const _Atomic uint64_t *)(const void *)((const char *)o +
 										   each[k].at));
-			if (atomic_load(&o->state) != 2 && n == 0)
-				continue;
-			fprintf(out, "engawa_gate_%s_total{organisation=\"", each[k].name);
-			write_label(out, i == FAIR_ORGANISATIONS - 1 ? "(others)" : o->name);
-			fprintf(out, "\",prefecture=\"%u\"} %" PRIu64 "\n",
-				(unsigned)atomic_load(&o->prefecture), n);
+			write_one_organisation(out, each[k].name, "_total", t, i, n);
 		}
 	}
 }

@@ -222,8 +222,8 @@ static void
 on_ack(struct worker *w, uint32_t number, uint32_t from)
 {
 	struct move_out **at = out_find(w, number), *m = *at;
-	if (!m)
-		return;
+	if (!m || m->to != from)
+		return; /* it was not given to that one: numbers are easily guessed */
 	struct leg *l = leg_find(w, m->fd, m->serial);
 	if (l)
 		leg_close(w, l, 0);
@@ -232,11 +232,12 @@ on_ack(struct worker *w, uint32_t number, uint32_t from)
 	step(w, TELL_COMMIT, number, from);
 }
 
+/* from: 0 when the parent found nobody. */
 static void
-on_back(struct worker *w, uint32_t number)
+on_back(struct worker *w, uint32_t number, uint32_t from)
 {
 	struct move_out **at = out_find(w, number);
-	if (!*at)
+	if (!*at || (*at)->to != from)
 		return;
 	(*at)->sent = 0; /* the next tick sends it again */
 	(*at)->to = 0;
@@ -299,7 +300,7 @@ move_on_step(struct worker *w, enum tell type, const uint8_t *payload, size_t le
 		on_commit(w, s.number, s.worker);
 		return 0;
 	case TELL_BACK:
-		on_back(w, s.number);
+		on_back(w, s.number, s.worker);
 		return 0;
 	case TELL_GONE:
 		on_gone(w, s.worker);

@@ -15,7 +15,7 @@
 #include "gate/upgrade.h"
 
 enum {
-	WORKERS_MAX = SWITCHBOARD_SEATS_MAX,
+	WORKERS_MAX = DIRECTORY_SEATS_MAX,
 	LISTENERS_MAX = 16, /* as WORKER_LISTENERS_MAX */
 };
 

@@ -297,7 +297,10 @@ presence_on_refuse(struct worker *w, struct leg *l, const uint8_t *payload, size
 	int r = frame_decode(engawa_Refuse_fields, &refuse, payload, len);
 	if (r < 0 || refuse.session_id.size != 16 || !err_find((int)refuse.code))
 		return -ERR_PROTOCOL;
-	session_refuse(w, l->agent.id, refuse.session_id.bytes, -(int)refuse.code);
+	struct tell_refuse told = {.code = refuse.code};
+	memcpy(told.session_id, refuse.session_id.bytes, sizeof told.session_id);
+	memcpy(told.agent_id, l->agent.id, sizeof told.agent_id);
+	session_refuse(w, &told);
 	return 0;
 }
 

@@ -1,7 +1,5 @@
 #include "gate/quota.h"
 
-#include <assert.h>
-
 #include "base/err.h"
 #include "gate/worker.h"
 
@@ -17,10 +15,21 @@ quota_row(struct worker *w, const char *organisation)
 	return w->fair.table && *organisation ? fair_row(w->fair.table, organisation) : 0;
 }
 
-const char *
-quota_name(const struct worker *w, size_t row)
+void
+quota_name(const struct worker *w, size_t row, char ret_name[static FAIR_NAME_SIZE])
 {
-	return w->fair.table ? w->fair.table->organisations[row].name : "";
+	ret_name[0] = '\0';
+	if (w->fair.table)
+		fair_name(&w->fair.table->organisations[row], ret_name);
+}
+
+static void
+bite(struct worker *w, size_t row, enum limit which)
+{
+	char name[FAIR_NAME_SIZE];
+	quota_name(w, row, name);
+	tally_add(&w->fair.table->organisations[row].refused, 1);
+	limit_bite_of(&w->limits, which, "organisation", name);
 }
 
 static _Atomic uint32_t *
@@ -34,7 +43,8 @@ quota_count(struct worker *w, size_t row, enum quota which, int by)
 {
 	_Atomic uint32_t *c = counter(w->limits.mine, row, which);
 	uint32_t now = atomic_load_explicit(c, memory_order_relaxed);
-	assert(by > 0 || now > 0);
+	if (by < 0 && now == 0)
+		return; /* another worker wrote into our row: it does not stop us */
 	atomic_store_explicit(c, (uint32_t)((int)now + by), memory_order_relaxed);
 }
 
@@ -58,8 +68,7 @@ connections(const struct worker *w, size_t row)
 static uint64_t
 weight(const struct worker *w, size_t row)
 {
-	return atomic_load_explicit(
-		&w->fair.table->organisations[row].weight, memory_order_relaxed);
+	return fair_weight(&w->fair.table->organisations[row]);
 }
 
 static uint64_t
@@ -115,9 +124,7 @@ quota_ask(struct worker *w, size_t row, enum quota which)
 			return 0;
 		limit = LIMIT_ORGANISATION_PART;
 	}
-	struct fair_organisation *o = &w->fair.table->organisations[row];
-	tally_add(&o->refused, 1);
-	limit_bite_of(&w->limits, limit, "organisation", o->name);
+	bite(w, row, limit);
 	return -ERR_ORGANISATION_FULL;
 }
 
@@ -131,7 +138,6 @@ quota_handshake(struct worker *w, size_t row, int may_refuse)
 	if (fair_handshake(o, rate, HANDSHAKES_BURST_S, mono_now().ns) || !may_refuse ||
 		is_alone(w, row))
 		return 0;
-	tally_add(&o->refused, 1);
-	limit_bite_of(&w->limits, LIMIT_ORGANISATION_HANDSHAKES, "organisation", o->name);
+	bite(w, row, LIMIT_ORGANISATION_HANDSHAKES);
 	return -ERR_TOO_MANY;
 }

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gate/fair.h"
 #include "gate/wheel.h"
 
 struct worker;
@@ -26,7 +27,7 @@ struct quotas {
 
 /* Row of an organisation; 0 where there is no name, or no common table yet. */
 size_t quota_row(struct worker *w, const char *organisation);
-const char *quota_name(const struct worker *w, size_t row);
+void quota_name(const struct worker *w, size_t row, char ret_name[static FAIR_NAME_SIZE]);
 /* May it have one more: 0 or -ERR_ORGANISATION_FULL, and a line in the log. */
 int quota_ask(struct worker *w, size_t row, enum quota which);
 void quota_count(struct worker *w, size_t row, enum quota which, int by);

@@ -184,18 +184,20 @@ session_answer(struct worker *w, struct leg *agent, const uint8_t agent_id[stati
 }
 
 void
-session_refuse(
-	struct worker *w, const uint8_t agent_id[static 16], const uint8_t id[static 16], int code)
+session_refused(struct worker *w, const struct tell_refuse *refuse)
 {
-	struct session *s = session_find(w, id);
-	struct tell_end end = {.code = (uint32_t)-code, .refused = 1};
-	if (!s && w->seat.seats > 1) {
-		memcpy(end.session_id, id, sizeof end.session_id);
-		memcpy(end.agent_id, agent_id, sizeof end.agent_id);
-		worker_tell(w, TELL_END, &end, sizeof end);
-	}
-	if (s && !s->agent && mem_equal(s->agent_id, agent_id, sizeof s->agent_id))
-		leg_bye(w, s->client, code);
+	struct session *s = session_find(w, refuse->session_id);
+	if (s && !s->agent && mem_equal(s->agent_id, refuse->agent_id, sizeof s->agent_id))
+		leg_bye(w, s->client, -(int)refuse->code);
+}
+
+void
+session_refuse(struct worker *w, const struct tell_refuse *refuse)
+{
+	if (session_find(w, refuse->session_id))
+		session_refused(w, refuse);
+	else if (w->seat.seats > 1)
+		worker_tell(w, TELL_REFUSE, refuse, sizeof *refuse);
 }
 
 void

@@ -19,6 +19,7 @@ struct session {
 	wheel_tick tokens_at;
 	size_t share; /* row of its organisation */
 	uint8_t browser, announced, resumes;
+	uint8_t came; /* with an upgrade: over the channel of that number less one; 0 = no */
 };
 
 struct sessions {
@@ -49,9 +50,10 @@ int session_answer(struct worker *w, struct leg *agent, const uint8_t agent_id[s
 	const uint8_t id[static 16]);
 /* It is at another worker already. */
 void session_taken(struct worker *w, const struct tell_place *place);
-/* The agent will not come. */
-void session_refuse(
-	struct worker *w, const uint8_t agent_id[static 16], const uint8_t id[static 16], int code);
+/* The agent, which waits here, will not come. */
+void session_refuse(struct worker *w, const struct tell_refuse *refuse);
+/* The same, from another worker: the session is here, or it is none. */
+void session_refused(struct worker *w, const struct tell_refuse *refuse);
 /* Out of the table, or back, and nobody hears of it. */
 void session_detach(struct worker *w, struct session *s);
 void session_attach(struct worker *w, struct session *s);

@@ -9,7 +9,7 @@
 void
 switchboard_init(struct switchboard *s, size_t seats, size_t connections)
 {
-	*s = (struct switchboard){.count = seats};
+	*s = (struct switchboard){.count = seats, .full = {.burst = 3, .window_ms = 10000}};
 	directory_init(&s->directory, connections);
 }
 
@@ -58,24 +58,25 @@ static void
 put(struct switchboard *s, size_t seat, const struct tell_place *place)
 {
 	struct tell_place taken = *place;
-	struct entry *e = directory_find(&s->directory, place->kind, place->id);
-	if (!e) {
-		if (directory_add(&s->directory, place, seat) < 0)
-			LOG(ERROR, "worker.directory", F_INT("entries", s->directory.count),
-				F_ERR("code", ERR_TOO_MANY));
+	struct directory *d = &s->directory;
+	struct entry *e = directory_find(d, place->kind, place->id);
+	size_t older = e ? e->seat : seat;
+	uint32_t serial = e ? e->serial : 0;
+	if (older != seat && place->kind == TELL_SESSION) {
+		tell(s, seat, TELL_TAKEN, &taken, sizeof taken, -1);
 		return;
 	}
-	if (e->seat == seat) {
-		e->serial = place->serial;
-	} else if (place->kind == TELL_SESSION) {
-		tell(s, seat, TELL_TAKEN, &taken, sizeof taken, -1);
-	} else {
-		size_t older = e->seat;
-		taken.serial = e->serial;
-		e->seat = (uint16_t)seat;
-		e->serial = place->serial;
-		tell(s, older, TELL_TAKEN, &taken, sizeof taken, -1);
+	if ((e ? directory_move(d, e, place, seat) : directory_add(d, place, seat)) < 0) {
+		uint32_t held;
+		if (log_limit_pass(&s->full, &held))
+			LOG(ERROR, "worker.directory", F_INT("worker", seat),
+				F_INT("entries", d->each[seat]), F_ERR("code", ERR_TOO_MANY),
+				F_INT("held", held));
+		return;
 	}
+	taken.serial = serial;
+	if (older != seat)
+		tell(s, older, TELL_TAKEN, &taken, sizeof taken, -1);
 }
 
 static int
@@ -94,16 +95,18 @@ on_place(struct switchboard *s, size_t seat, enum tell type, const uint8_t *payl
 	return 1;
 }
 
+/* An agent speaks where it waits. That the session is this agent's, whoever has it knows. */
 static int
-on_end(struct switchboard *s, size_t seat, const uint8_t *payload, size_t len)
+on_refuse(struct switchboard *s, size_t seat, const uint8_t *payload, size_t len)
 {
-	struct tell_end end;
-	if (len != sizeof end)
+	struct tell_refuse refuse;
+	if (len != sizeof refuse)
 		return 0;
-	memcpy(&end, payload, sizeof end);
-	const struct entry *e = directory_find(&s->directory, TELL_SESSION, end.session_id);
-	if (e && e->seat != seat)
-		tell(s, e->seat, TELL_END, payload, len, -1);
+	memcpy(&refuse, payload, sizeof refuse);
+	const struct entry *agent = directory_find(&s->directory, TELL_AGENT, refuse.agent_id);
+	const struct entry *e = directory_find(&s->directory, TELL_SESSION, refuse.session_id);
+	if (agent && agent->seat == seat && e && e->seat != seat)
+		tell(s, e->seat, TELL_REFUSE, payload, len, -1);
 	return 1;
 }
 
@@ -148,8 +151,8 @@ switchboard_hear(
 	case TELL_PUT:
 	case TELL_DROP:
 		return on_place(s, seat, type, payload, len);
-	case TELL_END:
-		return on_end(s, seat, payload, len);
+	case TELL_REFUSE:
+		return on_refuse(s, seat, payload, len);
 	case TELL_HAND:
 		return on_hand(s, seat, payload, len, fd);
 	case TELL_ACK:

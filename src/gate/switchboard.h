@@ -4,24 +4,22 @@
  * is passed on first, then the others hear GONE.
  */
 #pragma once
+#include "base/log.h"
 #include "gate/directory.h"
 #include "gate/process.h"
-
-enum {
-	SWITCHBOARD_SEATS_MAX = 64
-};
 
 struct switchboard {
 	struct directory directory;
 	struct {
 		struct process *worker; /* NULL = nobody sits there */
 		uint32_t number;
-	} seats[SWITCHBOARD_SEATS_MAX];
+	} seats[DIRECTORY_SEATS_MAX];
 	size_t count;
 	uint32_t next;
+	struct log_limit full;
 };
 
-/* Aborts when memory is out. */
+/* connections: of one worker at the most. Aborts when memory is out. */
 void switchboard_init(struct switchboard *s, size_t seats, size_t connections);
 void switchboard_fini(struct switchboard *s);
 /* A new worker in this seat: its number. */

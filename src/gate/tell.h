@@ -11,8 +11,13 @@
  * Workers among each other, through the parent (switchboard.h; the order is that of
  * tests/model/handover.pml, where HAND is BATCH and GONE is END):
  *
- *   worker  -> parent   PUT, DROP, END, HAND, ACK, COMMIT, BACK
- *   parent  -> worker   TAKEN, END, HAND, HANDED, ACK, COMMIT, BACK, GONE
+ *   worker  -> parent   PUT, DROP, REFUSE, HAND, ACK, COMMIT, BACK
+ *   parent  -> worker   TAKEN, REFUSE, HAND, HANDED, ACK, COMMIT, BACK, GONE
+ *
+ * A worker reads what the network sends, so none of this is believed beyond what its sender could
+ * do anyway: the parent says who sent a message, passes a refusal on only from where the agent
+ * waits, and lets nobody have more places than a worker has connections; a worker takes the answers
+ * to a hand-over only from whom it was given to (move.c). Nobody ends what another one has.
  *
  * To a new version of the program (upgrade.h): parents, workers of both sides, and a channel
  * between each old worker and a new one:
@@ -49,7 +54,8 @@ enum tell {
 	TELL_PUT,     /* struct tell_place: this agent waits, or this session is, at the sender */
 	TELL_DROP,    /* no longer */
 	TELL_TAKEN,   /* your agent has come to another worker; your session is at another one */
-	TELL_END,     /* struct tell_end: to whoever has the session */
+	TELL_REFUSE,  /* struct tell_refuse: to whoever has the session, from where its agent waits
+		       */
 	TELL_HAND,    /* struct tell_hand, then handover.h, descriptor: a connection, frozen */
 	TELL_HANDED,  /* struct tell_step: it is on its way, to that worker */
 	TELL_ACK,     /* struct tell_step: it is installed, frozen */
@@ -69,6 +75,7 @@ enum tell {
 	TELL_HERE,    /* are you still there, with what has come? and the answer */
 	TELL_MORE,    /* struct tell_part, then queued bytes of the leg before it */
 	TELL_SESSION_OF, /* struct tell_part, then the session of the legs before it */
+	TELL_END,        /* struct tell_end: of one that went over this channel */
 	TELL_SHARES,     /* fair_pack: organisations, their weights and debts */
 };
 
@@ -124,9 +131,14 @@ struct tell_place {
 };
 
 struct tell_end {
+	uint8_t session_id[16];
+	uint32_t code;
+};
+
+/* The agent will not answer. */
+struct tell_refuse {
 	uint8_t session_id[16], agent_id[16];
 	uint32_t code;
-	uint32_t refused; /* by this agent, before it answered */
 };
 
 struct tell_hand {

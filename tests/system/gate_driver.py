@@ -200,8 +200,9 @@ class Controller:
             self.heard.clear()
 
     def send(self, kind, message):
-        """Denials go to each worker, like a controller's; the rest to the one that came last."""
-        if kind not in (self.link.LINK_DENY, self.link.LINK_ALLOW):
+        """Denials go to each worker, like a controller's, and the end of a session, which a controller tells those who have a part in it; the rest
+        goes to the one that came last."""
+        if kind not in (self.link.LINK_DENY, self.link.LINK_ALLOW, self.link.LINK_END_SESSION):
             return self.frames.send(kind, message)
         for frames in self.workers:
             with contextlib.suppress(OSError):

@@ -1,13 +1,17 @@
 """Several workers behind one port: connections find each other, and one worker's death is its own."""
 import ctypes
 import os
+import pathlib
+import re
 import signal
+import socket
+import struct
 import threading
 import time
 
 import pytest
 
-from gate_driver import CODE, exchange, keys, messages  # noqa: F401 (fixtures)
+from gate_driver import CODE, ROOT, exchange, keys, messages  # noqa: F401 (fixtures)
 from gate_driver import start_gate as start_any  # noqa: F401
 # the same with three workers
 from test_gate import (test_agent_does_not_answer, test_agent_process_dies_session_goes_on, test_agent_refuses,  # noqa: F401
@@ -21,6 +25,8 @@ from test_gate_web import (test_close_handshake, test_fragments_and_control_fram
     test_frames_right_behind_the_head, test_session_through_a_websocket, test_sizes_of_messages)
 
 PIDFD_GETFD, WORKER_CHANNEL = 438, 3
+TELL = re.findall(r"^\tTELL_(\w+),", re.search(r"enum tell \{(.*?)\n\};", (ROOT / "src/gate/tell.h").read_text(), re.S)[1], re.M)
+SESSION = 1  # enum tell_kind
 
 
 @pytest.fixture
@@ -171,6 +177,96 @@ def test_attack_channel_outlives_its_worker(gate):
     finally:
         os.close(kept)
         os.close(process)
+
+
+class Mad:
+    """A worker that was taken over, as far as the parent can tell: what is said here comes over its channel."""
+
+    def __init__(self, pid):
+        libc, process = ctypes.CDLL(None, use_errno=True), os.pidfd_open(pid)
+        fd = libc.syscall(PIDFD_GETFD, process, WORKER_CHANNEL, 0)
+        assert fd >= 0, os.strerror(ctypes.get_errno())
+        os.close(process)
+        self.channel = socket.socket(fileno=fd)
+
+    def say(self, name, *fields):
+        self.channel.send(struct.pack("=H", TELL.index(name)) + b"".join(f if isinstance(f, bytes) else struct.pack("=I", f) for f in fields))
+
+    def close(self):
+        self.channel.detach()  # without shutdown: it is the worker's too
+
+
+def worker_of(gate, stream):
+    """Which worker has the other end of this connection."""
+    ours, theirs = (f":{end:04X}" for end in (stream.getsockname()[1], gate.port))
+    rows = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    inode = next(row[9] for row in rows if row[1].endswith(theirs) and row[2].endswith(ours))
+    for pid in gate.children("worker"):
+        for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                if os.readlink(fd) == f"socket:[{inode}]":
+                    return pid
+            except OSError:
+                pass
+    raise AssertionError("no worker has it")
+
+
+def test_attack_worker_ends_sessions_of_another(gate):
+    """A worker that was taken over names a session of another one: as refused by its office PC, as given back, as its own, and as ended. The
+    client that waits gets its session all the same, and goes on with it."""
+    agent, client = gate.agent(), gate.client()
+    session_id, ticket = gate.controller.ticket(agent.id)
+    client.send(gate.outer.OUTER_JOIN, gate.outer.Join(ticket=ticket))
+    agent.expect(gate.outer.OUTER_KNOCK)
+    mad = Mad(next(pid for pid in gate.children("worker") if pid != worker_of(gate, agent.stream)))
+
+    def try_all():
+        mad.say("REFUSE", session_id, agent.id, CODE["DENIED"])
+        mad.say("END", session_id, CODE["ENDED_BY_ADMIN"])
+        for serial in range(20):
+            mad.say("DROP", session_id, bytes(16), serial, SESSION)
+        mad.say("PUT", session_id, bytes(16), 1, SESSION)
+        mad.say("REFUSE", session_id, agent.id, CODE["DENIED"])
+    try_all()
+    gate.wait_log("worker.tell")  # it has been read as far as END
+    session = gate.answer(agent, session_id)
+    for side in client, session:
+        assert side.expect(gate.outer.OUTER_JOINED, gate.outer.Joined).session_id == session_id
+    try_all()
+    exchange(client.stream, session.stream, 100_000, 100_000)
+    mad.close()
+
+
+def test_attack_worker_answers_for_another(gate):
+    """A worker that was taken over confirms or refuses every hand-over between two others, before they do. Each connection arrives all the same."""
+    victim, agents, stop = gate.children("worker")[0], [], threading.Event()
+    while len(agents) < 4:
+        agent = gate.agent()
+        if worker_of(gate, agent.stream) != victim:
+            agents.append(agent)
+    mad = Mad(victim)
+
+    def answer():
+        while not stop.is_set():
+            try:
+                for number in range(1, 20):
+                    for worker in range(1, 4):
+                        for name in "ACK", "BACK", "COMMIT":
+                            mad.say(name, number, worker)
+            except BlockingIOError:
+                pass
+            stop.wait(0.001)
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+    try:
+        for agent in 5 * agents:
+            client, session = gate.join(agent)
+            session.stream.sendall(b"here")
+            assert client.exactly(4) == b"here"
+    finally:
+        stop.set()
+        thread.join(10)
+        mad.close()
 
 
 def test_agent_moves_between_workers(gate):
