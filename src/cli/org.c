@@ -1,5 +1,5 @@
-/* engawa org create | list | suspend | resume | quota | file | rekey | fingerprint | policy sign:
- * organisations, their keys and their signed files. */
+/* engawa org create | list | suspend | resume | quota | weight | file | rekey | fingerprint |
+ * policy sign: organisations, their keys and their signed files. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -16,9 +16,14 @@
 #include "cli/org_policy.h"
 #include "cli/table.h"
 
+enum { /* as the controller has them */
+	QUOTA_MAX = 1000000,
+	WEIGHT_MAX = 1000,
+};
+
 struct settings {
 	char *socket, *ca, *dir, *id, *name, *support;
-	int64_t prefecture, quota, days, json;
+	int64_t prefecture, quota, weight, days, json;
 	struct conf_list gates;
 };
 
@@ -31,7 +36,9 @@ static const struct conf_option options[] = {
 	{"ID", CONF_STR, AT(id), NULL, 0, 0, "a to z, 0 to 9 and hyphens (create)"},
 	{"NAME", CONF_STR, AT(name), NULL, 0, 0, "name for people (create, file)"},
 	{"PREFECTURE", CONF_INT, AT(prefecture), "0", 0, 47, "JIS X 0401, 0 = none (create)"},
-	{"QUOTA", CONF_INT, AT(quota), "100", 0, 1000000, "how many office PCs (create)"},
+	{"QUOTA", CONF_INT, AT(quota), "100", 0, QUOTA_MAX, "how many office PCs (create)"},
+	{"WEIGHT", CONF_INT, AT(weight), "1", 1, WEIGHT_MAX,
+		"its part when gates share something, beside others' (create)"},
 	{"GATE", CONF_LIST, AT(gates), NULL, 0, 0, "NAME=HOST:PORT (create, file)"},
 	{"SUPPORT", CONF_STR, AT(support), NULL, 0, 0,
 		"contact shown with every refusal (create, file)"},
@@ -102,12 +109,13 @@ create(const struct settings *s, const struct args *args)
 		at = ORG_POLICY;
 		r = made = org_policy_first(s->dir, s->days, &error);
 	}
-	int status = r < 0 ? fail(r, s->dir, at, error.text)
-			   : admin_call(s->socket, "POST", "/orgs",
-				     json_pack("{s:s, s:s, s:I, s:I}", "id", s->id, "name", s->name,
-					     "prefecture", (json_int_t)s->prefecture, "quota",
-					     (json_int_t)s->quota),
-				     NULL);
+	int status =
+		r < 0 ? fail(r, s->dir, at, error.text)
+		      : admin_call(s->socket, "POST", "/orgs",
+				json_pack("{s:s, s:s, s:I, s:I, s:I}", "id", s->id, "name", s->name,
+					"prefecture", (json_int_t)s->prefecture, "quota",
+					(json_int_t)s->quota, "weight", (json_int_t)s->weight),
+				NULL);
 	if (status != 0)
 		take_back(s->dir, made > 0);
 	return status;
@@ -188,6 +196,7 @@ list(const struct settings *s, const struct args *args)
 		{"prefecture", TABLE_NUMBER, {"都道府県", "PREFECTURE"}},
 		{"agents", TABLE_NUMBER, {"台数", "OFFICE PCS"}},
 		{"quota", TABLE_NUMBER, {"上限", "QUOTA"}},
+		{"weight", TABLE_NUMBER, {"重み", "WEIGHT"}},
 		{"suspended", TABLE_BOOL, {"停止", "SUSPENDED"}},
 		{"created_s", TABLE_TIME, {"登録", "SINCE"}},
 		{NULL, TABLE_TEXT, {NULL, NULL}},
@@ -221,12 +230,25 @@ resume(const struct settings *s, const struct args *args)
 }
 
 static int
-quota(const struct settings *s, const struct args *args)
+change_number(const struct settings *s, const struct args *args, const char *key, int64_t least,
+	int64_t most)
 {
 	int64_t n;
-	if (args->count != 2 || str_int(args->words[1], 0, 1000000, &n) < 0)
+	if (args->count != 2 || str_int(args->words[1], least, most, &n) < 0)
 		return 2;
-	return change(s, args->words[0], json_pack("{s:I}", "quota", (json_int_t)n));
+	return change(s, args->words[0], json_pack("{s:I}", key, (json_int_t)n));
+}
+
+static int
+quota(const struct settings *s, const struct args *args)
+{
+	return change_number(s, args, "quota", 0, QUOTA_MAX);
+}
+
+static int
+weight(const struct settings *s, const struct args *args)
+{
+	return change_number(s, args, "weight", 1, WEIGHT_MAX);
 }
 
 static int
@@ -245,10 +267,10 @@ usage(void)
 {
 	fprintf(stderr,
 		"engawa org create --ca DIR --dir ORGDIR --id ID --name NAME --support TEXT --gate NAME=HOST:PORT...\n"
-		"                  [--prefecture N] [--quota N] [--days N]\n"
+		"                  [--prefecture N] [--quota N] [--weight N] [--days N]\n"
 		"engawa org list [--json]\n"
 		"engawa org suspend|resume ID\n"
-		"engawa org quota ID N\n"
+		"engawa org quota|weight ID N\n"
 		"engawa org file|rekey --ca DIR --dir ORGDIR [--name NAME] [--support TEXT] [--gate NAME=HOST:PORT]... [--days N]\n"
 		"engawa org fingerprint FILE\n"
 		"engawa org policy sign --dir ORGDIR FILE\n");
@@ -262,8 +284,8 @@ command_org(int argc, char **argv)
 		const char *name;
 		int (*run)(const struct settings *s, const struct args *args);
 	} actions[] = {{"create", create}, {"list", list}, {"suspend", suspend}, {"resume", resume},
-		{"quota", quota}, {"file", file}, {"rekey", rekey}, {"fingerprint", fingerprint},
-		{"policy", policy}};
+		{"quota", quota}, {"weight", weight}, {"file", file}, {"rekey", rekey},
+		{"fingerprint", fingerprint}, {"policy", policy}};
 	struct settings settings = {0};
 	struct args args;
 	int status = 2;

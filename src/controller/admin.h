@@ -2,8 +2,8 @@
  * HTTP and JSON on admin.sock for the engawa command; root and the controller's own user only
  * (SO_PEERCRED).
  *
- *   GET  /orgs                      POST /orgs {id, name, prefecture, quota}   POST /orgs/ID
- * {quota?, suspended?} GET  /codes?org=                POST /codes {org, count, hours, networks,
+ *   GET  /orgs                      POST /orgs {id, name, prefecture, quota, weight}
+ * POST /orgs/ID {quota?, weight?, suspended?} GET  /codes?org=                POST /codes {org, count, hours, networks,
  * approve} -> {id, code, expires_s} POST /codes/ID/revoke GET  /agents?org=&state=        GET
  * /agents/ID    POST /agents/ID/approve|suspend|resume|retire GET  /sessions                  POST
  * /sessions/ID/end GET  /gates    GET /events?limit=    GET /status

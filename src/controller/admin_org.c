@@ -35,11 +35,11 @@ org_id_ok(const char *s)
 static void
 add_org(void *user, const struct store_org *org)
 {
-	json_array_append_new(
-		user, json_pack("{s:s, s:s, s:i, s:i, s:i, s:b, s:I}", "id", org->id, "name",
-			      org->name, "prefecture", (int)org->prefecture, "quota",
-			      (int)org->quota, "agents", (int)org->agents, "suspended",
-			      org->suspended, "created_s", (json_int_t)org->created_s));
+	json_array_append_new(user,
+		json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:I}", "id", org->id, "name",
+			org->name, "prefecture", (int)org->prefecture, "quota", (int)org->quota,
+			"weight", (int)org->weight, "agents", (int)org->agents, "suspended",
+			org->suspended, "created_s", (json_int_t)org->created_s));
 }
 
 int
@@ -54,7 +54,7 @@ admin_create_org(struct call *call)
 {
 	struct store_org org = {.created_s = wall_s()};
 	const char *id = admin_text(call, "id"), *name = admin_text(call, "name");
-	int64_t prefecture, quota = 0;
+	int64_t prefecture, quota = 0, weight = 0;
 	if (!org_id_ok(id))
 		return admin_bad(call, "id");
 	if (!name_ok(name, sizeof org.name))
@@ -62,12 +62,15 @@ admin_create_org(struct call *call)
 	int r = admin_int(call, "prefecture", 0, 0, PREFECTURE_MAX, &prefecture);
 	if (r == 0)
 		r = admin_int(call, "quota", 100, 0, QUOTA_MAX, &quota);
+	if (r == 0)
+		r = admin_int(call, "weight", 1, 1, STORE_WEIGHT_MAX, &weight);
 	if (r < 0)
 		return r;
 	(void)str_copy(org.id, sizeof org.id, id);
 	(void)str_copy(org.name, sizeof org.name, name);
 	org.prefecture = (uint32_t)prefecture;
 	org.quota = (uint32_t)quota;
+	org.weight = (uint32_t)weight;
 	return store_org_create(call->core->store, &org, call->actor);
 }
 
@@ -75,20 +78,24 @@ int
 admin_change_org(struct call *call)
 {
 	struct store_org org;
-	int64_t quota = 0;
+	int64_t quota = 0, weight = 0;
 	json_t *suspended = json_object_get(call->body, "suspended");
 	int r = store_org_get(call->core->store, call->id, &org);
 	if (r == 0)
 		r = admin_int(call, "quota", org.quota, 0, QUOTA_MAX, &quota);
+	if (r == 0)
+		r = admin_int(call, "weight", org.weight, 1, STORE_WEIGHT_MAX, &weight);
 	if (r == 0 && suspended && !json_is_boolean(suspended))
 		r = admin_bad(call, "suspended");
 	if (r < 0)
 		return r;
-	int now = suspended ? json_is_true(suspended) : org.suspended;
-	r = store_org_change(call->core->store, call->id, (uint32_t)quota, now, call->actor);
-	if (r == 0 && now && !org.suspended) {
+	int before = org.suspended;
+	org.suspended = suspended ? json_is_true(suspended) : before;
+	org.quota = (uint32_t)quota;
+	org.weight = (uint32_t)weight;
+	r = store_org_change(call->core->store, &org, call->actor);
+	if (r == 0 && org.suspended && !before)
 		admin_end_sessions(call, NULL, call->id);
-	}
 	return r;
 }
 

@@ -76,6 +76,7 @@ fill_body(engawa_TicketBody *body, const struct store_agent *agent, const engawa
 	(void)str_copy(body->client_address, sizeof body->client_address, ask->address);
 	(void)str_copy(body->organisation, sizeof body->organisation, agent->org);
 	body->prefecture = agent->prefecture;
+	body->rate_class = agent->weight;
 	body->issued_s = now_s;
 	body->not_after_s = now_s + TICKET_LIFE_S;
 }

@@ -35,6 +35,7 @@ static const char *const migrations[] = {
 	"CREATE TABLE event("
 	" id INTEGER PRIMARY KEY, time_s INTEGER NOT NULL, actor TEXT NOT NULL, event TEXT NOT NULL,"
 	" subject TEXT NOT NULL, detail TEXT NOT NULL) STRICT;",
+	"ALTER TABLE org ADD COLUMN weight INTEGER NOT NULL DEFAULT 1",
 };
 enum {
 	SCHEMA_VERSION = sizeof migrations / sizeof migrations[0]

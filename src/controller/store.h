@@ -32,11 +32,16 @@ enum store_state {
 /* "pending" … */
 const char *store_state_name(enum store_state state);
 
+enum {
+	STORE_WEIGHT_MAX = 1000
+};
+
 struct store_org {
 	char id[STORE_ORG_SIZE];
 	char name[STORE_NAME_SIZE];
 	uint32_t prefecture; /* JIS X 0401, 0 = none */
 	uint32_t quota;      /* agents that are not retired */
+	uint32_t weight;     /* of its part when gates share something: 1 to STORE_WEIGHT_MAX */
 	uint32_t agents;     /* out: how many there are */
 	int suspended;
 	uint64_t created_s;
@@ -63,7 +68,7 @@ struct store_agent {
 	int64_t code; /* id of the code it enrolled with */
 	enum store_state state;
 	/* of its organisation, out */
-	uint32_t prefecture;
+	uint32_t prefecture, weight;
 	int org_suspended;
 };
 
@@ -89,8 +94,8 @@ int store_latest(struct store *store, uint64_t *ret_s);
 
 int store_org_create(struct store *store, const struct store_org *org, const char *actor);
 int store_org_get(struct store *store, const char *id, struct store_org *ret_org);
-int store_org_change(
-	struct store *store, const char *id, uint32_t quota, int suspended, const char *actor);
+/* Quota, weight and whether it is suspended. */
+int store_org_change(struct store *store, const struct store_org *org, const char *actor);
 typedef void store_org_fn(void *user, const struct store_org *org);
 int store_orgs(struct store *store, store_org_fn *fn, void *user);
 
@@ -108,8 +113,8 @@ int store_codes(struct store *store, const char *org, store_code_fn *fn, void *u
  * be used any more, -ERR_QUOTA, -ERR_SUSPENDED (the organisation), -ERR_EXISTS (terminal ID). */
 int store_agent_enrol(
 	struct store *store, const struct store_agent *agent, uint64_t now_s, const char *actor);
-/* The same agent gets another certificate. code: of its organisation, one use of it is taken; 0 when
- * none is needed, because it renews or the answer to its enrolment was lost. Also
+/* The same agent gets another certificate. code: of its organisation, one use of it is taken; 0
+ * when none is needed, because it renews or the answer to its enrolment was lost. Also
  * -ERR_ENROL_CODE_WRONG. */
 int store_agent_certificate(struct store *store, const struct store_agent *agent, int64_t code,
 	uint64_t now_s, const char *actor);

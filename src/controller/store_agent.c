@@ -8,7 +8,7 @@
 
 #define AGENT_SELECT                                                                                                  \
 	"SELECT agent.id, agent.org, terminal, computer, anchor, salt, key, serial, cert_expires_s, agent.created_s," \
-	" code, state, prefecture, suspended FROM agent JOIN org ON org.id = agent.org "
+	" code, state, prefecture, weight, suspended FROM agent JOIN org ON org.id = agent.org "
 
 static void
 read_agent(struct sql *q, struct store_agent *agent)
@@ -26,6 +26,7 @@ read_agent(struct sql *q, struct store_agent *agent)
 	agent->code = sql_get_int(q);
 	agent->state = (enum store_state)sql_get_int(q);
 	agent->prefecture = (uint32_t)sql_get_int(q);
+	agent->weight = (uint32_t)sql_get_int(q);
 	agent->org_suspended = (int)sql_get_int(q);
 }
 

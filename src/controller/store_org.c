@@ -6,8 +6,8 @@
 #include "base/str.h"
 #include "controller/sql.h"
 
-#define ORG_SELECT                                                  \
-	"SELECT id, name, prefecture, quota, suspended, created_s," \
+#define ORG_SELECT                                                          \
+	"SELECT id, name, prefecture, quota, weight, suspended, created_s," \
 	" (SELECT count(*) FROM agent WHERE agent.org = org.id AND agent.state != 3) FROM org "
 
 static void
@@ -17,6 +17,7 @@ read_org(struct sql *q, struct store_org *org)
 	sql_get_text(q, org->name, sizeof org->name);
 	org->prefecture = (uint32_t)sql_get_int(q);
 	org->quota = (uint32_t)sql_get_int(q);
+	org->weight = (uint32_t)sql_get_int(q);
 	org->suspended = (int)sql_get_int(q);
 	org->created_s = (uint64_t)sql_get_int(q);
 	org->agents = (uint32_t)sql_get_int(q);
@@ -28,12 +29,13 @@ store_org_create(struct store *store, const struct store_org *org, const char *a
 	int r = sql_begin(store);
 	if (r < 0)
 		return r;
-	struct sql q = sql_start(
-		store, "INSERT INTO org(id, name, prefecture, quota, created_s) VALUES(?,?,?,?,?)");
+	struct sql q = sql_start(store,
+		"INSERT INTO org(id, name, prefecture, quota, weight, created_s) VALUES(?,?,?,?,?,?)");
 	sql_text(&q, org->id);
 	sql_text(&q, org->name);
 	sql_int(&q, org->prefecture);
 	sql_int(&q, org->quota);
+	sql_int(&q, org->weight);
 	sql_int(&q, (int64_t)org->created_s);
 	r = sql_done(&q);
 	if (r == 0)
@@ -54,21 +56,23 @@ store_org_get(struct store *store, const char *id, struct store_org *ret_org)
 }
 
 int
-store_org_change(
-	struct store *store, const char *id, uint32_t quota, int suspended, const char *actor)
+store_org_change(struct store *store, const struct store_org *org, const char *actor)
 {
 	char detail[64];
-	str_print(detail, sizeof detail, "quota %u%s", quota, suspended ? ", suspended" : "");
+	str_print(detail, sizeof detail, "quota %u, weight %u%s", org->quota, org->weight,
+		org->suspended ? ", suspended" : "");
 	int r = sql_begin(store);
 	if (r < 0)
 		return r;
-	struct sql q = sql_start(store, "UPDATE org SET quota = ?, suspended = ? WHERE id = ?");
-	sql_int(&q, quota);
-	sql_int(&q, suspended != 0);
-	sql_text(&q, id);
+	struct sql q = sql_start(
+		store, "UPDATE org SET quota = ?, weight = ?, suspended = ? WHERE id = ?");
+	sql_int(&q, org->quota);
+	sql_int(&q, org->weight);
+	sql_int(&q, org->suspended != 0);
+	sql_text(&q, org->id);
 	r = sql_changed(&q);
 	if (r == 0)
-		r = sql_event(store, wall_s(), actor, "org.change", id, detail);
+		r = sql_event(store, wall_s(), actor, "org.change", org->id, detail);
 	return sql_finish(store, r);
 }
 

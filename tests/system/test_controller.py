@@ -143,9 +143,12 @@ def test_enrol_approve_ask(shared, link, messages):
     public.verify(envelope.signature, b"engawa ticket v1\0" + envelope.body, ec.ECDSA(hashes.SHA256()))
     body = signed_pb2.TicketBody.FromString(envelope.body)
     assert body.agent_id == pc.id and body.device_hash == b"\x22" * 32 and list(body.gates) == ["east"]
-    assert body.organisation == org and body.prefecture == 13 and body.client_address == "192.0.2.1"
+    assert body.organisation == org and body.prefecture == 13 and body.rate_class == 1 and body.client_address == "192.0.2.1"
     assert body.not_after_s == body.issued_s + 60 and abs(body.issued_s - time.time()) < 5
     assert len(body.session_id) == 16 and len(body.agent_key) == 32
+    shared.must("POST", f"/orgs/{org}", {"weight": 3})
+    grant, _ = link.ask(agent["terminal_id"])
+    assert signed_pb2.TicketBody.FromString(signed_pb2.Signed.FromString(grant.ticket).body).rate_class == 3
 
 
 def enrol_result(shared, link, pc=None, org=None, code=None, address="10.1.2.3", code_options=None, **wrong):
@@ -895,6 +898,7 @@ def test_admin_socket_is_for_its_own(shared):
     ("GET", "/", None, 404), ("GET", "/nothing", None, 404), ("POST", "/orgs/none", {"quota": 1}, 404),
     ("POST", "/orgs", {"id": "UPPER", "name": "x"}, 400), ("POST", "/orgs", {"id": "a", "name": "x\ny"}, 400),
     ("POST", "/orgs", {"id": "a", "name": "x", "quota": -1}, 400), ("POST", "/orgs", {"id": "a", "name": "x", "quota": "9"}, 400),
+    ("POST", "/orgs", {"id": "a", "name": "x", "weight": 0}, 400), ("POST", "/orgs", {"id": "a", "name": "x", "weight": 1001}, 400),
     ("POST", "/orgs", {"id": "a", "name": "x", "prefecture": 48}, 400), ("POST", "/orgs", [1], 400),
     ("POST", "/codes", {"org": "none"}, 404), ("POST", "/codes", {"org": "none", "networks": "10.0.0.0/99"}, 400),
     ("POST", "/codes/99999/revoke", None, 404), ("POST", "/agents/zz/approve", None, 404),
@@ -940,6 +944,9 @@ def test_command_line(shared, link, tmp_path):
     assert terminal in engawa(shared, "agent", "list", "--state", "suspended").stdout
     engawa(shared, "agent", "resume", terminal.replace("-", " ").lower())
     engawa(shared, "org", "quota", "midori", "9")
+    engawa(shared, "org", "weight", "midori", "5")
+    assert [(org["quota"], org["weight"]) for org in json.loads(engawa(shared, "org", "list", "--json").stdout) if org["id"] == "midori"] == [(9, 5)]
+    assert engawa(shared, "org", "weight", "midori", "0", check=False).returncode == 2
     engawa(shared, "org", "suspend", "midori")
     engawa(shared, "org", "resume", "midori")
     engawa(shared, "org", "file", "--ca", shared.ca, "--dir", directory, "--support", "新しい係")

@@ -48,9 +48,18 @@ tear_down(void **state)
 static int
 make_org(const char *id, uint32_t quota)
 {
-	struct store_org org = {.name = "緑町", .prefecture = 13, .quota = quota, .created_s = 1};
+	struct store_org org = {
+		.name = "緑町", .prefecture = 13, .quota = quota, .weight = 4, .created_s = 1};
 	strcpy(org.id, id);
 	return store_org_create(store, &org, "test");
+}
+
+static int
+change_org(const char *id, uint32_t quota, int suspended)
+{
+	struct store_org org = {.quota = quota, .weight = 7, .suspended = suspended};
+	strcpy(org.id, id);
+	return store_org_change(store, &org, "test");
 }
 
 static int64_t
@@ -104,10 +113,11 @@ test_orgs(void **state)
 	assert_string_equal(org.name, "緑町");
 	assert_int_equal(org.prefecture, 13);
 	assert_int_equal(store_org_get(store, "b", &org), -ERR_NOT_FOUND);
-	assert_int_equal(store_org_change(store, "a", 9, 1, "test"), 0);
-	assert_int_equal(store_org_change(store, "b", 9, 1, "test"), -ERR_NOT_FOUND);
+	assert_int_equal(org.weight, 4);
+	assert_int_equal(change_org("a", 9, 1), 0);
+	assert_int_equal(change_org("b", 9, 1), -ERR_NOT_FOUND);
 	assert_int_equal(store_org_get(store, "a", &org), 0);
-	assert_true(org.suspended && org.quota == 9);
+	assert_true(org.suspended && org.quota == 9 && org.weight == 7);
 	assert_int_equal(events(), 2); /* a refused change leaves no event */
 }
 
@@ -138,7 +148,7 @@ test_enrolment(void **state)
 	agent = make_agent(id, 3);
 	assert_int_equal(
 		store_agent_enrol(store, &agent, 1, "test"), 0); /* a retired one frees its place */
-	assert_int_equal(store_org_change(store, "a", 9, 0, "test"), 0);
+	assert_int_equal(change_org("a", 9, 0), 0);
 	agent = make_agent(id, 4);
 	assert_int_equal(
 		store_agent_enrol(store, &agent, 1, "test"), -ERR_ENROL_CODE_WRONG); /* used up */
@@ -147,10 +157,11 @@ test_enrolment(void **state)
 	agent = make_agent(id, 4);
 	assert_int_equal(store_agent_enrol(store, &agent, 1, "test"), -ERR_ENROL_CODE_WRONG);
 	agent = make_agent(make_code("a", 1, 3), 4);
-	assert_int_equal(store_org_change(store, "a", 9, 1, "test"), 0);
+	assert_int_equal(change_org("a", 9, 1), 0);
 	assert_int_equal(store_agent_enrol(store, &agent, 1, "test"), -ERR_SUSPENDED);
 	assert_int_equal(store_agent_by_terminal(store, "BBBBBBBBBBBBBBBB", &found), 0);
-	assert_true(found.id[0] == 1 && found.org_suspended && found.prefecture == 13);
+	assert_true(found.id[0] == 1 && found.org_suspended && found.prefecture == 13 &&
+		    found.weight == 7);
 	assert_int_equal(
 		store_agent_by_terminal(store, "ZZZZZZZZZZZZZZZZ", &found), -ERR_NOT_FOUND);
 }
@@ -207,6 +218,12 @@ test_schema_version(void **state)
 	assert_int_equal(store_open(path, &store), 0); /* again, nothing to migrate */
 	struct store_org org;
 	assert_int_equal(store_org_get(store, "a", &org), 0);
+	store_close(store);
+	/* what the first version wrote: everybody weighs the same */
+	exec("ALTER TABLE org DROP COLUMN weight; PRAGMA user_version=1");
+	assert_int_equal(store_open(path, &store), 0);
+	assert_int_equal(store_org_get(store, "a", &org), 0);
+	assert_true(org.weight == 1 && org.quota == 1);
 	store_close(store);
 	exec("PRAGMA user_version=99");
 	assert_int_equal(store_open(path, &store), -ERR_VERSION);
