@@ -23,6 +23,7 @@
 #include "agent/local_proof.h"
 #include "agent/local_users.h"
 #include "agent/message.h"
+#include "agent/office.h"
 #include "agent/persons.h"
 #include "agent/renew.h"
 #include "base/clock.h"
@@ -221,6 +222,17 @@ warnings_json(const struct agent *agent)
 	return warnings;
 }
 
+static json_t *
+screen_json(const struct agent *agent)
+{
+	struct office_status s;
+	office_status(agent->office, &s);
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:i, s:i}", "guard", s.guard, "for_s",
+		(json_int_t)s.for_s, "guarded", (json_int_t)s.guarded, "ended", (json_int_t)s.ended,
+		"left", (json_int_t)s.left, "last_code", (int)s.last_code, "console_code",
+		(int)s.console_code);
+}
+
 /* The device that came in last, for its person to recognize. */
 static json_t *
 last_json(const struct agent *agent)
@@ -263,6 +275,7 @@ status(struct peer *peer)
 	json_object_set_new(root, "organisation_name", json_string(agent->keys.org.name));
 	json_object_set_new(root, "last", last_json(agent));
 	json_object_set_new(root, "warnings", warnings_json(agent));
+	json_object_set_new(root, "screen", screen_json(agent));
 	json_object_set_new(root, "locked", json_boolean(agent->settings.lock[0]));
 	const struct registry *registry = agent->registry;
 	json_object_set_new(root, "registered",

@@ -27,6 +27,7 @@ static const struct command {
 	{"check-maclist", check_maclist_main},
 	{"guard", guard_main},
 	{"standby", standby_main},
+	{"console", console_main},
 };
 
 static int

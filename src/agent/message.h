@@ -99,6 +99,8 @@ enum message {
 	MSG_KEY,       /* text, see local_passkeys.h */
 	MSG_DEVICES,   /* text, see local_devices.h */
 	MSG_MACS,      /* text, see local_macs.h */
+	MSG_CONSOLE,   /* console -> monitor: code u32: 0 = nothing is open on the screen, else why
+			  not */
 	MSG_STANDBY,   /* standby -> monitor: code u32: 0 = held, else why not (any more) */
 	MSG_RESULT,    /* code u32, then JSON of a status */
 };

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "agent/session.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -30,16 +31,28 @@ enum guard_state {
 
 struct office {
 	struct agent *agent;
-	struct process *guard, *standby;
+	struct process *guard, *standby, *console;
 	enum guard_state state;
+	struct mono since; /* of the state */
+	uint64_t guarded, ended, left;
+	uint32_t last_code;
 	int restoring;  /* for no session */
 	unsigned again; /* in a row */
 	struct timer *timer;
 	uint32_t standby_code;
+	int console_told; /* for the sessions that follow each other: */
+	uint32_t console_code;
 };
 
 static int start_guard(struct office *o, int restoring);
 static void start_for_session(struct office *o);
+
+static void
+enter(struct office *o, enum guard_state state)
+{
+	o->state = state;
+	o->since = mono_now();
+}
 
 static int
 wants_guard(const struct agent *agent, const struct session *s)
@@ -64,6 +77,8 @@ static void
 fail(struct office *o, uint32_t code)
 {
 	LOG(WARN, "office", F_ERR("code", -(int)code));
+	o->ended++;
+	o->last_code = code;
 	if (o->agent->working)
 		session_end(o->agent->working, code);
 }
@@ -93,13 +108,14 @@ static void
 on_state(struct office *o, uint32_t code)
 {
 	if (code) {
-		o->state = GUARD_LEAVING;
+		enter(o, GUARD_LEAVING);
 		fail(o, err_find(-(int)code) ? code : ERR_GUARD_LOST);
 		return;
 	}
 	if (o->state != GUARD_STARTING)
 		return;
-	o->state = GUARD_ON;
+	enter(o, GUARD_ON);
+	o->guarded++;
 	o->again = 0;
 	timer_stop(o->timer);
 	if (o->agent->working)
@@ -141,9 +157,10 @@ on_guard_gone(void *user, enum role role, int status)
 	int left = has_left_something(o), was_on = o->state != GUARD_LEAVING;
 	(void)role;
 	LOG(INFO, "office.guard_gone", F_INT("status", status), F_INT("left", left));
+	o->left += (uint64_t)left;
 	process_free(o->guard);
 	o->guard = NULL;
-	o->state = GUARD_OFF;
+	enter(o, GUARD_OFF);
 	timer_stop(o->timer);
 	if (was_on)
 		fail(o, ERR_GUARD_LOST);
@@ -163,7 +180,7 @@ on_timer(void *user)
 	if (o->state == GUARD_STARTING) {
 		process_leave(o->guard);
 		o->guard = NULL;
-		o->state = GUARD_OFF;
+		enter(o, GUARD_OFF);
 		fail(o, ERR_GUARD_LOST);
 	} else if (o->state == GUARD_OFF) {
 		o->again++;
@@ -191,7 +208,7 @@ start_guard(struct office *o, int restoring)
 	close(journal);
 	if (!o->guard)
 		return -ERR_GUARD_LOST;
-	o->state = restoring ? GUARD_LEAVING : GUARD_STARTING;
+	enter(o, restoring ? GUARD_LEAVING : GUARD_STARTING);
 	if (!restoring)
 		timer_start(o->timer, GUARD_MS, 0);
 	return 0;
@@ -258,6 +275,81 @@ stay_awake(struct office *o, const struct session *s)
 		o->standby = process_new(&start);
 }
 
+/* ---- what stands open on the office PC's own screen ---- */
+
+static int
+wants_console(const struct agent *agent, const struct session *s)
+{
+	const struct options *options = &agent->options;
+	return (options_rdp(options) || options->display_virtual) &&
+	       (s->policy.enforce_screen_guard || (options->screen_guard && has_manager()));
+}
+
+static void
+begin_guard(struct office *o, struct session *s)
+{
+	if (!wants_guard(o->agent, s) || o->state == GUARD_ON)
+		session_guarded(s);
+	else if (o->state == GUARD_OFF)
+		start_for_session(o);
+}
+
+/* The session that waits goes on, or ends where policy insists. */
+static void
+console_answer(struct office *o, uint32_t code)
+{
+	struct session *s = o->agent->working;
+	LOG(INFO, "office.console", F_ERR("code", -(int)code));
+	process_free(o->console);
+	o->console = NULL;
+	o->console_told = 1;
+	o->console_code = code;
+	if (!s || s->state != SESSION_TURN)
+		return;
+	if (code && s->policy.enforce_screen_guard)
+		fail(o, code);
+	else
+		begin_guard(o, s);
+}
+
+static void
+on_console(void *user, enum role role, uint16_t type, const uint8_t *payload, size_t len, int fd)
+{
+	struct office *o = user;
+	uint32_t code;
+	(void)role;
+	if (fd >= 0)
+		close(fd);
+	if (type == MSG_CONSOLE && code_get(payload, len, &code) == 0)
+		console_answer(o, code ? ERR_CONSOLE_OPEN : 0);
+}
+
+static void
+on_console_gone(void *user, enum role role, int status)
+{
+	struct office *o = user;
+	(void)role, (void)status;
+	console_answer(o, ERR_CONSOLE_OPEN);
+}
+
+static void
+lock_console(struct office *o)
+{
+	static const struct process_events events = {
+		.message = on_console, .gone = on_console_gone};
+	struct process_start start = {.loop = o->agent->loop,
+		.options = &o->agent->options,
+		.role = ROLE_CONSOLE,
+		.fds = {-1, -1},
+		.events = &events,
+		.user = o};
+	if (o->console) /* asked for a session before this one */
+		return;
+	o->console = process_new(&start);
+	if (!o->console)
+		console_answer(o, ERR_CONSOLE_OPEN);
+}
+
 /* ---- sessions ---- */
 
 void
@@ -266,10 +358,12 @@ office_begin(struct agent *agent, struct session *session)
 	struct office *o = agent->office;
 	if (o)
 		stay_awake(o, session);
-	if (!o || !wants_guard(agent, session) || o->state == GUARD_ON)
+	if (!o)
 		session_guarded(session);
-	else if (o->state == GUARD_OFF)
-		start_for_session(o);
+	else if (wants_console(agent, session) && (!o->console_told || o->console_code))
+		lock_console(o);
+	else
+		begin_guard(o, session);
 }
 
 void
@@ -281,10 +375,14 @@ office_end(struct agent *agent)
 	process_free(o->standby); /* lets the computer sleep */
 	o->standby = NULL;
 	o->standby_code = 0;
+	process_free(o->console);
+	o->console = NULL;
+	o->console_told = 0;
+	o->console_code = 0;
 	if (o->state != GUARD_ON && o->state != GUARD_STARTING)
 		return;
 	timer_stop(o->timer);
-	o->state = GUARD_LEAVING;
+	enter(o, GUARD_LEAVING);
 	process_send(o->guard, GUARD_END, NULL, 0, -1);
 }
 
@@ -293,6 +391,8 @@ office_tell(const struct agent *agent, struct session *session)
 {
 	if (agent->office && agent->office->standby_code == ERR_STANDBY)
 		session_notice(session, ERR_STANDBY);
+	if (agent->office && agent->office->console_code)
+		session_notice(session, agent->office->console_code);
 }
 
 int
@@ -301,11 +401,28 @@ office_busy(const struct office *office)
 	return office && office->guard;
 }
 
+void
+office_status(const struct office *o, struct office_status *ret_status)
+{
+	static const char *const names[] = {"off", "starting", "dark", "locking"};
+	*ret_status = (struct office_status){.guard = names[GUARD_OFF]};
+	if (!o)
+		return;
+	*ret_status = (struct office_status){.guard = names[o->state],
+		.for_s = mono_diff_ms(o->since, mono_now()) / 1000,
+		.guarded = o->guarded,
+		.ended = o->ended,
+		.left = o->left,
+		.last_code = o->last_code,
+		.console_code = o->console_code};
+}
+
 struct office *
 office_new(struct agent *agent)
 {
 	struct office *o = mem_new(sizeof *o);
 	o->agent = agent;
+	o->since = mono_now();
 	o->timer = timer_new(agent->loop, on_timer, o);
 	if (has_left_something(o))
 		start_guard(o, 1);
@@ -318,6 +435,7 @@ office_free(struct office *office)
 	if (!office)
 		return;
 	process_free(office->standby);
+	process_free(office->console);
 	process_leave(office->guard);
 	timer_free(office->timer);
 	free(office);

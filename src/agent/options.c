@@ -51,7 +51,7 @@ const struct conf_option option_table[] = {
 	STR(RDP_KEYBOARD, rdp_keyboard, "jp",
 		"For the source rdp: the keyboard of people's home PCs, jp or us."),
 	{"SCREEN_GUARD", CONF_BOOL, offsetof(struct options, screen_guard), "yes", 0, 0,
-		"During sessions the office PC's screen is dark, its keyboards and mice are disconnected, and it is locked afterwards; not where DISPLAY_VIRTUAL is set."},
+		"During sessions the office PC's screen is dark, its keyboards and mice are disconnected, and it is locked afterwards. With the source rdp or DISPLAY_VIRTUAL, whose sessions are on no screen, it is locked when a session begins."},
 	STR(LOCK_COMMAND, lock_command, NULL,
 		"Shell command that locks the desktop, run as DESKTOP_USER; its success means that it is locked. Default: the desktop's own screen lock, over D-Bus."),
 	{"LOCKED_DESKTOP", CONF_BOOL, offsetof(struct options, locked_desktop), "no", 0, 0,

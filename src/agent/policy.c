@@ -63,7 +63,7 @@ const struct conf_option policy_options[] = {
 		"The watermark is drawn, whatever DISABLE_WATERMARK says."),
 	SWITCH("DISABLE_WATERMARK", disable_watermark, "0", "No watermark is drawn."),
 	SWITCH("ENFORCE_SCREEN_GUARD", enforce_screen_guard, "0",
-		"The office PC's screen is dark and its keyboards and mice are disconnected during sessions, whatever its settings say."),
+		"The office PC's screen is dark and its keyboards and mice are disconnected during sessions, whatever its settings say; where sessions are on no screen, there are none while a desktop stands open there (EW-1480)."),
 	SWITCH("DISABLE_NO_STANDBY", disable_no_standby, "0",
 		"The office PC may go to sleep during sessions, whatever its NO_STANDBY says."),
 	{"WATERMARK_MESSAGE", CONF_STR, AT(watermark_message), NULL, 0, 0,

@@ -38,7 +38,7 @@ role_name(enum role role)
 {
 	static const char *const names[] = {"control", "pump", "login", "work", "desktop",
 		"check-pam", "check-radius", "check-ldap", "check-certificate", "check-maclist",
-		"guard", "standby"};
+		"guard", "standby", "console"};
 	return role < ROLE_COUNT ? names[role] : "?";
 }
 
@@ -180,7 +180,7 @@ spawn(struct process *p, const struct process_start *start, const int *fds, size
 		o->rdp_program, "--rdp-keyboard", o->rdp_keyboard, "--lock-command",
 		o->lock_command ? o->lock_command : "", NULL};
 	str_print(port, sizeof port, "%u", (unsigned)o->rdp_port);
-	if (p->role == ROLE_GUARD || p->role == ROLE_STANDBY)
+	if (p->role == ROLE_GUARD || p->role == ROLE_STANDBY || p->role == ROLE_CONSOLE)
 		take_surroundings(env);
 	if (p->role == ROLE_CONTROL && o->proxy &&
 		str_print(proxy, sizeof proxy, "PROXY=%s", o->proxy) < 0)

@@ -25,6 +25,7 @@ int check_certificate_main(const struct options *options);
 int check_maclist_main(const struct options *options);
 int guard_main(const struct options *options);
 int standby_main(const struct options *options);
+int console_main(const struct options *options);
 
 /* Gives up every right that the role does not need and dies with the monitor. Exits when that
  * fails. */

@@ -10,19 +10,12 @@
 #include <systemd/sd-bus.h>
 #include <unistd.h>
 
+#include "agent/login1.h"
 #include "agent/message.h"
 #include "agent/role.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "net/loop.h"
-
-enum {
-	CALL_US = 5000000
-};
-
-#define LOGIN "org.freedesktop.login1"
-#define MANAGER_PATH "/org/freedesktop/login1"
-#define MANAGER LOGIN ".Manager"
 
 static void
 tell(int code)
@@ -41,21 +34,6 @@ on_sleep(sd_bus_message *m, void *user, sd_bus_error *error)
 	return 0;
 }
 
-static sd_bus *
-open_bus(void)
-{
-	const char *address = getenv("DBUS_SYSTEM_BUS_ADDRESS");
-	sd_bus *bus = NULL;
-	if (!address || !*address)
-		address = "unix:path=/run/dbus/system_bus_socket";
-	if (sd_bus_new(&bus) >= 0 && sd_bus_set_address(bus, address) >= 0 &&
-		sd_bus_set_bus_client(bus, 1) >= 0 && sd_bus_start(bus) >= 0 &&
-		sd_bus_set_method_call_timeout(bus, CALL_US) >= 0)
-		return bus;
-	sd_bus_close_unref(bus);
-	return NULL;
-}
-
 /* The lock is a descriptor, which stays open as long as we live. 0, -ERR_STANDBY: refused. */
 static int
 inhibit(sd_bus *bus, const char *what, const char *mode)
@@ -63,9 +41,9 @@ inhibit(sd_bus *bus, const char *what, const char *mode)
 	sd_bus_error error = SD_BUS_ERROR_NULL;
 	sd_bus_message *reply = NULL;
 	int fd = -1;
-	int r = sd_bus_call_method(bus, LOGIN, MANAGER_PATH, MANAGER, "Inhibit", &error, &reply,
-		"ssss", what, "Engawa", "テレワークの接続中 / A telework session is in progress",
-		mode);
+	int r = sd_bus_call_method(bus, LOGIN1, LOGIN1_PATH, LOGIN1_MANAGER, "Inhibit", &error,
+		&reply, "ssss", what, "Engawa",
+		"テレワークの接続中 / A telework session is in progress", mode);
 	if (r >= 0)
 		r = sd_bus_message_read(reply, "h", &fd);
 	if (r >= 0 && dup(fd) < 0)
@@ -84,7 +62,7 @@ is_going_to_sleep(sd_bus *bus)
 {
 	int going;
 	int r = sd_bus_get_property_trivial(
-		bus, LOGIN, MANAGER_PATH, MANAGER, "PreparingForSleep", NULL, 'b', &going);
+		bus, LOGIN1, LOGIN1_PATH, LOGIN1_MANAGER, "PreparingForSleep", NULL, 'b', &going);
 	return r < 0 ? r : going;
 }
 
@@ -118,7 +96,7 @@ standby_main(const struct options *options)
 {
 	role_privileged("standby");
 	struct loop *loop = loop_new();
-	sd_bus *bus = open_bus();
+	sd_bus *bus = login1_open();
 	int going = bus ? is_going_to_sleep(bus) : -1;
 	if (going < 0) {
 		LOG(INFO, "standby.none");
@@ -126,8 +104,8 @@ standby_main(const struct options *options)
 	}
 	int r = inhibit(bus, "sleep:idle", "block");
 	inhibit(bus, "sleep", "delay");
-	if (sd_bus_match_signal(
-		    bus, NULL, LOGIN, MANAGER_PATH, MANAGER, "PrepareForSleep", on_sleep, NULL) < 0)
+	if (sd_bus_match_signal(bus, NULL, LOGIN1, LOGIN1_PATH, LOGIN1_MANAGER, "PrepareForSleep",
+		    on_sleep, NULL) < 0)
 		r = -ERR_STANDBY;
 	role_sandbox(options, "standby", SANDBOX_IO);
 	tell(going ? -ERR_ASLEEP : r);

@@ -100,6 +100,7 @@ begin_locking(struct guard *g, enum guard_state state)
 {
 	g->state = state;
 	g->looks = 0;
+	lock_forget(&g->lock);
 	if (!lock_is_locked(&g->lock))
 		lock_now(&g->lock);
 	timer_start(g->timer, 1, LOCKING_MS);
@@ -135,13 +136,21 @@ look(struct guard *g)
 
 static int check_and_arm(struct guard *g);
 
+/* A command fails where a lock that tells nobody is on already. */
+static int
+is_locked(struct guard *g)
+{
+	return lock_is_locked(&g->lock) || guard_display_is_covered(&g->display) ||
+	       (lock_has_failed(&g->lock) && guard_display_is_held(&g->display));
+}
+
 /* Nothing is put back before it is locked: who sits there would have the desktop of the person at
  * home. */
 static void
 try_locked(struct guard *g)
 {
 	lock_look(&g->lock);
-	if (!lock_is_locked(&g->lock) && !guard_display_is_covered(&g->display)) {
+	if (!is_locked(g)) {
 		if (++g->looks % LOCK_AGAIN == 0) {
 			LOG(ERROR, "guard.not_locked", F_INT("looks", g->looks));
 			lock_now(&g->lock);
@@ -238,7 +247,8 @@ check(struct guard *g)
 	if (guard_display_is_away(&g->display) || lock_is_away(&g->lock))
 		return -ERR_VT_AWAY;
 	if (!(g->run.flags & GUARD_SHOW_LOCKED) &&
-		(lock_is_locked(&g->lock) || guard_display_is_covered(&g->display)))
+		(lock_is_locked(&g->lock) || guard_display_is_covered(&g->display) ||
+			guard_display_is_held(&g->display)))
 		return -ERR_DESKTOP_LOCKED;
 	return lock_is_possible(&g->lock) ? 0 : -ERR_NO_LOCK;
 }

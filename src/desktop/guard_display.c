@@ -138,6 +138,55 @@ guard_display_is_covered(struct guard_display *d)
 	return covered;
 }
 
+/* 1: no window manager has placed it and it hides the whole screen; 0: it is in front, but does
+ * not; -1: it cannot be seen. */
+static int
+hides(struct guard_display *d, xcb_window_t window)
+{
+	xcb_get_window_attributes_cookie_t asked = xcb_get_window_attributes(d->c, window);
+	xcb_get_geometry_cookie_t geometry = xcb_get_geometry(d->c, window),
+				  whole = xcb_get_geometry(d->c, d->root);
+	xcb_get_window_attributes_reply_t *a = xcb_get_window_attributes_reply(d->c, asked, NULL);
+	xcb_get_geometry_reply_t *w = xcb_get_geometry_reply(d->c, geometry, NULL),
+				 *r = xcb_get_geometry_reply(d->c, whole, NULL);
+	int hides = -1;
+	if (a && w && r && a->map_state == XCB_MAP_STATE_VIEWABLE &&
+		a->_class == XCB_WINDOW_CLASS_INPUT_OUTPUT)
+		hides = a->override_redirect && w->x <= 0 && w->y <= 0 &&
+			w->x + w->width >= r->width && w->y + w->height >= r->height;
+	free(a);
+	free(w);
+	free(r);
+	return hides;
+}
+
+/* The keyboard is somebody's. */
+static int
+is_grabbed(struct guard_display *d)
+{
+	xcb_grab_keyboard_reply_t *reply = xcb_grab_keyboard_reply(d->c,
+		xcb_grab_keyboard(d->c, 0, d->root, XCB_CURRENT_TIME, XCB_GRAB_MODE_ASYNC,
+			XCB_GRAB_MODE_ASYNC),
+		NULL);
+	int grabbed = reply && reply->status == XCB_GRAB_STATUS_ALREADY_GRABBED;
+	if (reply && reply->status == XCB_GRAB_STATUS_SUCCESS)
+		xcb_ungrab_keyboard(d->c, XCB_CURRENT_TIME);
+	free(reply);
+	return grabbed;
+}
+
+int
+guard_display_is_held(struct guard_display *d)
+{
+	xcb_query_tree_reply_t *tree =
+		xcb_query_tree_reply(d->c, xcb_query_tree(d->c, d->root), NULL);
+	int front = -1;
+	for (int i = tree ? xcb_query_tree_children_length(tree) : 0; front < 0 && i-- > 0;)
+		front = hides(d, xcb_query_tree_children(tree)[i]);
+	free(tree);
+	return front == 1 && is_grabbed(d);
+}
+
 int
 guard_display_token(struct guard_display *d, uint8_t ret_token[static JOURNAL_TOKEN_BYTES])
 {

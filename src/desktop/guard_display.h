@@ -27,6 +27,9 @@ int guard_display_is_guest(struct guard_display *d);
 int guard_display_is_away(struct guard_display *d);
 /* 1 when a program of the X screen saver's covers the screen. */
 int guard_display_is_covered(struct guard_display *d);
+/* 1 when a window hides everything and somebody else has the keyboard: what locks look like that
+ * tell nobody (i3lock, xsecurelock, slock). A game can look so, too. */
+int guard_display_is_held(struct guard_display *d);
 
 /* 1 and the mark; 0: this server has none. */
 int guard_display_token(struct guard_display *d, uint8_t ret_token[static JOURNAL_TOKEN_BYTES]);

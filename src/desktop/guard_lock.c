@@ -291,6 +291,18 @@ lock_is_locked(const struct lock *lock)
 	return lock->manager_locked || lock->command_done;
 }
 
+void
+lock_forget(struct lock *lock)
+{
+	lock->command_done = lock->command_failed = 0;
+}
+
+int
+lock_has_failed(const struct lock *lock)
+{
+	return lock->command_failed;
+}
+
 int
 lock_is_away(const struct lock *lock)
 {
@@ -327,6 +339,7 @@ lock_hear(struct lock *lock)
 		return;
 	lock->command_asked = 0;
 	lock->command_done = byte == 1;
+	lock->command_failed = byte != 1;
 }
 
 void

@@ -18,7 +18,8 @@ struct lock {
 	int active[LOCK_SAVERS_MAX];
 	int command; /* socket to the process that runs LOCK_COMMAND; -1 */
 	pid_t command_pid;
-	int command_asked, command_done; /* the desktop counts as locked */
+	int command_asked;
+	int command_done, command_failed; /* as it said last; done: the desktop counts as locked */
 };
 
 /* display: ":0". What cannot be reached is not there. lock_command NULL = none. Starts a process,
@@ -30,6 +31,10 @@ void lock_close(struct lock *lock);
 int lock_is_possible(const struct lock *lock);
 /* Asks for it; lock_is_locked says when it is. */
 void lock_now(struct lock *lock);
+/* What the command said before counts no more. */
+void lock_forget(struct lock *lock);
+/* The command said that it has not locked: perhaps because another lock is on. */
+int lock_has_failed(const struct lock *lock);
 /* As last heard. */
 int lock_is_locked(const struct lock *lock);
 int lock_is_away(const struct lock *lock);

@@ -9,6 +9,7 @@ import subprocess
 import time
 
 import pytest
+from PIL import Image
 
 from office_desk import A, ALT, CTRL, DELETE, KEYBOARD, MOUSE, Manager, Office, Saver, wait_for
 
@@ -19,6 +20,7 @@ RESTORE_ONLY, SHOW_LOCKED = 1, 2
 LOCKED, NO_DISPLAY, WAYLAND, VT_AWAY, DARK_FAILED, DARK_UNDONE, INPUT_FAILED, INPUT_UNDONE, BREAK, NO_LOCK, LOST, JOURNAL = \
     303, 1350, 1351, 1353, 1355, 1356, 1357, 1358, 1359, 1360, 1361, 1362
 DAMAGED = 1190
+LOCK = "204060"  # its colour
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="Xorg takes a configuration file from root only")
 
@@ -383,6 +385,98 @@ def test_lock_command_that_fails(desk, tmp_path):
     assert desk.office.is_dark()
     (tmp_path / "may").touch()
     assert guard.gone() == 0
+
+
+class Locker:
+    """i3lock, with a password of its own, in a mount namespace of its own."""
+
+    def __init__(self, office, directory):
+        self.office = office
+        hashed = subprocess.run(["openssl", "passwd", "-6", "sakura"], check=True, capture_output=True, text=True).stdout.strip()
+        (directory / "shadow").write_text(f"root:{hashed}:20000:0:99999:7:::\n")
+        (directory / "pam").write_text("auth required pam_unix.so\naccount required pam_unix.so\n")
+        (directory / "lock").write_text(f"""#!/bin/sh
+exec unshare --mount sh -c 'mount --bind {directory}/shadow /etc/shadow && mount --bind {directory}/pam /etc/pam.d/i3lock && exec i3lock --color={LOCK}'
+""")
+        self.options = "--lock-command", f"sh {directory}/lock"
+
+    def running(self):
+        return [int(path.parent.name) for path in pathlib.Path("/proc").glob("[0-9]*/comm") if self.is_ours(path)]
+
+    def is_ours(self, comm):
+        try:
+            return comm.read_text() == "i3lock\n" and f"DISPLAY={self.office.display}\0".encode() in comm.with_name("environ").read_bytes()
+        except OSError:
+            return False
+
+    def share_seen(self):
+        """How much of the screen shows the lock."""
+        picture = self.office.directory / "screen.png"
+        self.office.run("/usr/bin/python3", "-c", f"from PIL import ImageGrab; ImageGrab.grab(xdisplay='{self.office.display}').save('{picture}')")
+        pixels = Image.open(picture).convert("RGB").getdata()
+        return sum(pixel == tuple(bytes.fromhex(LOCK)) for pixel in pixels) / len(pixels)
+
+    def unlock(self):
+        """By XTest, as the person at home types."""
+        self.office.run("xdotool", "type", "sakura")
+        self.office.run("xdotool", "key", "Return")
+        wait_for(lambda: not self.running(), "the password does not unlock")
+
+    def stop(self):
+        for pid in self.running():
+            os.kill(pid, signal.SIGTERM)
+        wait_for(lambda: not self.running(), "the lock does not go")
+
+
+@pytest.fixture
+def locker(desk, tmp_path):
+    locker = Locker(desk.office, tmp_path)
+    yield locker
+    for guard in desk.guards:
+        guard.stop()
+    locker.stop()
+
+
+NO_BUS = {"DBUS_SESSION_BUS_ADDRESS": "disabled:"}
+
+
+def test_real_lock(desk, locker):
+    """i3lock, which tells nobody that it is on. The session ends under it, nobody unlocks it, a further session is refused; with
+    LOCKED_DESKTOP the person at home types the password, and at the end it is locked anew."""
+    desk.office.run("xsetroot", "-solid", "#345678")
+    guard = desk.on(0, *locker.options, env=NO_BUS)
+    assert not locker.running()
+    assert guard.end() == 0, guard.log()
+    assert locker.share_seen() > 0.9 and not desk.office.is_dark()
+    first = locker.running()
+    assert desk.guard(0, *locker.options, env=NO_BUS).state() == LOCKED
+    assert locker.running() == first and locker.share_seen() > 0.9
+
+    guard = desk.on(SHOW_LOCKED, *locker.options, env=NO_BUS)
+    locker.unlock()
+    assert locker.share_seen() == 0 and desk.office.is_dark()
+    assert guard.end() == 0 and locker.share_seen() > 0.9 and locker.running() != first
+
+
+def test_real_lock_that_stays_on(desk, locker):
+    """Nobody unlocks it in the session, and the command fails the second time: it is locked all the same, and everything is put back."""
+    assert desk.on(0, *locker.options, env=NO_BUS).end() == 0
+    first = locker.running()
+    guard = desk.on(SHOW_LOCKED, *locker.options, env=NO_BUS)
+    assert guard.end() == 0, guard.log()
+    assert locker.running() == first and not desk.office.is_dark()
+
+
+def test_attack_lock_command_of_before(desk, locker):
+    """A guard is killed; the next one locks and puts back, then shows the locked desktop, which is unlocked: that the command had locked
+    it before does not count at the end."""
+    guard = desk.on(0, *locker.options, env=NO_BUS)
+    guard.process.kill()
+    guard.gone()
+    guard = desk.on(SHOW_LOCKED, *locker.options, env=NO_BUS)
+    assert locker.running()
+    locker.unlock()
+    assert guard.end() == 0 and locker.running() and locker.share_seen() > 0.9
 
 
 def test_x_server_ends(tmp_path, saver, manager):
