@@ -110,8 +110,17 @@ class Manager(Bus):
     def prepare_for_sleep(self, going=True):
         self.at(LOGIN, MANAGER_PATH).EmitSignal(LOGIN + ".Manager", "PrepareForSleep", "b", [going])
 
-    def calls(self, method):
-        return [c for c in self.at(LOGIN, self.session).GetCalls() if str(c[1]) == method]
+    def obeys(self, locks=True):
+        """Whether the desktop locks when it is told to, and says so."""
+        self.at(LOGIN, self.session).AddMethod(LOGIN + ".Session", "Lock", "", "",
+            'self.UpdateProperties("org.freedesktop.login1.Session", {"LockedHint": True})' if locks else "")
+
+    @property
+    def locked(self):
+        return bool(self.at(LOGIN, self.session, "org.freedesktop.DBus.Properties").Get(LOGIN + ".Session", "LockedHint"))
+
+    def calls(self, method, session="c1"):
+        return [c for c in self.at(LOGIN, self.session.replace("c1", session)).GetCalls() if str(c[1]) == method]
 
 
 class Saver(Bus):

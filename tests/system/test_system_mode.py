@@ -13,19 +13,22 @@ import subprocess
 import tempfile
 import threading
 
+import dbus
 import numpy
 import pytest
 from PIL import Image
 
 import system
 from system import wait_for
+from office_desk import LOGIN, MANAGER_PATH, Manager
 from between import Between, indication, is_fast, on_channel
 from xrdp import ACCOUNT, PASSWORD, Xrdp, make_certificate
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="accounts and mounts of its own need root")
 
 GREETER, BLUE = (0xDE, 0xDE, 0xDE), (0x34, 0x56, 0x78)
-REFUSED, MISSING, CERTIFICATE, SECURITY, SILENT, BROKEN, LOST, ENDED, CHANNEL = 307, 312, 1320, 1321, 1322, 1323, 1324, 1325, 1326
+REFUSED, MISSING, CERTIFICATE, SECURITY, SILENT, BROKEN, LOST, ENDED, CHANNEL, CONSOLE = \
+    307, 312, 1320, 1321, 1322, 1323, 1324, 1325, 1326, 1480
 DESKTOP_START, DESKTOP_READY, DESKTOP_FAILED, END, FRAME, LAYOUT, WANT_LAYOUT = 128, 129, 130, 21, 16, 18, 36
 
 
@@ -137,6 +140,53 @@ def test_keys_and_signed_out(office, xrdp):
         client.kill()
         client.wait()
     assert json.loads(out)["code"] == ENDED and "EW-1325" in err
+
+
+# ---- the office PC's own screen, which no such session is on ----
+
+
+@pytest.fixture
+def console(office, tmp_path, monkeypatch):
+    """Somebody's desktop stands open there, and a login screen beside it, as the session manager has them."""
+    manager = Manager(tmp_path, ":0", 1000)
+    manager.at(LOGIN, MANAGER_PATH).AddSession("c2", "seat1", dbus.UInt32(110), "greeter", True)
+    manager.at(LOGIN, manager.session.replace("c1", "c2")).UpdateProperties(LOGIN + ".Session", {"Type": "x11", "Class": "greeter"})
+    manager.obeys()
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", manager.address)
+    monkeypatch.setitem(office.agent_options, "SCREEN_GUARD", "yes")
+    office.agent.stop()
+    office.start_agent()
+    yield manager
+    monkeypatch.undo()
+    office.agent.stop()
+    office.start_agent()
+    manager.stop()
+
+
+def test_console_is_locked(office, console):
+    """When a session begins the desktop at the office PC's screen is locked; neither the session's end nor the next one unlocks it."""
+    assert office.connect("--for", "1s")["code"] == 0
+    assert console.locked and len(console.calls("Lock")) == 1
+    assert office.connect("--for", "1s")["code"] == 0
+    assert console.locked and len(console.calls("Lock")) == 1 and not console.calls("Unlock")
+    assert not console.calls("Lock", "c2"), "a login screen needs no lock"
+    assert office.agent_status()["screen"]["console_code"] == 0
+
+
+def test_attack_console_that_stays_open(office, console):
+    """Somebody has made the lock of the office PC's desktop fail, to have it at hand: the person at home hears of it, and with policy
+    there is no session until it is locked."""
+    console.obeys(False)
+    result = office.connect("--for", "2s")
+    assert result["code"] == 0 and f"EW-{CONSOLE}" in result["stderr"], result
+    office.sign_policy(ENFORCE_SCREEN_GUARD="yes")
+    try:
+        assert office.connect("--for", "1s")["code"] == CONSOLE
+        assert office.agent_status()["screen"]["last_code"] == CONSOLE
+        console.obeys()
+        assert office.connect("--for", "1s")["code"] == 0 and console.locked
+    finally:
+        office.sign_policy()
 
 
 # ---- engawa-desktop-rdp by itself: the test is its agent ----
