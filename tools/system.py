@@ -430,7 +430,7 @@ class Engawa:
         except Failed:
             return False
 
-    def start_gate(self, name=None, prefix=(), **changes):
+    def start_gate(self, name=None, prefix=(), program="src/gate/engawa-gate", **changes):
         """The first gate, or another one of those that were named; prefix: a command that starts it."""
         first = next(iter(self.gate_ports))
         name = name or first
@@ -439,7 +439,7 @@ class Engawa:
         conf = self.settings(part, **{"LISTEN": f"{address}:{port}", "RUN_DIRECTORY": self.run_dir, "NAME": name,
             "CERTIFICATE": self.ca / "gates" / f"{name}.pem", "KEY": self.ca / "gates" / f"{name}.key", "ISSUER": self.ca / "issuer.pem",
             "PAGE_CERTIFICATE": self.ca / "page.pem", "PAGE_KEY": self.ca / "page.key", "USER": self.user, "LOG_LEVEL": "debug"} | changes)
-        self.gates[name] = self.part(part, [*prefix, BUILD / "src/gate/engawa-gate", "--config", conf], lambda: self.gate_up(port, address)).start()
+        self.gates[name] = self.part(part, [*prefix, BUILD / program, "--config", conf], lambda: self.gate_up(port, address)).start()
         if name == first:
             self.gate = self.gates[name]
 

@@ -14,8 +14,9 @@ from bench import result
 
 system.BUILD = pathlib.Path(os.environ.get("ENGAWA_BUILD", system.BUILD))  # before relays looks at it
 
+import instructions  # noqa: E402
 import relays  # noqa: E402
-from relays import load, program  # noqa: E402
+from relays import finish, load, program  # noqa: E402
 
 ROUNDS = 3
 OURS, FLOOR = "engawa", "floor"
@@ -47,7 +48,7 @@ being on this machine, without buffers in use and page tables. Round trips are 6
 *busy* = the whole round trip beside 8 sessions at full speed, the pinging process before all others on its processor. OpenSSH: its sessions
 share one SSH connection on each side; it makes packets of its own and has no records of 1 KiB. hitch as a client takes its time for each session: it is left out where there are many. *original*:
 published figures of the original gate on such a machine, quoted: memory as RSS, and kernel stack with slabs; round trips on one core, which
-leaves out the waking of another. Half a million agents: `./bench crowd`. Instructions are not counted: this kind of virtual machine has no counters, and the gate's sandbox lets no callgrind write."""
+leaves out the waking of another. Half a million agents: `./bench crowd`. *instructions*: as in `./bench instructions`, below."""
 
 
 class Sample:
@@ -62,13 +63,6 @@ class Sample:
     def results(self):
         for who, values in self.values.items():
             yield result(self.metric, statistics.median(values), self.unit, len(values), self.conditions, who)
-
-
-def finish(process, told="", timeout=120):
-    out = process.communicate(told, timeout=timeout)[0]
-    if process.returncode != 0:
-        raise system.Failed(f"{process.args}: status {process.returncode}")
-    return out
 
 
 def run_flow(relay, sessions, record, rate, size, seconds):
@@ -295,6 +289,7 @@ def measure(arguments):
         idlers = {name: method for name, method in peers.items() if name == NEAREST["idle"] or not quick and name not in NOT_MANY}
         yield from idle(home, idlers, sizes)
         yield from resume_gap(3 if quick else 10)
+        yield from instructions.measure(arguments)
         for metric, value in ORIGINAL.items():
             yield result(metric, value, "as above", 0, "quoted", "original")
     finally:

@@ -77,6 +77,13 @@ def load(*argv, first=()):
     return process
 
 
+def finish(process, told="", timeout=120):
+    out = process.communicate(told, timeout=timeout)[0]
+    if process.returncode != 0:
+        raise system.Failed(f"{process.args}: status {process.returncode}")
+    return out
+
+
 class Bench:
     """A directory with keys, an organisation, and the relays that were started in it."""
 
@@ -111,8 +118,8 @@ class Bench:
     # --- each of them ------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def gate(self):
-        """The controller gives its keys and goes: it knows none of the agents to come."""
+    def gate(self, **how):
+        """The controller gives its keys and goes: it knows none of the agents to come. how: as system.Engawa.start_gate."""
         e = self.engawa
         e.smtp_url = f"smtp://localhost:{e.smtp_port}"  # nobody is there, nobody logs in
         e.start_controller()
@@ -121,7 +128,8 @@ class Bench:
         try:
             log = e.log_dir / "gate.log"
             log.unlink(missing_ok=True)
-            e.start_gate(LOG_LEVEL="info", SOURCE_MAX=65535, CLIENT_RATE_BYTES_S=0, ORGANISATION_HANDSHAKES_S=0, AGENT_FAULTS_PER_MINUTE=0)
+            e.start_gate(**{"LOG_LEVEL": "info", "SOURCE_MAX": 65535, "CLIENT_RATE_BYTES_S": 0, "ORGANISATION_HANDSHAKES_S": 0,
+                "AGENT_FAULTS_PER_MINUTE": 0} | how)
             system.wait_for(lambda: "link.up" in log.read_text(), "the gate does not reach the controller")
             e.controller.stop()
             relay = Relay("engawa", ["engawa", e.org_file, e.ca], [e.gate])
@@ -130,13 +138,13 @@ class Bench:
         finally:
             e.stop()
 
-    def floor(self):
+    def floor(self, prefix=()):
         port = system.free_port()
-        return self.serving("floor", [self.part("floor", [program("floor"), port, self.pem], self.says_ready("floor"))], ["pair", port, self.pem])
+        return self.serving("floor", [self.part("floor", [*prefix, program("floor"), port, self.pem], self.says_ready("floor"))], ["pair", port, self.pem])
 
-    def bare(self):
+    def bare(self, prefix=()):
         port, e = system.free_port(), self.engawa
-        argv = [program("bare"), port, e.ca / "gates/east-1.pem", e.ca / "gates/east-1.key", e.ca / "issuer.pem"]
+        argv = [*prefix, program("bare"), port, e.ca / "gates/east-1.pem", e.ca / "gates/east-1.key", e.ca / "issuer.pem"]
         return self.serving("bare OpenSSL", [self.part("bare", argv, self.says_ready("bare"))], ["agent", port, e.org_file, e.ca])
 
     def says_ready(self, name):
