@@ -443,10 +443,10 @@ class Engawa:
         if name == first:
             self.gate = self.gates[name]
 
-    def renew_gate(self, timeout_s=60):
-        """The program at the gate's path takes everything over; the old one may still be finishing. False when it could not."""
-        log, part = self.log_dir / "gate.log", self.gate
-        before = len(log.read_text())
+    def renew_gate(self, timeout_s=60, name=None):
+        """The program at the (first) gate's path takes everything over; the old one may still be finishing. False when it could not."""
+        part = self.gates[name] if name else self.gate
+        log, before = part.log, len(part.log.read_text())
         part.process.send_signal(signal.SIGUSR2)
         found = wait_for(lambda: re.search(r"gate.up .*pid=(\d+) by=upgrade|step=.given up", log.read_text()[before:]), "the gate is not renewed", timeout_s)
         if found[1]:
@@ -524,10 +524,21 @@ class Engawa:
         return accepts(port, address) and (not self.controller.alive or self.tool("engawa", "gate", "list", "--json") != "[]")
 
     def agent_up(self):
+        return self.agent_at() > 0
+
+    def agent_everywhere(self):
+        return self.agent_at() == len(self.gate_ports)
+
+    def agent_at(self):
+        """At how many gates the office PC waits."""
         try:
-            return any(gate["up"] for gate in self.agent_status()["gates"])
+            return sum(gate["up"] for gate in self.agent_status()["gates"])
         except Failed:
-            return False
+            return 0
+
+    def gate_in_use(self):
+        """The name of the gate that the newest session goes through, as the office PC has it."""
+        return re.findall(r"session\.(?:knock|resuming) .*?gate=\"?([\w-]+)", (self.log_dir / "agent.log").read_text(errors="replace"))[-1]
 
     # --- used --------------------------------------------------------------------------------------------------------
 
@@ -567,9 +578,10 @@ class Engawa:
         return subprocess.Popen([str(a) for a in self.connect_argv(*actions, **options)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL)
 
-    def connect(self, *actions, env=None, timeout_s=60, on_start=None, **options):
-        """A scripted session to its end: what it printed as JSON, with its exit status and its words for people. on_start gets the process."""
-        with subprocess.Popen([str(a) for a in self.connect_argv(*actions, **options)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    def connect(self, *actions, env=None, timeout_s=60, on_start=None, prefix=(), **options):
+        """A scripted session to its end: what it printed as JSON, with its exit status and its words for people. on_start gets the process; prefix: a
+        command that starts it."""
+        with subprocess.Popen([str(a) for a in [*prefix, *self.connect_argv(*actions, **options)]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE, text=True, env=os.environ | {"LC_ALL": "C.UTF-8"} | (env or {})) as client:
             if on_start:
                 on_start(client)

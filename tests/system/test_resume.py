@@ -14,6 +14,7 @@ import pytest
 from PIL import Image, ImageChops
 
 import system
+import two_sites
 from gate_driver import CODE
 from hostile_client import Refused
 from whole import make, unmake
@@ -113,10 +114,7 @@ def test_route_is_lost():
     """A black hole instead of a route: noticed after three seconds of silence, by whichever side has heard nothing for longer."""
     if os.geteuid() != 0:
         pytest.skip("network namespaces need root")
-    # displays of another network have their own sockets too: an X server sees who has a number by the network's names only
-    own = 'mkdir -p -m 1777 /tmp/.X11-unix && mount -t tmpfs -o mode=1777 none /tmp/.X11-unix && exec "$@"'
-    run = subprocess.run(["unshare", "-n", "-m", "sh", "-c", own, "sh", "/usr/bin/python3", "-B", HERE / "lost_route.py"], capture_output=True, text=True,
-        timeout=120)
+    run = subprocess.run(two_sites.enter("/usr/bin/python3", "-B", HERE / "lost_route.py"), capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stdout + run.stderr
     result = json.loads(run.stdout)
     assert (result["code"], result["resumes"]) == (0, 1) and result["gate"] != result["lost_gate"]
