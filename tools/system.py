@@ -508,8 +508,8 @@ class Engawa:
 
     def start_agent(self, ready=None, **part):
         conf = self.settings("agent", STATE_DIRECTORY=self.agent_dir, POLICY_FILE=self.policy_file, USER=self.user,
-            DESKTOP_PROGRAM=BUILD / "src/desktop/engawa-desktop", DESKTOP_USER=self.file_user, DISPLAY=self.display, SELF_CONNECT="yes",
-            XAUTHORITY=self.desktop_env["XAUTHORITY"], **{"SCREEN_GUARD": "no"} | ({"DISPLAY_VIRTUAL": "yes"} if self.virtual else {}) | self.agent_options, LOG_LEVEL="debug")
+            DESKTOP_PROGRAM=BUILD / "src/desktop/engawa-desktop", DESKTOP_USER=self.file_user, DISPLAY=self.display,
+            XAUTHORITY=self.desktop_env["XAUTHORITY"], **{"SELF_CONNECT": "yes", "SCREEN_GUARD": "no"} | ({"DISPLAY_VIRTUAL": "yes"} if self.virtual else {}) | self.agent_options, LOG_LEVEL="debug")
         self.agent = self.part("agent", [BUILD / "src/agent/engawa-agent", "--config", conf, "run"], ready or self.agent_up).start()
 
     def agents(self):

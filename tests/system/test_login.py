@@ -3,6 +3,7 @@ import base64
 import hmac
 import json
 import os
+import pathlib
 import pty
 import re
 import secrets
@@ -17,8 +18,10 @@ import urllib.parse
 import pytest
 
 import system
+import two_sites
 from gate_driver import CODE
 
+HERE = pathlib.Path(__file__).parent
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -179,6 +182,21 @@ def test_slips_in_the_address_list(engawa, words):
     with pytest.raises(system.Failed):
         office(engawa, "addresses", *words)
     assert office(engawa, "addresses", "list") == ""
+
+
+def test_both_roles_on_one_pc():
+    """Agent and client live on one PC, the relay and another office PC elsewhere: its person is refused there, before a mail goes out, and told why; works at
+    the other office PC; and this PC is still one that can be worked at from elsewhere."""
+    if os.geteuid() != 0:
+        pytest.skip("network namespaces need root")
+    run = subprocess.run(two_sites.enter("/usr/bin/python3", "-B", HERE / "both_roles.py"), capture_output=True, text=True, timeout=180)
+    assert run.returncode == 0, run.stdout + run.stderr
+    result = json.loads(run.stdout)
+    itself = result["itself"]
+    assert (itself["status"], itself["code"], itself["mails"]) == (1, CODE["SELF_CONNECT"], 0)
+    assert "この端末自身には接続できません" in itself["stderr"] and "別の端末から" in itself["stderr"]
+    assert (result["other"]["status"], result["other"]["code"], result["sessions"]) == (0, 0, 0), result["other"]
+    assert result["elsewhere"]["status"] == 0, result["elsewhere"]
 
 
 # --- authenticator apps and codes on paper ---------------------------------------------------------------------------
