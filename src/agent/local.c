@@ -217,6 +217,9 @@ warnings_json(const struct agent *agent)
 				json_pack("{s:i, s:I}", "code",
 					(int)health_code(agent->health, what), "free_mib",
 					(json_int_t)health_free_mib(agent->health, what)));
+	if (pepper_code(agent->pepper))
+		json_array_append_new(
+			warnings, json_pack("{s:i}", "code", (int)pepper_code(agent->pepper)));
 	if (agent->settings.mail_back_s)
 		json_array_append_new(warnings, json_pack("{s:i}", "code", ERR_MAIL_CAME_BACK));
 	return warnings;

@@ -24,7 +24,7 @@ enum purpose {
 struct hashing {
 	struct peer *peer; /* NULL: gone */
 	struct agent *agent;
-	const struct pepper *pepper;
+	struct pepper *pepper;
 	enum purpose purpose;
 	uid_t uid;
 	struct password_choice choice;
@@ -32,17 +32,27 @@ struct hashing {
 	struct user was; /* what the table had under that name; no name: nothing */
 	char text[PASSWORD_MAX_BYTES + 1];
 	char hash[SETTINGS_HASH_SIZE]; /* made; OPEN_LOCK, ASK_MAIL, PROVE: to be compared with */
-	struct tries before;           /* PROVE */
-	char mail[SETTINGS_MAIL_SIZE]; /* ASK_MAIL */
+	char rehashed[SETTINGS_HASH_SIZE]; /* of what was right and kept in an older way; "" = no */
+	struct tries before;               /* OPEN_LOCK, ASK_MAIL, PROVE */
+	char mail[SETTINGS_MAIL_SIZE];     /* ASK_MAIL */
 	int result;
 };
+
+static int
+is_check(const struct hashing *h)
+{
+	return h->purpose == OPEN_LOCK || h->purpose == ASK_MAIL || h->purpose == PROVE;
+}
 
 static void
 run(void *user)
 {
 	struct hashing *h = user;
-	if (h->purpose == OPEN_LOCK || h->purpose == ASK_MAIL || h->purpose == PROVE) {
+	if (is_check(h)) {
 		h->result = password_check(h->pepper, h->hash, h->text);
+		if (h->result == 0 && password_is_old(h->pepper, h->hash) &&
+			password_hash(h->pepper, h->text, h->rehashed) < 0)
+			h->rehashed[0] = '\0';
 		return;
 	}
 	h->result = password_fit(h->text, &h->choice);
@@ -147,7 +157,12 @@ static void
 on_done(void *user)
 {
 	struct hashing *h = user;
+	/* nobody has guessed wrong when it could not be judged */
+	if (is_check(h) && h->result < 0 && h->result != -ERR_PASSWORD_WRONG)
+		local_lock_refund(h->agent, h->uid, &h->before);
 	int r = finish(h);
+	if (h->rehashed[0])
+		persons_rehash(h->agent, h->hash, h->rehashed);
 	if (h->peer) {
 		h->peer->hashing = NULL;
 		local_answer(h->peer, r, "");
@@ -232,6 +247,7 @@ local_hash_open(struct peer *peer, const char *text)
 	struct hashing *h = prepare(peer, OPEN_LOCK, text);
 	if (!h)
 		return;
+	h->before = before;
 	memcpy(h->hash, peer->agent->settings.lock, sizeof h->hash);
 	start(h);
 }
@@ -260,6 +276,7 @@ local_hash_mail(struct peer *peer, const char *address, const char *text)
 	struct hashing *h = prepare(peer, ASK_MAIL, text);
 	if (!h)
 		return;
+	h->before = before;
 	memcpy(h->hash, peer->agent->settings.password, sizeof h->hash);
 	str_copy(h->mail, sizeof h->mail, address);
 	start(h);

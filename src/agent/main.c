@@ -10,6 +10,7 @@
 #include "agent/usermode.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "crypto/token.h"
 
 static const struct command {
 	const char *name;
@@ -57,6 +58,8 @@ main(int argc, char **argv)
 	static struct options options;
 	enum log_level level;
 	const char *command = argc > 1 && argv[1][0] != '-' ? argv[1] : NULL, *role = NULL;
+	if (argc == 2 && strcmp(argv[1], TOKEN_HELPER) == 0) /* token_call starts us so */
+		return token_helper();
 	int rest, skip = command ? 1 : 0;
 	if (command && strcmp(command, "role") == 0 && argc > 2) {
 		role = argv[2];

@@ -437,6 +437,12 @@ load(struct agent *agent, struct conf_error *error)
 		snprintf(error->text, sizeof error->text, "DESKTOP_SOURCE must be x11 or rdp");
 		return -ERR_SETTING;
 	}
+	if (o->pepper_token &&
+		(!o->pepper_module || !token_fits(o->pepper_module, o->pepper_token))) {
+		snprintf(error->text, sizeof error->text,
+			"PEPPER_TOKEN must be pkcs11:token=...;object=... and needs PEPPER_MODULE");
+		return -ERR_SETTING;
+	}
 	if (strcmp(o->rdp_keyboard, "jp") != 0 && strcmp(o->rdp_keyboard, "us") != 0) {
 		snprintf(error->text, sizeof error->text, "RDP_KEYBOARD must be jp or us");
 		return -ERR_SETTING;

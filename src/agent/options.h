@@ -9,7 +9,7 @@ struct options {
 	char *rdp_certificate, *rdp_program, *rdp_keyboard;
 	int64_t rdp_port;
 	char *settings_group;
-	char *pepper_file, *password_blocklist;
+	char *pepper_file, *pepper_token, *pepper_module, *pepper_pin_file, *password_blocklist;
 	char *pam_service, *pam_directory;
 	struct conf_list radius_servers;
 	char *radius_secret_file, *radius_ca_file, *radius_certificate_file, *radius_key_file;

@@ -2,8 +2,6 @@
 
 #include <argon2.h>
 #include <errno.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +14,7 @@
 #include "base/str.h"
 
 #define PEPPERED "$pepper"
+#define TOKENED "$token"
 #define ARGON2ID "$argon2id$"
 
 enum {
@@ -23,43 +22,8 @@ enum {
 	PASSES = 3,
 	LANES = 1,
 	SALT_BYTES = 16,
-	HASH_BYTES = 32,
-	KEY_BYTES = 32 /* of HMAC-SHA256 */
+	HASH_BYTES = 32
 };
-
-/* ---- pepper ---- */
-
-static int
-pepper_make(const char *path, struct pepper *pepper)
-{
-	char text[2 * PEPPER_BYTES + 2];
-	if (RAND_bytes(pepper->key, sizeof pepper->key) != 1)
-		return -ERR_CRYPTO;
-	str_hex(text, pepper->key, sizeof pepper->key);
-	text[sizeof text - 2] = '\n';
-	int r = conf_write_new(path, text, sizeof text - 1, 0600);
-	mem_wipe(text, sizeof text);
-	return r;
-}
-
-int
-pepper_load(const char *path, int make, struct pepper *ret_pepper)
-{
-	char *text;
-	size_t len;
-	int r = conf_read_secret(path, 2 * PEPPER_BYTES + 2, &text, &len);
-	if (r == -ENOENT && make)
-		return pepper_make(path, ret_pepper);
-	if (r < 0)
-		return r == -EFBIG ? -ERR_SETTING : r;
-	text[strcspn(text, "\r\n")] = '\0';
-	if (strlen(text) != 2 * PEPPER_BYTES || str_unhex(text, ret_pepper->key, PEPPER_BYTES) < 0)
-		r = -ERR_SETTING;
-	mem_wipe_free(text, len);
-	return r;
-}
-
-/* ---- hash ---- */
 
 char *
 password_normal(const char *text)
@@ -79,72 +43,92 @@ from_argon2(int r)
 
 /* What Argon2 gets: no longer the password, and of one length. */
 static int
-derive(const struct pepper *pepper, const char *text, uint8_t ret_key[static KEY_BYTES])
+derive(struct pepper *pepper, int by_token, const char *text, uint8_t ret_key[static PEPPER_BYTES])
 {
-	unsigned len = KEY_BYTES;
 	char *normal = password_normal(text);
 	if (!normal)
 		return str_utf8(text, strlen(text)) ? -ENOMEM : -ERR_PASSWORD_WRONG;
-	int ok = HMAC(EVP_sha256(), pepper->key, PEPPER_BYTES, (const uint8_t *)normal,
-			 strlen(normal), ret_key, &len) != NULL;
+	int r = by_token ? pepper_by_token(pepper, normal, ret_key)
+			 : pepper_by_file(pepper, normal, ret_key);
 	mem_wipe_free(normal, strlen(normal));
-	return ok ? 0 : -ERR_CRYPTO;
-}
-
-int
-password_hash(
-	const struct pepper *pepper, const char *text, char ret_hash[static SETTINGS_HASH_SIZE])
-{
-	uint8_t salt[SALT_BYTES], key[KEY_BYTES];
-	if (RAND_bytes(salt, sizeof salt) != 1)
-		return -ERR_CRYPTO;
-	int r = derive(pepper, text, key);
-	memcpy(ret_hash, PEPPERED, sizeof PEPPERED);
-	if (r == 0)
-		r = from_argon2(argon2id_hash_encoded(PASSES, MEMORY_KIB, LANES, key, sizeof key,
-			salt, sizeof salt, HASH_BYTES, ret_hash + strlen(PEPPERED),
-			SETTINGS_HASH_SIZE - strlen(PEPPERED)));
-	mem_wipe(key, sizeof key);
 	return r;
 }
 
 int
-password_is_peppered(const char *hash)
+password_hash(struct pepper *pepper, const char *text, char ret_hash[static SETTINGS_HASH_SIZE])
 {
-	return strncmp(hash, PEPPERED, strlen(PEPPERED)) == 0;
+	const char *way = pepper_has_token(pepper) ? TOKENED : PEPPERED;
+	uint8_t salt[SALT_BYTES], key[PEPPER_BYTES];
+	if (RAND_bytes(salt, sizeof salt) != 1)
+		return -ERR_CRYPTO;
+	int r = derive(pepper, pepper_has_token(pepper), text, key);
+	memcpy(ret_hash, way, strlen(way) + 1);
+	if (r == 0)
+		r = from_argon2(argon2id_hash_encoded(PASSES, MEMORY_KIB, LANES, key, sizeof key,
+			salt, sizeof salt, HASH_BYTES, ret_hash + strlen(way),
+			SETTINGS_HASH_SIZE - strlen(way)));
+	mem_wipe(key, sizeof key);
+	return r;
+}
+
+/* The prefix that says which pepper it needs; "" for none. */
+static const char *
+way_of(const char *hash)
+{
+	return strncmp(hash, PEPPERED, strlen(PEPPERED)) == 0 ? PEPPERED
+	       : strncmp(hash, TOKENED, strlen(TOKENED)) == 0 ? TOKENED
+							      : "";
+}
+
+int
+password_by_file(const char *hash)
+{
+	return strcmp(way_of(hash), PEPPERED) == 0;
+}
+
+int
+password_by_token(const char *hash)
+{
+	return strcmp(way_of(hash), TOKENED) == 0;
 }
 
 int
 password_is_hash(const char *hash)
 {
-	if (password_is_peppered(hash))
-		hash += strlen(PEPPERED);
-	return strncmp(hash, ARGON2ID, strlen(ARGON2ID)) == 0;
+	return strncmp(hash + strlen(way_of(hash)), ARGON2ID, strlen(ARGON2ID)) == 0;
 }
 
 int
-password_is_old(const char *hash)
+password_is_old(const struct pepper *pepper, const char *hash)
 {
 	unsigned memory, passes, lanes;
-	return sscanf(hash, PEPPERED ARGON2ID "v=19$m=%u,t=%u,p=%u$", &memory, &passes, &lanes) !=
-		       3 ||
+	const char *way = way_of(hash);
+	return strcmp(way, pepper_has_token(pepper) ? TOKENED : PEPPERED) != 0 ||
+	       sscanf(hash + strlen(way), ARGON2ID "v=19$m=%u,t=%u,p=%u$", &memory, &passes,
+		       &lanes) != 3 ||
 	       memory < MEMORY_KIB || passes < PASSES;
 }
 
 int
-password_check(const struct pepper *pepper, const char *hash, const char *text)
+password_check(struct pepper *pepper, const char *hash, const char *text)
 {
-	uint8_t key[KEY_BYTES];
+	uint8_t key[PEPPER_BYTES];
+	const char *way = way_of(hash);
 	const void *secret = text;
 	size_t len = strlen(text);
-	int r = 0, peppered = password_is_peppered(hash);
-	if (peppered) {
-		r = derive(pepper, text, key);
+	int r = 0;
+	/* the token first, whatever the hash: without it nobody comes in, and no name looks
+	 * different from another because its hash is still of the file */
+	if (pepper_has_token(pepper) || password_by_token(hash))
+		r = derive(pepper, 1, text, key);
+	if (r == 0 && password_by_file(hash))
+		r = derive(pepper, 0, text, key);
+	if (*way) {
 		secret = key;
 		len = sizeof key;
 	}
 	if (r == 0) {
-		r = argon2id_verify(hash + (peppered ? strlen(PEPPERED) : 0), secret, len);
+		r = argon2id_verify(hash + strlen(way), secret, len);
 		r = r == ARGON2_VERIFY_MISMATCH ? -ERR_PASSWORD_WRONG : from_argon2(r);
 	}
 	mem_wipe(key, sizeof key);
@@ -152,10 +136,10 @@ password_check(const struct pepper *pepper, const char *hash, const char *text)
 }
 
 int
-password_check_nobody(const struct pepper *pepper, const char *text)
+password_check_nobody(struct pepper *pepper, const char *text)
 {
 	char hash[SETTINGS_HASH_SIZE];
 	int r = password_hash(pepper, text, hash);
 	mem_wipe(hash, sizeof hash);
-	return r == -ENOMEM || r == -ERR_CRYPTO ? r : -ERR_PASSWORD_WRONG;
+	return r < 0 && r != -ERR_PASSWORD_WRONG ? r : -ERR_PASSWORD_WRONG;
 }

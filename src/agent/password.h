@@ -2,32 +2,24 @@
  * Passwords: which ones may be chosen, in which form they are compared, and how they are kept.
  *
  * Compared in Unicode's form NFC, so that the same characters from another keyboard are the same
- * password. Kept as Argon2id over HMAC-SHA256(pepper, password): who has the settings file without
- * the pepper file has nothing to guess at. "$pepper$argon2id$v=19$m=…"; the form without "$pepper"
- * is that of versions before the pepper and is replaced at the next right login.
+ * password. Kept as Argon2id over HMAC-SHA256(pepper, password): "$pepper$argon2id$v=19$m=…" with
+ * the key of the file, "$token$argon2id$…" with the token's; the form without either is that of
+ * versions before the pepper. What is not as it would be made now is replaced at the next right
+ * login.
  */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/pepper.h"
 #include "agent/settings.h"
 
 enum {
-	PEPPER_BYTES = 32,
 	PASSWORD_ALONE_CHARS = 15, /* NIST SP 800-63B: it is the only factor */
 	PASSWORD_NAMES_MAX = 4,
 	PASSWORD_NAME_SIZE = 129,
 	PASSWORD_WAIVED_CHARS = 4,
 };
-
-struct pepper {
-	uint8_t key[PEPPER_BYTES];
-};
-
-/* Reads the key file (64 hex digits, of the owner only). A missing one is made when `make`. 0,
- * -errno
- * (-ENOENT), -ERR_SETTING, -ERR_CRYPTO. */
-int pepper_load(const char *path, int make, struct pepper *ret_pepper);
 
 /* What holds for the one who chooses. */
 struct password_choice {
@@ -45,17 +37,18 @@ struct password_choice {
 int password_fit(const char *text, const struct password_choice *choice);
 
 /* Argon2id with its parameters in the result; 64 MiB and about 0.2 s: not on a loop that serves
- * others. 0, -ENOMEM, -ERR_CRYPTO. */
+ * others. 0, -ENOMEM, -ERR_CRYPTO, and as pepper_by_token. */
 int password_hash(
-	const struct pepper *pepper, const char *text, char ret_hash[static SETTINGS_HASH_SIZE]);
-/* 0, -ERR_PASSWORD_WRONG, -ENOMEM, -ERR_CRYPTO. The same cost. */
-int password_check(const struct pepper *pepper, const char *hash, const char *text);
+	struct pepper *pepper, const char *text, char ret_hash[static SETTINGS_HASH_SIZE]);
+/* 0, -ERR_PASSWORD_WRONG, -ENOMEM, -ERR_CRYPTO, and as pepper_by_token. The same cost. */
+int password_check(struct pepper *pepper, const char *hash, const char *text);
 /* Takes the time of password_check and is always -ERR_PASSWORD_WRONG: for names that nobody has. */
-int password_check_nobody(const struct pepper *pepper, const char *text);
-/* 1 when it looks like one of ours; it was made with less than today's parameters. */
+int password_check_nobody(struct pepper *pepper, const char *text);
+/* 1 when it looks like one of ours; when it would be made otherwise today. */
 int password_is_hash(const char *hash);
-int password_is_old(const char *hash);
-/* 1 when the key is needed to check it. */
-int password_is_peppered(const char *hash);
+int password_is_old(const struct pepper *pepper, const char *hash);
+/* 1 when the file's key is needed to check it; the token's. */
+int password_by_file(const char *hash);
+int password_by_token(const char *hash);
 /* Form NFC on the heap (wipe it); NULL when it is not UTF-8 or memory is out. */
 char *password_normal(const char *text);

@@ -12,15 +12,51 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-/* A new key would make every password wrong that was kept with the old one. */
+/* Is there one of this kind? */
 static int
-has_hashes(const struct agent *agent)
+has_hash(const struct agent *agent, int (*is)(const char *hash))
 {
-	int found = password_is_peppered(agent->settings.password) ||
-		    password_is_peppered(agent->settings.lock);
+	int found = is(agent->settings.password) || is(agent->settings.lock);
 	for (size_t i = 0; i < agent->users->count; i++)
-		found |= password_is_peppered(agent->users->list[i].verifier);
+		found |= is(agent->users->list[i].verifier);
 	return found;
+}
+
+/* A new key would make every password wrong that was kept with the old one. Beside a token the file
+ * is there for what has not been kept anew yet. */
+static int
+open_pepper(struct agent *agent, char *ret_path, size_t size)
+{
+	const struct options *o = &agent->options;
+	int by_file = has_hash(agent, password_by_file), r = 0;
+	if (o->pepper_token) {
+		atomic_store(&agent->pepper->make, !has_hash(agent, password_by_token));
+		if (o->pepper_pin_file)
+			r = str_copy(ret_path, size, o->pepper_pin_file);
+		if (r == 0)
+			r = pepper_set_token(agent->pepper, o->pepper_module, o->pepper_token,
+				o->pepper_pin_file);
+	}
+	if (r < 0 || (o->pepper_token && !by_file))
+		return r;
+	r = o->pepper_file ? str_copy(ret_path, size, o->pepper_file)
+			   : state_path(o, "pepper", ret_path, size);
+	return r < 0 ? r : pepper_load(ret_path, !by_file, agent->pepper);
+}
+
+/* Whether the token is there is known before somebody needs it; without it only passwords wait. */
+static void
+try_token(struct agent *agent)
+{
+	uint8_t key[PEPPER_BYTES];
+	if (!pepper_has_token(agent->pepper))
+		return;
+	int r = pepper_by_token(agent->pepper, "", key);
+	mem_wipe(key, sizeof key);
+	if (r < 0)
+		LOG(ERROR, "pepper.token", F_ERR("code", r));
+	else
+		LOG(INFO, "pepper.token", F_STR("state", "ready"));
 }
 
 int
@@ -37,10 +73,9 @@ persons_open(struct agent *agent, char *ret_path, size_t size, struct conf_error
 	if (r == 0)
 		r = devices_open(ret_path, &agent->persons, error);
 	if (r == 0)
-		r = o->pepper_file ? str_copy(ret_path, size, o->pepper_file)
-				   : state_path(o, "pepper", ret_path, size);
+		r = open_pepper(agent, ret_path, size);
 	if (r == 0)
-		r = pepper_load(ret_path, !has_hashes(agent), agent->pepper);
+		try_token(agent);
 	return r;
 }
 
@@ -123,6 +158,12 @@ persons_rehash(struct agent *agent, const char *old, const char *now)
 	if (strcmp(agent->settings.password, old) == 0) {
 		struct settings settings = agent->settings;
 		memcpy(settings.password, now, strlen(now) + 1);
+		r = local_save(agent, &settings);
+		mem_wipe(&settings, sizeof settings);
+	}
+	if (strcmp(agent->settings.lock, old) == 0) {
+		struct settings settings = agent->settings;
+		memcpy(settings.lock, now, strlen(now) + 1);
 		r = local_save(agent, &settings);
 		mem_wipe(&settings, sizeof settings);
 	}

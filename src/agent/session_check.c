@@ -27,7 +27,7 @@ enum {
 struct check {
 	struct session *session; /* NULL when it is gone */
 	struct agent *agent;
-	const struct pepper *pepper;
+	struct pepper *pepper;
 	char verifier[SETTINGS_HASH_SIZE], text[REPLY_TEXT_SIZE];
 	char rehashed[SETTINGS_HASH_SIZE]; /* "" = not needed */
 	struct process *helper;
@@ -89,7 +89,7 @@ run_check(void *user)
 		return;
 	}
 	check->result = password_check(check->pepper, check->verifier, check->text);
-	if (check->result == 0 && password_is_old(check->verifier) &&
+	if (check->result == 0 && password_is_old(check->pepper, check->verifier) &&
 		password_hash(check->pepper, check->text, check->rehashed) < 0)
 		check->rehashed[0] = '\0';
 }
@@ -99,6 +99,8 @@ on_checked(void *user)
 {
 	struct check *check = user;
 	check->running = 0;
+	if (check->result == -ERR_PEPPER_TOKEN || check->result == -ERR_PEPPER_PIN)
+		LOG(ERROR, "pepper.token", F_ERR("code", check->result));
 	if (check->rehashed[0])
 		persons_rehash(check->agent, check->verifier, check->rehashed);
 	if (check->session)

@@ -114,6 +114,8 @@ checked(struct login *login, int code)
 		return code ? code : login->person.refuse;
 	if (code == -ERR_PERSON_SERVICE)
 		return code;
+	if (code == -ERR_PEPPER_TOKEN || code == -ERR_PEPPER_PIN)
+		return -ERR_PEPPER_TOKEN; /* what is wrong with it is for the office PC's people */
 	if (code != -ERR_PASSWORD_WRONG)
 		return -ERR_INTERNAL;
 	int r = login_locked(login);

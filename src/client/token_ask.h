@@ -7,8 +7,6 @@
 #include "crypto/token.h"
 #include "net/loop.h"
 
-#define TOKEN_HELPER "token-helper"
-
 enum {
 	TOKEN_ASK_MS = 8000 /* below the agent's patience for the client's first record */
 };

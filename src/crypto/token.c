@@ -114,20 +114,26 @@ attribute(struct card *card, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, vo
 		       : -1;
 }
 
-static int
-find_key(struct card *card)
+/* The key's own names in the URI, behind attributes that are there; how many there are then. */
+static CK_ULONG
+add_names(const struct card *card, CK_ATTRIBUTE *attributes, CK_ULONG count)
 {
-	CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
-	CK_KEY_TYPE type;
-	CK_ATTRIBUTE attributes[3] = {{CKA_CLASS, &class, sizeof class}};
-	CK_ULONG count = 1;
 	static const CK_ATTRIBUTE_TYPE names[] = {CKA_LABEL, CKA_ID};
 	for (size_t i = 0; i < 2; i++) {
 		CK_ATTRIBUTE *a = p11_kit_uri_get_attribute(card->uri, names[i]);
 		if (a)
 			attributes[count++] = *a;
 	}
-	int n = find(card, attributes, count, &card->key);
+	return count;
+}
+
+static int
+find_key(struct card *card)
+{
+	CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
+	CK_KEY_TYPE type;
+	CK_ATTRIBUTE attributes[3] = {{CKA_CLASS, &class, sizeof class}};
+	int n = find(card, attributes, add_names(card, attributes, 1), &card->key);
 	if (n != 1)
 		return n < 0 ? n : -ERR_TOKEN_NONE;
 	long len = attribute(card, card->key, CKA_ID, card->id, sizeof card->id);
@@ -200,21 +206,62 @@ sign(struct card *card, const char *pin, const uint8_t *digest, struct token_ans
 	return 0;
 }
 
+/* One that the token keeps to itself. How many, as find. */
 static int
-use_card(struct card *card, const struct token_question *q, struct token_answer *answer)
+find_secret(struct card *card)
 {
-	CK_SLOT_ID slot = 0;
-	CK_TOKEN_INFO info = {.flags = 0};
+	CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+	CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+	CK_ATTRIBUTE attributes[6] = {{CKA_CLASS, &class, sizeof class},
+		{CKA_SIGN, &yes, sizeof yes}, {CKA_SENSITIVE, &yes, sizeof yes},
+		{CKA_EXTRACTABLE, &no, sizeof no}};
+	return find(card, attributes, add_names(card, attributes, 4), &card->key);
+}
+
+/* With a name, so that it is found again. */
+static int
+make_secret(struct card *card)
+{
+	CK_MECHANISM mechanism = {CKM_GENERIC_SECRET_KEY_GEN, NULL, 0};
+	CK_KEY_TYPE type = CKK_GENERIC_SECRET;
+	CK_ULONG len = TOKEN_MAC_BYTES;
+	CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+	CK_ATTRIBUTE attributes[9] = {{CKA_KEY_TYPE, &type, sizeof type},
+		{CKA_VALUE_LEN, &len, sizeof len}, {CKA_TOKEN, &yes, sizeof yes},
+		{CKA_PRIVATE, &yes, sizeof yes}, {CKA_SIGN, &yes, sizeof yes},
+		{CKA_SENSITIVE, &yes, sizeof yes}, {CKA_EXTRACTABLE, &no, sizeof no}};
+	CK_ULONG count = add_names(card, attributes, 7);
+	return count == 7 ? -ERR_TOKEN_NONE
+			  : from_rv(card->p11->C_GenerateKey(
+				    card->session, &mechanism, attributes, count, &card->key));
+}
+
+static int
+mac(struct card *card, const struct token_question *q, struct token_answer *answer)
+{
+	CK_MECHANISM mechanism = {CKM_SHA256_HMAC, NULL, 0};
+	CK_ULONG len = sizeof answer->signature;
+	int n = find_secret(card);
+	if (n == 0 && q->use == TOKEN_MAC_MAKE)
+		n = make_secret(card) == 0 ? 1 : -ERR_TOKEN_FAILED;
+	if (n != 1)
+		return n < 0 ? n : -ERR_TOKEN_NONE;
+	CK_RV rv = card->p11->C_SignInit(card->session, &mechanism, card->key);
+	if (rv == CKR_OK)
+		rv = card->p11->C_Sign(card->session, (CK_BYTE *)(uintptr_t)q->digest,
+			TOKEN_DIGEST_BYTES, answer->signature, &len);
+	if (rv != CKR_OK)
+		return from_rv(rv);
+	answer->signature_len = len;
+	return len == TOKEN_MAC_BYTES ? 0 : -ERR_TOKEN_FAILED;
+}
+
+/* With the key pair, and what lies beside it. */
+static int
+use_pair(struct card *card, const struct token_question *q, struct token_answer *answer)
+{
 	CK_OBJECT_HANDLE object;
-	int r = find_slot(card, &slot, &info);
-	if (r == 0)
-		r = from_rv(card->p11->C_OpenSession(
-			slot, CKF_SERIAL_SESSION, NULL, NULL, &card->session));
-	if (r < 0)
-		return r;
-	r = enter_pin(card, q->pin, &info);
-	if (r == 0)
-		r = find_key(card);
+	int r = find_key(card);
 	if (r == 0 && !card->is_rsa)
 		r = read_point(card, answer->point);
 	if (r == 0)
@@ -223,6 +270,24 @@ use_card(struct card *card, const struct token_question *q, struct token_answer 
 		long len = attribute(card, object, CKA_VALUE, answer->cert, sizeof answer->cert);
 		answer->cert_len = len > 0 ? (size_t)len : 0;
 	}
+	return r;
+}
+
+static int
+use_card(struct card *card, const struct token_question *q, struct token_answer *answer)
+{
+	CK_SLOT_ID slot = 0;
+	CK_TOKEN_INFO info = {.flags = 0};
+	CK_FLAGS writes = q->use == TOKEN_MAC_MAKE ? CKF_RW_SESSION : 0;
+	int r = find_slot(card, &slot, &info);
+	if (r == 0)
+		r = from_rv(card->p11->C_OpenSession(
+			slot, CKF_SERIAL_SESSION | writes, NULL, NULL, &card->session));
+	if (r < 0)
+		return r;
+	r = enter_pin(card, q->pin, &info);
+	if (r == 0)
+		r = q->use == TOKEN_SIGN ? use_pair(card, q, answer) : mac(card, q, answer);
 	card->p11->C_Logout(card->session);
 	card->p11->C_CloseSession(card->session);
 	return r;

@@ -1,11 +1,12 @@
 /*
  * Keys on smart cards and tokens (PKCS#11 2.40; URIs of RFC 7512), through p11-kit. token_sign
  * loads a vendor's module into the process and blocks for as long as that likes: it is called in a
- * process of its own (token_helper; the client's token_ask has the deadline), never where something
- * else goes on.
+ * process of its own (token_helper; token_ask of the client and token_call have the deadline),
+ * never where something else goes on.
  *
  * The URI names the token (token=, serial=, manufacturer=, model=) and the key (object=, id=); it
- * must fit exactly one private key. A PIN is tried once: cards count.
+ * must fit exactly one key: a private one to sign with, or a secret one that cannot leave the token
+ * for a MAC. A PIN is tried once: cards count.
  */
 #pragma once
 #include <stddef.h>
@@ -19,11 +20,21 @@ enum {
 	TOKEN_PIN_SIZE = 64,
 	TOKEN_DIGEST_BYTES = 32,
 	TOKEN_SIGNATURE_MAX_BYTES = 512,
+	TOKEN_MAC_BYTES = 32, /* HMAC-SHA256 */
 	TOKEN_CERT_MAX_BYTES = 8192,
 	TOKEN_CHANNEL = 3 /* descriptor of token_helper */
 };
 
+/* What is done with the digest. */
+enum token_use {
+	TOKEN_SIGN,
+	TOKEN_MAC,      /* by a secret key */
+	TOKEN_MAC_MAKE, /* the same; a key that is missing is made first, in the token */
+	TOKEN_USES
+};
+
 struct token_question {
+	uint8_t use;                        /* enum token_use */
 	char module[TOKEN_PATH_SIZE];       /* path of the PKCS#11 module */
 	char uri[TOKEN_URI_SIZE];           /* "pkcs11:token=…;object=…" */
 	char pin[TOKEN_PIN_SIZE];           /* secret; "" = the token needs none */
@@ -31,7 +42,8 @@ struct token_question {
 };
 
 struct token_answer {
-	/* ECDSA P-256: r ‖ s, 64 bytes. RSA: PKCS #1 v1.5 with SHA-256. */
+	/* ECDSA P-256: r ‖ s, 64 bytes. RSA: PKCS #1 v1.5 with SHA-256. Or the MAC, and nothing
+	 * else below. */
 	uint8_t signature[TOKEN_SIGNATURE_MAX_BYTES];
 	size_t signature_len;
 	int is_rsa;
@@ -46,6 +58,12 @@ int token_sign(const struct token_question *question, struct token_answer *ret_a
 /* 1 when it is an absolute path and a URI of a key: without touching a module. */
 int token_fits(const char *module, const char *uri);
 
+/* The same by a helper of its own: the program that runs, started with the one argument
+ * TOKEN_HELPER. Blocks for at most deadline_ms: off the loop; any thread. As token_sign;
+ * -ERR_TOKEN_FAILED when it is late. */
+#define TOKEN_HELPER "token-helper"
+int token_call(const struct token_question *question, uint64_t deadline_ms,
+	struct token_answer *ret_answer);
 /* main of the helper: one question from TOKEN_CHANNEL, one answer, exit status. */
 int token_helper(void);
 
@@ -53,7 +71,7 @@ int token_helper(void);
 enum {
 	TOKEN_MESSAGE = 1,
 	TOKEN_QUESTION_MAX_BYTES =
-		6 + TOKEN_PATH_SIZE + TOKEN_URI_SIZE + TOKEN_PIN_SIZE + TOKEN_DIGEST_BYTES,
+		7 + TOKEN_PATH_SIZE + TOKEN_URI_SIZE + TOKEN_PIN_SIZE + TOKEN_DIGEST_BYTES,
 	TOKEN_ANSWER_MAX_BYTES =
 		16 + TOKEN_SIGNATURE_MAX_BYTES + SIGN_POINT_BYTES + TOKEN_CERT_MAX_BYTES
 };

@@ -1,5 +1,6 @@
 /* The process around token_sign, and its two messages. */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -18,6 +19,7 @@ token_question_put(const struct token_question *q, uint8_t *out)
 	wr_text(&w, q->uri);
 	wr_text(&w, q->pin);
 	wr_bytes(&w, q->digest, sizeof q->digest);
+	wr_u8(&w, q->use);
 	return w.len;
 }
 
@@ -30,7 +32,8 @@ token_question_get(const uint8_t *p, size_t len, struct token_question *ret_q)
 	rd_text(&r, ret_q->uri, sizeof ret_q->uri);
 	rd_text(&r, ret_q->pin, sizeof ret_q->pin);
 	rd_copy(&r, ret_q->digest, sizeof ret_q->digest);
-	return rd_done(&r) ? 0 : -ERR_PROTOCOL;
+	ret_q->use = rd_u8(&r);
+	return rd_done(&r) && ret_q->use < TOKEN_USES ? 0 : -ERR_PROTOCOL;
 }
 
 size_t
@@ -79,6 +82,8 @@ token_helper(void)
 	/* it has the PIN */
 	setrlimit(RLIMIT_CORE, &none);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0,
+		0); /* a module that hangs has nobody left to end it */
 	int n = ipc_recv(TOKEN_CHANNEL, &type, in, sizeof in, NULL);
 	int r = n < 0 || type != TOKEN_MESSAGE ? -ERR_PROTOCOL
 					       : token_question_get(in, (size_t)n, &question);

@@ -10,6 +10,7 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
+#include "agent/password.h"
 #include "base/clock.h"
 #include "base/conf.h"
 #include "base/err.h"
@@ -106,7 +107,7 @@ on_answer(void *user, int code, const struct token_answer *a)
 static int
 ask(const char *module, const char *uri, const char *pin)
 {
-	struct token_question q = {{0}};
+	struct token_question q = {.use = TOKEN_SIGN};
 	snprintf(q.module, sizeof q.module, "%s", module);
 	snprintf(q.uri, sizeof q.uri, "%s", uri);
 	snprintf(q.pin, sizeof q.pin, "%s", pin);
@@ -192,6 +193,145 @@ test_hang(void **state)
 	deadline_ms = 60000;
 }
 
+/* ---- keys that stay in the token ---- */
+
+static void
+put_question(struct token_question *q, enum token_use use, const char *uri, const char *pin)
+{
+	*q = (struct token_question){.use = (uint8_t)use};
+	snprintf(q->module, sizeof q->module, MODULE);
+	snprintf(q->uri, sizeof q->uri, "%s", uri);
+	snprintf(q->pin, sizeof q->pin, "%s", pin);
+}
+
+static int
+mac(enum token_use use, const char *uri, uint8_t digit)
+{
+	struct token_question q;
+	put_question(&q, use, uri, "5678");
+	memset(q.digest, digit, sizeof q.digest);
+	return token_call(&q, deadline_ms, &answer);
+}
+
+static void
+test_mac(void **state)
+{
+	static const char uri[] = "pkcs11:token=card;object=secret";
+	uint8_t first[TOKEN_MAC_BYTES];
+	(void)state;
+	assert_int_equal(mac(TOKEN_MAC, uri, 1), -ERR_TOKEN_NONE);
+	assert_int_equal(mac(TOKEN_MAC_MAKE, "pkcs11:token=card", 1), -ERR_TOKEN_FAILED);
+	assert_int_equal(mac(TOKEN_MAC_MAKE, uri, 1), 0);
+	assert_int_equal(answer.signature_len, TOKEN_MAC_BYTES);
+	memcpy(first, answer.signature, sizeof first);
+	assert_int_equal(mac(TOKEN_MAC, uri, 1), 0);
+	assert_memory_equal(answer.signature, first, sizeof first);
+	assert_int_equal(mac(TOKEN_MAC_MAKE, uri, 1), 0); /* it is there: no second one */
+	assert_memory_equal(answer.signature, first, sizeof first);
+	assert_int_equal(mac(TOKEN_MAC, uri, 2), 0);
+	assert_memory_not_equal(answer.signature, first, sizeof first);
+	assert_int_equal(mac(TOKEN_MAC, "pkcs11:token=other;object=secret", 1), -ERR_TOKEN_NONE);
+}
+
+/* What is tried: the key is read out of the token by who has its PIN; and a key that can be read is
+ * put there under the name. What comes of it: it does not leave; the other one is no key for this.
+ */
+static void
+test_attack_key_leaves_the_token(void **state)
+{
+	static const char uri[] = "pkcs11:token=card;object=kept";
+	(void)state;
+	assert_int_equal(mac(TOKEN_MAC_MAKE, uri, 1), 0);
+	run("! pkcs11-tool --module " MODULE
+	    " --token-label card --login --pin 5678 --read-object --type secrkey --label kept -o out || ! test -s out");
+	run("head -c 32 /dev/zero > zero && pkcs11-tool --module " MODULE
+	    " --token-label card --login --pin 5678 --write-object zero --type secrkey --key-type AES:32 --label open --extractable --usage-sign"
+	    " && pkcs11-tool --module " MODULE
+	    " --token-label card --login --pin 5678 --list-objects --type secrkey | grep -q open");
+	assert_int_equal(mac(TOKEN_MAC, "pkcs11:token=card;object=open", 1), -ERR_TOKEN_NONE);
+}
+
+static void
+test_call_is_late(void **state)
+{
+	struct token_question q;
+	(void)state;
+	put_question(&q, TOKEN_MAC, "pkcs11:token=card;object=secret", "5678");
+	snprintf(q.module, sizeof q.module, "%s/slow.so", directory);
+	assert_int_equal(token_call(&q, 300, &answer), -ERR_TOKEN_FAILED);
+	snprintf(q.module, sizeof q.module, "%s/bad.so", directory);
+	assert_int_equal(token_call(&q, 60000, &answer), -ERR_TOKEN_FAILED);
+}
+
+static void
+set_token(struct pepper *pepper, const char *uri, const char *pin)
+{
+	put_question(&pepper->token, TOKEN_MAC, uri, pin);
+	atomic_store(&pepper->make, 1);
+}
+
+static void
+test_attack_hash_without_the_token(void **state)
+{
+	/* What is tried: a password is checked with all that the office PC's disk has, and with
+	 * another token. What comes of it: neither says whether it is right. */
+	static struct pepper file = {.key = {1, 2, 3}}, kept = {.key = {1, 2, 3}},
+			     other = {.key = {1, 2, 3}}, none = {.key = {1, 2, 3}};
+	char hash[SETTINGS_HASH_SIZE];
+	(void)state;
+	set_token(&kept, "pkcs11:token=card;object=pepper", "5678");
+	set_token(&other, "pkcs11:token=card;object=pepper2", "5678");
+	set_token(&none, "pkcs11:token=gone;object=pepper", "5678");
+	assert_int_equal(password_hash(&kept, "Abcdef12", hash), 0);
+	assert_int_equal(strncmp(hash, "$token$argon2id$", 16), 0);
+	assert_true(password_is_hash(hash) && password_by_token(hash) && !password_by_file(hash));
+	assert_false(password_is_old(&kept, hash));
+	assert_int_equal(password_check(&kept, hash, "Abcdef12"), 0);
+	assert_int_equal(password_check(&kept, hash, "Abcdef13"), -ERR_PASSWORD_WRONG);
+	assert_int_equal(password_check(&file, hash, "Abcdef12"), -ERR_PEPPER_TOKEN);
+	assert_int_equal(password_check(&other, hash, "Abcdef12"), -ERR_PASSWORD_WRONG);
+	assert_int_equal(password_check(&none, hash, "Abcdef12"), -ERR_PEPPER_TOKEN);
+	assert_int_equal(pepper_code(&none), ERR_PEPPER_TOKEN);
+	assert_int_equal(pepper_code(&kept), 0);
+}
+
+/* What the file made is right once more, with the token at hand, and then kept by the token. */
+static void
+test_from_file_to_token(void **state)
+{
+	static struct pepper file = {.key = {1, 2, 3}}, both = {.key = {1, 2, 3}},
+			     gone = {.key = {1, 2, 3}};
+	char hash[SETTINGS_HASH_SIZE];
+	(void)state;
+	set_token(&both, "pkcs11:token=card;object=next", "5678");
+	set_token(&gone, "pkcs11:token=gone;object=next", "5678");
+	assert_int_equal(password_hash(&file, "Abcdef12", hash), 0);
+	assert_false(password_is_old(&file, hash));
+	assert_true(password_is_old(&both, hash));
+	assert_int_equal(password_check(&gone, hash, "Abcdef12"), -ERR_PEPPER_TOKEN);
+	assert_int_equal(password_check_nobody(&gone, "Abcdef12"), -ERR_PEPPER_TOKEN);
+	assert_int_equal(password_check(&both, hash, "Abcdef13"), -ERR_PASSWORD_WRONG);
+	assert_int_equal(password_check(&both, hash, "Abcdef12"), 0);
+	assert_int_equal(password_hash(&both, "Abcdef12", hash), 0);
+	assert_false(password_is_old(&both, hash));
+	assert_true(password_is_old(&file, hash));
+}
+
+/* What is tried: many logins while the PIN in the settings is wrong. What comes of it: the token
+ * hears it once, so that it does not lock itself. */
+static void
+test_attack_pin_used_up(void **state)
+{
+	static struct pepper pepper;
+	uint8_t key[PEPPER_BYTES];
+	(void)state;
+	set_token(&pepper, "pkcs11:token=card;object=pepper", "1111");
+	assert_int_equal(pepper_by_token(&pepper, "x", key), -ERR_PEPPER_PIN);
+	strcpy(pepper.token.pin, "5678"); /* would be right, if it were asked */
+	assert_int_equal(pepper_by_token(&pepper, "x", key), -ERR_PEPPER_PIN);
+	assert_int_equal(pepper_code(&pepper), ERR_PEPPER_PIN);
+}
+
 static void
 test_messages(void **state)
 {
@@ -219,6 +359,12 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_crash),
 		cmocka_unit_test(test_hang),
+		cmocka_unit_test(test_mac),
+		cmocka_unit_test(test_attack_key_leaves_the_token),
+		cmocka_unit_test(test_call_is_late),
+		cmocka_unit_test(test_attack_hash_without_the_token),
+		cmocka_unit_test(test_from_file_to_token),
+		cmocka_unit_test(test_attack_pin_used_up),
 	};
 	if (argc == 2 && strcmp(argv[1], TOKEN_HELPER) == 0)
 		return token_helper();
