@@ -97,7 +97,7 @@ def measure(arguments):
     os.environ["COUNTS"] = str(counts)
     try:
         with contextlib.ExitStack() as stack:
-            gate = stack.enter_context(home.gate(program="tests/load/counted_gate", WORKERS=1, HANDSHAKE_S=60, HELLO_S=60, KEEPALIVE_S=KEEPALIVE_S))
+            gate = stack.enter_context(home.gate(program="tests/load/counted_gate", HANDSHAKE_S=60, HELLO_S=60, KEEPALIVE_S=KEEPALIVE_S))
             floor, bare = (stack.enter_context(start(counter.prefix(start.__name__))) for start in (home.floor, home.bare))
             for name, record in RECORDS.items():
                 for relay in gate, floor:

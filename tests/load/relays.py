@@ -129,7 +129,7 @@ class Bench:
             log = e.log_dir / "gate.log"
             log.unlink(missing_ok=True)
             e.start_gate(**{"LOG_LEVEL": "info", "SOURCE_MAX": 65535, "CLIENT_RATE_BYTES_S": 0, "ORGANISATION_HANDSHAKES_S": 0,
-                "AGENT_FAULTS_PER_MINUTE": 0} | how)
+                "AGENT_FAULTS_PER_MINUTE": 0, "WORKERS": 1} | how)
             system.wait_for(lambda: "link.up" in log.read_text(), "the gate does not reach the controller")
             e.controller.stop()
             relay = Relay("engawa", ["engawa", e.org_file, e.ca], [e.gate])
