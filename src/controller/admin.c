@@ -85,12 +85,16 @@ add_event(void *user, const struct store_event *e)
 static int
 list_events(struct call *call)
 {
-	const char *text = server_query(call->request, "limit");
-	int64_t limit = 100;
+	const char *text = server_query(call->request, "limit"),
+		   *since = server_query(call->request, "since");
+	int64_t limit = 100, since_s = 0;
 	if (text && str_int(text, 1, EVENTS_LIMIT_MAX, &limit) < 0)
 		return admin_bad(call, "limit");
+	if (since && str_int(since, 0, INT64_MAX, &since_s) < 0)
+		return admin_bad(call, "since");
 	call->reply = json_array();
-	return store_events(call->core->store, (unsigned)limit, add_event, call->reply);
+	return store_events(
+		call->core->store, (uint64_t)since_s, (unsigned)limit, add_event, call->reply);
 }
 
 static int

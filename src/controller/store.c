@@ -198,10 +198,11 @@ store_events_add(struct store *store, const struct store_event *events, size_t c
 }
 
 int
-store_events(struct store *store, unsigned limit, store_event_fn *fn, void *user)
+store_events(struct store *store, uint64_t since_s, unsigned limit, store_event_fn *fn, void *user)
 {
 	struct sql q = sql_start(store,
-		"SELECT time_s, actor, event, subject, detail FROM event ORDER BY id DESC LIMIT ?");
+		"SELECT time_s, actor, event, subject, detail FROM event WHERE time_s >= ? ORDER BY id DESC LIMIT ?");
+	sql_int(&q, (int64_t)since_s);
 	sql_int(&q, limit);
 	while (sql_step(&q) == 1) {
 		struct store_event event;

@@ -136,5 +136,6 @@ int store_agents(
 /* All or none. */
 int store_events_add(struct store *store, const struct store_event *events, size_t count);
 typedef void store_event_fn(void *user, const struct store_event *event);
-/* Newest first. */
-int store_events(struct store *store, unsigned limit, store_event_fn *fn, void *user);
+/* Newest first, none that is older than since_s. */
+int store_events(
+	struct store *store, uint64_t since_s, unsigned limit, store_event_fn *fn, void *user);

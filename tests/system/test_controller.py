@@ -903,7 +903,7 @@ def test_admin_socket_is_for_its_own(shared):
     ("POST", "/codes", {"org": "none"}, 404), ("POST", "/codes", {"org": "none", "networks": "10.0.0.0/99"}, 400),
     ("POST", "/codes/99999/revoke", None, 404), ("POST", "/agents/zz/approve", None, 404),
     ("POST", "/agents/" + "0" * 32 + "/approve", None, 404), ("POST", "/agents/" + "0" * 32 + "/explode", None, 404),
-    ("POST", "/sessions/00/end", None, 404), ("GET", "/events?limit=x", None, 400), ("DELETE", "/orgs", None, 404),
+    ("POST", "/sessions/00/end", None, 404), ("GET", "/events?limit=x", None, 400), ("GET", "/events?since=-1", None, 400), ("DELETE", "/orgs", None, 404),
 ])
 def test_admin_refusals(shared, method, path, body, status):
     got, reply = shared.admin(method, path, body)
@@ -965,6 +965,25 @@ def test_command_line(shared, link, tmp_path):
         assert policy.read_text() == bad
     assert "EW-257" in engawa(shared, "org", "list", "--socket", "/nonexistent", check=False).stderr
     assert engawa(shared, "code", "new", check=False).returncode == 2
+
+
+def test_events_on_the_command_line(shared):
+    """Newest first, as a table for people and as JSON; none older than was asked, nor more."""
+    for name in "aoi", "kaede":
+        shared.must("POST", "/orgs", {"id": f"ev-{name}", "name": "緑町", "prefecture": 13, "quota": 7})
+    table = engawa(shared, "events", "--since", "10m").stdout.splitlines()
+    assert table[0].split() == ["TIME", "EVENT", "SUBJECT", "DETAIL", "BY"]
+    made = [line for line in table if "org.create" in line and " ev-" in line]
+    assert ["ev-kaede" in made[0], "ev-aoi" in made[1]] == [True, True] and "緑町" in made[0]
+    assert made[0].startswith(time.strftime("%Y-%m-%d ", time.localtime())) or time.localtime().tm_hour == 0
+    assert len(json.loads(engawa(shared, "events", "--limit", "1", "--json").stdout)) == 1
+    assert json.loads(engawa(shared, "events", "--since", "2099-01-01", "--json").stdout) == []
+    today = time.strftime("%Y-%m-%d", time.localtime(time.time() - 3600))
+    assert any(event["subject"] == "ev-aoi" for event in json.loads(engawa(shared, "events", "--since", today, "--json").stdout))
+    for bad in "yesterday", "7", "-1d", "2026-02-31", "99999999999d", "":
+        run = engawa(shared, "events", "--since", bad, check=False)
+        assert run.returncode == 1 and "EW-" in run.stderr, (bad, run)
+    assert engawa(shared, "events", "extra", check=False).returncode == 2
 
 
 def test_settings(tmp_path):

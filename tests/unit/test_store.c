@@ -98,7 +98,7 @@ static int
 events(void)
 {
 	int count = 0;
-	assert_int_equal(store_events(store, 1000, count_event, &count), 0);
+	assert_int_equal(store_events(store, 0, 1000, count_event, &count), 0);
 	return count;
 }
 
