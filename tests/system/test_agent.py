@@ -264,6 +264,8 @@ def test_policy_of_a_later_version_closes(office):
 
 
 def test_attack_policy_forged_old_and_removed(office):
+    """Tried: a higher revision written into the signed policy, the policy of before put back, also after a restart, and the file removed. Comes of
+    it: the office PC lets nobody in."""
     good = office.policy_file.read_text()
     newer = re.sub(r"REVISION \d+", "REVISION 9999", good)
     office.policy_file.write_text(newer)
@@ -281,6 +283,8 @@ def test_attack_policy_forged_old_and_removed(office):
 
 
 def test_attack_lockout_outlives_a_restart(office, wrong_password):
+    """Tried: wrong passwords until strangers are locked out, then the agent is killed. Comes of it: the new one still refuses all strangers, mails
+    nothing for them, and lets the owner's device in."""
     assert office.connect("--for", "100ms")["code"] == 0  # the owner's device is known from here on
     office.sign_policy(AUTH_LOCKOUT_COUNT=2, AUTH_LOCKOUT_TIMEOUT=300)
     for _ in range(3):
@@ -298,6 +302,7 @@ def test_attack_lockout_outlives_a_restart(office, wrong_password):
 
 
 def test_attack_wrong_code(office):
+    """Tried: a made-up code, from an unknown device. Comes of it: a wrong code, or strangers are locked out by then."""
     result = office.connect("--for", "1s", device="stranger.key", code_command="echo 00000000")
     assert result["code"] in (324, 330)
 

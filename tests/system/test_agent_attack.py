@@ -46,6 +46,8 @@ def test_honest(office, client, inner):
 
 @pytest.mark.parametrize("options", [{"suite": 2}, {"suite": 0}, {"generation": 1}, {"terminal_id": "0" * 16}])
 def test_attack_handshake(office, client, options):
+    """Tried: a hello with another cipher suite, another generation of keys or another terminal ID. Comes of it: the connection ends without a byte of
+    an answer."""
     c = client().ask().join()
     c.stream.sendall(c.hello(**options))
     assert c.stream.recv(100) == b""
@@ -84,6 +86,8 @@ def test_attack_first_record(office, client, inner):
 @pytest.mark.parametrize("bad", ["kind 0", "kind 9", "17 MACs", "MAC of 5", "name of 128", "control character", "no UTF-8", "window", "5 monitors",
     "padding", "length", "garbage", "empty", "deep"])
 def test_attack_facts(office, client, inner, bad):
+    """Tried: facts that are out of range, too many, of a wrong length, no UTF-8, made for the log or for a mail's header, padded, deep or random.
+    Comes of it: the connection ends without a word, and no mail is sent."""
     mails = office.mail.count()
     c = client().begin()
     good = {"kind": inner.CLIENT_APP, "build": 1, "computer_name": "x"}
@@ -110,6 +114,8 @@ def test_attack_facts(office, client, inner, bad):
 
 
 def test_attack_login_out_of_order(office, client, inner):
+    """Tried: password, key, start or facts where the code is asked for, an answer that is too long, and an answer before the question. Comes of it:
+    the session ends without a word."""
     def to_prompt():
         c = client().begin()
         assert c.facts()[0] == inner.INNER_PROMPT
@@ -129,6 +135,7 @@ def test_attack_login_out_of_order(office, client, inner):
 
 
 def test_attack_record_replayed(office, client, inner):
+    """Tried: the same record sent twice. Comes of it: the second one does not open, and the session ends."""
     c = client().begin()
     record = c.seal(inner.INNER_FACTS, inner.Facts(kind=inner.CLIENT_APP, build=1))
     c.stream.sendall(record + record)
@@ -193,6 +200,8 @@ BAD_INPUT = {
 
 
 def test_attack_input(office, client, inner):
+    """Tried: after the login, messages that are not a client's, of the login, unknown, or with values out of range. Comes of it: the session ends as
+    a fault of the protocol, each time."""
     for name, make in BAD_INPUT.items():
         c = client().begin()
         c.log_in()

@@ -165,6 +165,7 @@ def test_attack_signature(ca, tanaka):
 
 @pytest.mark.parametrize("what", ["empty", "garbage", "cut", "longer", "two"])
 def test_attack_no_certificate(ca, tanaka, what):
+    """Tried: in place of a certificate nothing, random bytes, one that is cut, one with a byte behind it, two in a row. Comes of it: refused."""
     bad = {"empty": b"\x30", "garbage": os.urandom(900), "cut": tanaka.der[:-1], "longer": tanaka.der + b"\0", "two": tanaka.der * 2}[what]
     assert judge(tanaka, certificate=bad, ca=ca.path)[0] == REFUSED
 
@@ -267,6 +268,8 @@ def test_attack_ocsp_replayed_answer(ca, responder, tanaka):
 
 @pytest.mark.parametrize("what", ["empty", "garbage", "cut", "flipped", "for another", "try later", "huge"])
 def test_attack_ocsp_bad_answer(ca, responder, tanaka, what):
+    """Tried: OCSP answers that are empty, random, cut, changed in the signature, about another certificate, "try later" or of 4 MiB. Comes of it:
+    they count as no answer."""
     assert ocsp(tanaka, ca, responder) == GOOD
     other = ca.person("tanaka")
     ocsp(other, ca, responder)
@@ -572,6 +575,8 @@ def test_attack_stolen_certificate(office, client, ca, tanaka):
 
 @pytest.mark.parametrize("what", ["too long", "no signature", "only a signature", "a password too", "answered twice"])
 def test_attack_reply(office, client, tanaka, what):
+    """Tried: a reply to the certificate's challenge that is too long, has no signature, only a signature, a password too, or comes twice. Comes of
+    it: refused, or the session ends; without a certificate it is like somebody who has none."""
     user(office, "add", "tanaka", "--method", "certificate")
     c = client().begin()
     asked = challenge(c)

@@ -339,7 +339,7 @@ def test_attack_mail_code_registers_nothing(engawa, own_engawa):
 
 
 def test_attack_settings_by_others(engawa):
-    """Tried: another user of the office PC opens a pairing, lists and approves devices. Refused."""
+    """Tried: another user of the office PC opens a pairing, lists and removes devices. Comes of it: each is denied."""
     if os.geteuid() != 0:
         pytest.skip("needs a second user")
     for argv in (["pair"], ["device", "list"], ["device", "remove", "owner"]):

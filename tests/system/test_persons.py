@@ -89,10 +89,12 @@ def test_radius_second_server_answers(radius, fake):
 
 
 def test_attack_radius_reject_with_ok_text(radius):
+    """Tried: a rejected person whose answer has the text "OK, Access-Accept". Comes of it: a wrong password; only the code of an answer counts."""
     assert ask("radius", USER="suzuki", PASSWORD="anything", **radius) == CODE["PASSWORD_WRONG"]
 
 
 def test_attack_radius_challenge_is_no_accept(fake):
+    """Tried: a correctly signed Access-Challenge with the text "OK". Comes of it: a wrong password."""
     _, fields = fake(lambda request: [sign(request, 11, reply_message(b"OK"))])
     assert ask("radius", **TANAKA, **fields) == CODE["PASSWORD_WRONG"]
 
@@ -130,6 +132,7 @@ def test_attack_radius_answer_from_another_port(fake):
 
 
 def test_attack_radius_only_forged_answers(fake):
+    """Tried: nothing but forged answers. Comes of it: they are silence; after two tries the service is said to be unreachable, in time."""
     server, fields = fake(lambda request: [make(request) for make in FORGED.values()])
     begin = time.monotonic()
     assert ask("radius", **TANAKA, **fields) == CODE["PERSON_SERVICE"]
@@ -385,6 +388,7 @@ def test_ldap_groups(ldap):
 
 @pytest.mark.parametrize("group", [f"cn=gone,{BASE}", "nonsense", f"cn=telework,{BASE})(cn=*"])
 def test_attack_ldap_group_that_is_gone(ldap, group):
+    """Tried: a group to allow or to deny that does not exist, is no DN, or has a filter in it. Comes of it: nobody comes in."""
     for kind in "ALLOW", "DENY":
         assert ask("ldap", **TANAKA, **ldap | {kind: group}) == CODE["PERSON_SERVICE"]
 
@@ -398,6 +402,7 @@ def test_attack_ldap_server_without_groups_in_groups(ldap):
 @pytest.mark.parametrize("user", ["*", "tanaka*", "*)(uid=tanaka", "tanaka)(|(uid=*", "tanaka,ou=people", "tanaka\\2c", "x)(objectClass=*",
     f"tanaka,ou=people,{BASE}", "tanaka+cn=tanaka", "\"tanaka\"", "#74616e616b61", "%s"])
 def test_attack_ldap_injection(ldap, user):
+    """Tried: names with wildcards, filters, DNs, escapes and formats in them, with a right password of somebody. Comes of it: a wrong password."""
     for fields in ldap, ldap | {"ALLOW": f"cn=telework,{BASE}"}:
         assert ask("ldap", USER=user, PASSWORD=TANAKA["PASSWORD"], **fields) == CODE["PASSWORD_WRONG"]
 
@@ -417,6 +422,8 @@ def test_attack_ldap_empty_password(ldap):
 
 
 def test_attack_ldap_without_tls_or_with_another_certificate(ldap, directory):
+    """Tried: a directory without StartTLS, with a certificate of an unknown issuer, and under a name that its certificate does not have. Comes of it:
+    it gets no password, and nobody comes in."""
     plain = ldap["SERVICE"].replace("ldaps://", "ldap://")
     assert ask("ldap", **TANAKA, **ldap | {"SERVICE": plain}) == CODE["PERSON_SERVICE"]
     assert ask("ldap", **TANAKA, **ldap | {"CA": ""}) == CODE["PERSON_SERVICE"]
@@ -468,6 +475,7 @@ def test_domain_groups_in_groups(domain):
 
 
 def test_attack_domain_group_that_is_gone(domain):
+    """Tried: a group of the domain to allow or to deny that does not exist. Comes of it: nobody comes in."""
     for kind in "ALLOW", "DENY":
         assert ask("ldap", **domain_person("tanaka"), **domain | {kind: domain_group("dissolved")}) == CODE["PERSON_SERVICE"]
 
@@ -475,15 +483,19 @@ def test_attack_domain_group_that_is_gone(domain):
 @pytest.mark.parametrize("user", ["*", "tanaka*", "*)(sAMAccountName=tanaka", "x)(|(objectClass=*", "tanaka@city.example", "CITY\\tanaka", "tanaka)(!(x=y",
     "CN=tanaka,CN=Users,DC=city,DC=example", "tanaka\\00", "%s"])
 def test_attack_domain_injection(domain, user):
+    """Tried: names with wildcards, filters, other domains, DNs, escapes and formats in them, at a real domain controller. Comes of it: a wrong
+    password."""
     for fields in domain, domain | {"ALLOW": domain_group("telework")}:
         assert ask("ldap", **domain_person(user), **fields) == CODE["PASSWORD_WRONG"]
 
 
 def test_attack_domain_empty_password(domain):
+    """Tried: no password, which a directory takes for an anonymous visitor and greets. Comes of it: a wrong password."""
     assert ask("ldap", **domain_person("tanaka", ""), **domain) == CODE["PASSWORD_WRONG"]
 
 
 def test_attack_domain_with_another_certificate(domain, ldap):
+    """Tried: a domain controller whose certificate is not of the issuer that is set, over ldaps and StartTLS. Comes of it: nobody comes in."""
     for fields in domain | {"CA": ldap["CA"]}, domain | {"CA": ldap["CA"], "SERVICE": "ldap://127.0.0.1"}:
         assert ask("ldap", **domain_person("tanaka"), **fields) == CODE["PERSON_SERVICE"]
 

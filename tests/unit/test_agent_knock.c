@@ -184,6 +184,8 @@ test_good(void **state)
 	assert_int_equal(knock(), 0);
 }
 
+/* What is tried: a ticket a second time, while its session runs and after it. What comes of it:
+ * refused as no good ticket. */
 static void
 test_attack_used_twice(void **state)
 {
@@ -195,6 +197,8 @@ test_attack_used_twice(void **state)
 	assert_int_equal(knock(), ERR_TICKET_BAD); /* also when the first session is over */
 }
 
+/* What is tried: a ticket that has expired, and one of the future. What comes of it: refused; a
+ * clock that is a little off is no reason. */
 static void
 test_attack_time(void **state)
 {
@@ -213,6 +217,8 @@ test_attack_time(void **state)
 	assert_int_equal(knock(), 0);
 }
 
+/* What is tried: a ticket for another office PC, with a key that the controller made itself, of
+ * another organisation, or brought by a gate that it does not name. What comes of it: refused. */
 static void
 test_attack_other_office_pc(void **state)
 {
@@ -231,6 +237,8 @@ test_attack_other_office_pc(void **state)
 		ERR_TICKET_BAD); /* brought by a gate it does not name */
 }
 
+/* What is tried: a ticket signed by another key, and one with a flipped bit, at 58 places. What
+ * comes of it: refused, and nothing is dialled. */
 static void
 test_attack_signature(void **state)
 {

@@ -466,6 +466,8 @@ test_attack_one_forged_message(void **state)
 	}
 }
 
+/* What is tried: processes that, at every stage of a login, send the monitor random messages, 400
+ * times. What comes of it: no desktop is started, and no work. */
 static void
 test_attack_random_messages(void **state)
 {
@@ -515,6 +517,9 @@ test_attack_after_login(void **state)
 	}
 }
 
+/* What is tried: first messages of the handshake with a flipped bit, by another device than the
+ * ticket's, and of another session. What comes of it: the session is over; no login begins and no
+ * mail is sent. */
 static void
 test_attack_handshake(void **state)
 {
@@ -555,6 +560,8 @@ test_attack_handshake(void **state)
 	assert_int_equal(sent[MSG_SEND_CODE], 0);
 }
 
+/* What is tried: a recorded first message. What comes of it: who has recorded it cannot make the
+ * next record, so the login ends there, and no mail is sent. */
 static void
 test_attack_message1_replay_sends_no_mail(void **state)
 {

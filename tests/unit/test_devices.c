@@ -106,6 +106,8 @@ test_restart(void **state)
 	assert_int_equal(st.st_mode & 0777, 0600);
 }
 
+/* What is tried: thirty failures of strangers, and logins of the owner in between. What comes of
+ * it: the owner is not locked out, and the strangers get no new try by it. */
 static void
 test_attack_strangers_and_owner_apart(void **state)
 {

@@ -22,7 +22,9 @@ def test_errors_are_current():
         "run: build/src/cli/engawa explain --markdown > docs/errors.md"
 
 
-def test_attacks_are_current():
+def test_list_of_tries_is_current():
+    """docs/attacks.md, and what is tried stands at each test."""
+    assert "| Refused. |" not in (ROOT / "docs/attacks.md").read_text(), "a test with attack in its name needs a docstring, or a comment above it"
     assert (ROOT / "docs/attacks.md").read_text() == output(sys.executable, "-B", ROOT / "tools/attacks.py"), \
         "run: tools/attacks.py > docs/attacks.md"
 

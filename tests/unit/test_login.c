@@ -72,6 +72,9 @@ stand_at(int point)
 		reply(PASSWORD, "secret");
 }
 
+/* What is tried: every message at every point of the login where another one is due, and every
+ * message after that. What comes of it: a fault of the protocol, and the login is over for good.
+ * */
 static void
 test_attack_every_order(void **state)
 {
@@ -198,6 +201,8 @@ test_code_sends(void **state)
 	assert_int_equal(w.mails, LOGIN_CODE_SENDS_MAX);
 }
 
+/* What is tried: the code that was mailed for another handshake. What comes of it: a wrong code.
+ * */
 static void
 test_attack_code_of_other_session(void **state)
 {
@@ -318,6 +323,8 @@ test_attack_race(void **state)
 	assert_int_equal(w.checks, 1);
 }
 
+/* What is tried: forty logins of a stranger with wrong codes. What comes of it: strangers are
+ * locked out, and the owner's device comes in. */
 static void
 test_attack_stranger_locks_owner(void **state)
 {

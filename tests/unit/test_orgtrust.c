@@ -88,6 +88,8 @@ test_first_use_must_be_confirmed(void **state)
 	assert_int_equal(trust("0000"), -ERR_ORG_FINGERPRINT);
 }
 
+/* What is tried: an organisation file that is older than the last one used, with and without its
+ * fingerprint. What comes of it: refused, and the newer one stays good. */
 static void
 test_attack_older_file(void **state)
 {
@@ -102,6 +104,8 @@ test_attack_older_file(void **state)
 	assert_int_equal(trust(NULL), 0);
 }
 
+/* What is tried: a newer file signed by another key, even with the fingerprint of that one, and
+ * one of another organisation. What comes of it: refused as changed. */
 static void
 test_attack_other_key(void **state)
 {

@@ -119,11 +119,12 @@ test_slow_path_is_not(void **state)
 	assert_in_range(l.longest_ms, 190, 400); /* one on the way, one behind it */
 }
 
+/* What is tried: a client that acknowledges pictures before it can have drawn them. What comes of
+ * it: no more are on the way than the bound. */
 static void
 test_attack_acks_at_once(void **state)
 {
 	(void)state;
-	/* a client that acknowledges before it can have drawn gets no more than the bound */
 	struct pace p;
 	struct mono t = {1000000};
 	pace_init(&p, 0);

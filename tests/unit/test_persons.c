@@ -428,6 +428,9 @@ fail_times(const uint8_t *from, const char *user, unsigned times)
 	}
 }
 
+/* What is tried: guesses at one person's password from many devices. What comes of it: strangers
+ * do not reach that person's counter; known devices together lock the person after three times the
+ * tries, and nobody else. */
 static void
 test_attack_one_person_by_many_devices(void **state)
 {
@@ -611,6 +614,9 @@ test_radius_request(void **state)
 	assert_int_equal(radius_put(&request, "tanaka", "x", "", out), 0);
 }
 
+/* What is tried: answers with any byte flipped, cut, without or with two Message-Authenticators,
+ * by another secret, and other codes with "Access-Accept" as text. What comes of it: forged, or a
+ * reject. */
 static void
 test_attack_radius_answers(void **state)
 {
@@ -640,6 +646,8 @@ test_attack_radius_answers(void **state)
 
 /* ---- directory, questions ---- */
 
+/* What is tried: names with characters that mean something in a filter, in a DN or in a format.
+ * What comes of it: they stand escaped, and what does not fit is nothing at all. */
 static void
 test_attack_ldap_escape(void **state)
 {

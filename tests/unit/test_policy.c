@@ -98,6 +98,9 @@ test_read(void **state)
 	policy_fini(&p);
 }
 
+/* What is tried: signed policies with unknown, doubled, empty or impossible values, expired ones
+ * and ones without revision or day. What comes of it: none of it holds, and everything is closed.
+ * */
 static void
 test_attack_bad_files_close(void **state)
 {
@@ -128,6 +131,8 @@ test_attack_bad_files_close(void **state)
 	}
 }
 
+/* What is tried: a policy without a signature, by another key, and by the right key for another
+ * purpose. What comes of it: none of it holds, and everything is closed. */
 static void
 test_attack_unsigned(void **state)
 {

@@ -270,11 +270,11 @@ set_token(struct pepper *pepper, const char *uri, const char *pin)
 	atomic_store(&pepper->make, 1);
 }
 
+/* What is tried: a password is checked with all that the office PC's disk has, and with another
+ * token. What comes of it: neither says whether it is right. */
 static void
 test_attack_hash_without_the_token(void **state)
 {
-	/* What is tried: a password is checked with all that the office PC's disk has, and with
-	 * another token. What comes of it: neither says whether it is right. */
 	static struct pepper file = {.key = {1, 2, 3}}, kept = {.key = {1, 2, 3}},
 			     other = {.key = {1, 2, 3}}, none = {.key = {1, 2, 3}};
 	char hash[SETTINGS_HASH_SIZE];

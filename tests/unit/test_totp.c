@@ -40,6 +40,8 @@ test_vectors(void **state)
 	}
 }
 
+/* What is tried: a code of the app a second time, and one of an earlier step after a later one.
+ * What comes of it: wrong. */
 static void
 test_attack_replay(void **state)
 {
