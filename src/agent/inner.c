@@ -144,8 +144,11 @@ inner_send(struct inner *inner, uint8_t type, const void *payload, size_t len)
 	uint8_t *space = buf_reserve(&inner->out_bytes, RECORD_WIRE_MAX_BYTES);
 	if (!space)
 		return -ENOBUFS;
+	/* it comes at once after a ping of the same length, whatever is on the screen */
+	enum record_padding padding =
+		type == engawa_InnerType_INNER_PONG ? RECORD_CLIENT : inner->padding;
 	int n = record_seal(
-		&inner->out, inner->padding, type, payload, len, space, RECORD_WIRE_MAX_BYTES);
+		&inner->out, padding, type, payload, len, space, RECORD_WIRE_MAX_BYTES);
 	if (n < 0)
 		return n;
 	buf_commit(&inner->out_bytes, (size_t)n);

@@ -11,7 +11,7 @@
 
 enum record_padding {
 	RECORD_LOGIN,  /* multiple of 1024 */
-	RECORD_CLIENT, /* 64, else multiple of 256 */
+	RECORD_CLIENT, /* 64, else multiple of 256; the agent's Pong, too */
 	RECORD_AGENT_128,
 	RECORD_AGENT_256,
 	RECORD_AGENT_512, /* multiple of so many */
