@@ -1,7 +1,7 @@
 """./bench NAME [--quick]: runs tests/load/NAME.py and keeps what it measured.
 
 A bench is a module with DESCRIPTION and measure(arguments), which yields results as result() below makes them; it may have its
-own table(results), and arguments(parser) for options of its own. They go to out/bench/NAME.json, to the terminal, and between the markers of NAME in docs/performance.md."""
+own table(results), arguments(parser) for options of its own, and partial(arguments), true when they leave out what the page shows. They go to out/bench/NAME.json, to the terminal, and between the markers of NAME in docs/performance.md."""
 import argparse
 import datetime
 import importlib
@@ -65,11 +65,13 @@ def main():
     for r in bench.measure(arguments):
         print(f"{r['metric']}: {number(r['value'])} {r['unit']} ({r['peer']}; {r['conditions']})", flush=True)
         results.append(r)
+    text = getattr(bench, "table", table)(results)
+    print("\n" + text)
+    if getattr(bench, "partial", lambda arguments: False)(arguments):
+        return
     path = ROOT / "out" / "bench" / f"{arguments.name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(results, ensure_ascii=False, indent=1) + "\n")
-    text = getattr(bench, "table", table)(results)
-    print("\n" + text)
     how = " with `--quick`" if arguments.quick else ""
     document(arguments.name, f"## {arguments.name}\n\n{bench.DESCRIPTION}\n\n{machine()}; {others}; {datetime.date.today()}{how}.\n\n{text}")
 

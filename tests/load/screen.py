@@ -1,5 +1,6 @@
 """The screen's figures: what recorded work costs on the wire, and when it is seen, with us and with others."""
 import contextlib
+import math
 import os
 import pathlib
 import re
@@ -13,9 +14,10 @@ import threading
 import time
 
 import system
-from bench import result
+from bench import number, result
 
 import workloads
+from xrdp import ACCOUNT, PASSWORD, Xrdp
 
 DESCRIPTION = """Work recorded once on a real desktop (1920x1080, openbox; LibreOffice, Chromium, MuPDF, xterm, mpv; Japanese text of the Debian Reference,
 photographs of mate-backgrounds; tests/load/workloads.py) and played, picture by picture at its own pace, to us and to each peer over the same line: two TUN devices
@@ -23,8 +25,10 @@ with a queue between them. *kbit_s*: TCP payload towards home, TLS and padding a
 *up_kbit_s* the other way. *pixel_ms*: from a picture on the office PC to the first whole one at home that is not older; *exact_ms*: from the last picture to no
 differing pixel. *fps*: different pictures seen at home in a second of work. *encode_ms*, *decode_ms*: processor time per picture of the desktop process (capture included) and of the client;
 *ssim*: of pictures seen once a second to the frame played that is most like it, where anything moves (Y, 8x8, strokes of the watermark left out). *mib*: the desktop process at its largest. engawa: the whole system, relay included, with watermark, padding and TLS. TigerVNC: Xtigervnc and its viewer,
-Tight, without TLS and watermark; *lossless* without JPEG, *JPEG* quality 8. x11vnc likewise, with TigerVNC's viewer, lossless. A played picture is painted whole: no peer is told of
-moved areas by the programs."""
+Tight, without TLS and watermark; *lossless* without JPEG, *JPEG* quality 8. x11vnc likewise, with TigerVNC's viewer, lossless. xrdp: with xorgxrdp and FreeRDP 2's viewer, TLS,
+bitmaps of 32 bits. A played picture is painted whole: no peer is told of moved areas by the programs. *failed*: why there is no figure. Lines: `unlimited`, `1mbit`, `300kbit` with 30 ms each way,
+`512kbit` with 80 ms each way and 1 % of the packets lost; a queue of 200 ms, as a router has (tests/load/link.c; kernels of small virtual machines have no netem).
+The whole run takes an hour and a half; `--peer`, `--link` and `--only` measure a part and leave this page as it is."""
 LINKS = {"unlimited": (0, 0, 0), "1mbit": (1000, 0, 0), "300kbit": (300, 30, 0), "512kbit": (512, 80, 10)}  # kbit/s, ms one way, ‰ lost
 NAMED = ["typing", "scrolling", "switching", "video", "idle"]
 OFFICE, HOME = "10.66.0.1", "10.66.0.2"
@@ -36,7 +40,13 @@ TOOLS = system.BUILD / "tests/load"
 def arguments(parser):
     parser.add_argument("--workload", metavar="DIR", type=pathlib.Path, help="recordings to play (DIR/NAME.rec) instead of our own")
     parser.add_argument("--only", metavar="NAME", action="append", help="only this recording; again for more")
-    parser.add_argument("--ours", action="store_true", help="without the peers")
+    parser.add_argument("--link", choices=LINKS, action="append", help="only this line; again for more")
+    parser.add_argument("--peer", metavar="NAME", action="append", help="only this one (engawa, …); again for more")
+
+
+def partial(options):
+    """Not what the page shows."""
+    return bool(options.only or options.link or options.peer or options.workload)
 
 
 class Line:
@@ -87,12 +97,18 @@ def start(argv, **options):
 
 
 class Office(system.Engawa):
-    def start_gate(self, **changes):
-        super().start_gate(LISTEN=[f"{address}:{self.port}" for address in ("127.0.0.1", OFFICE)], **changes)
+    def start_gate(self, name=None, **changes):
+        super().start_gate(name, LISTEN=[f"{address}:{self.port}" for address in ("127.0.0.1", OFFICE)], **changes)
+
+
+def finish(process):
+    if process and process.poll() is None:
+        process.kill()
+        process.wait(10)
 
 
 class Ours:
-    peer, lossless = "engawa", True
+    peer, lossless, home = "engawa", True, None
 
     def __init__(self, directory, line):
         self.line, self.kept = line, directory / "kept.rec"
@@ -125,11 +141,13 @@ class Ours:
         return int(words[1]) / 1000 / max(1, int(words[3]))
 
     def stop(self):
+        finish(self.home)
         self.office.stop()
 
 
 class Viewed:
     """A peer with a viewer in an X server of its own at home."""
+    desk = home = viewer = watch = None
 
     def __init__(self, directory, line):
         self.line, self.directory = line, directory / self.peer.replace(" ", "-")
@@ -138,34 +156,44 @@ class Viewed:
         with socket.socket() as free:
             free.bind((OFFICE, 0))
             self.port = free.getsockname()[1]
-        self.desk = self.serve()
-        self.env = self.desk.env
-        self.home = workloads.Desk(self.directory / "home", f"{workloads.SIZE[0]}x{workloads.SIZE[1]}x24")
+        try:
+            self.home = workloads.Desk(self.directory / "home", f"{workloads.SIZE[0]}x{workloads.SIZE[1]}x24")
+            self.env = self.serve()
+        except BaseException:
+            self.stop()
+            raise
 
     def begin(self, recording):
+        self.kept = self.directory / "kept.rec" if recording.stem == "video" else None
         self.viewer = subprocess.Popen(self.line.argv(*self.view()), env=self.home.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.watch = start([TOOLS / "watch"], env=self.home.env)
+        self.watch = start([TOOLS / "watch", *([self.kept] if self.kept else [])], env=self.home.env)
         self.seen = Lines(self.watch)
         time.sleep(6)
+        if self.viewer.poll() is not None:
+            raise system.Failed(f"its viewer ends with {self.viewer.returncode}")
         return self.seen
 
     def end(self):
         self.watch.stdin.close()
-        self.watch.wait(5)
+        self.watch.wait(20)
         self.viewer.terminate()
         self.viewer.wait(5)
 
     def stop(self):
-        self.home.stop()
-        self.desk.stop()
+        for part in self.watch, self.viewer:
+            finish(part)
+        for part in self.home, self.desk:
+            if part:
+                part.stop()
 
 
 class TigerVNC(Viewed):
     peer, lossless, options = "TigerVNC lossless", True, ["-NoJPEG=1"]
 
     def serve(self):
-        return workloads.Desk(self.directory / "office", "", "-geometry", f"{workloads.SIZE[0]}x{workloads.SIZE[1]}", "-depth", "24", "-SecurityTypes", "None",
+        self.desk = workloads.Desk(self.directory / "office", "", "-geometry", f"{workloads.SIZE[0]}x{workloads.SIZE[1]}", "-depth", "24", "-SecurityTypes", "None",
             "-interface", OFFICE, "-rfbport", str(self.port), server="Xtigervnc")
+        return self.desk.env
 
     def view(self):
         return ["xtigervncviewer", "-FullScreen=1", "-MenuKey=", "-AutoSelect=0", "-PreferredEncoding=Tight", "-CompressLevel=6", "-FullColor=1", *self.options,
@@ -180,10 +208,35 @@ class X11vnc(TigerVNC):
     peer = "x11vnc"
 
     def serve(self):
-        desk = workloads.Desk(self.directory / "office", f"{workloads.SIZE[0]}x{workloads.SIZE[1]}x24")
-        desk.start("x11vnc", "-display", desk.display, "-listen", OFFICE, "-rfbport", str(self.port), "-forever", "-shared", "-nopw", "-noxdamage", "-quiet")
+        self.desk = workloads.Desk(self.directory / "office", f"{workloads.SIZE[0]}x{workloads.SIZE[1]}x24")
+        self.desk.start("x11vnc", "-display", self.desk.display, "-listen", OFFICE, "-rfbport", str(self.port), "-forever", "-shared", "-nopw", "-noxdamage", "-quiet")
         system.wait_for(lambda: socket.socket().connect_ex((OFFICE, self.port)) == 0, "x11vnc does not start", 20)
-        return desk
+        return self.desk.env
+
+
+XRDP_DESKTOP = """#!/bin/sh
+xsetroot -solid '#345678'
+echo "$DISPLAY" > "$HOME/display"
+exec sleep infinity
+"""
+
+
+class RDP(Viewed):
+    peer, lossless = "xrdp", True
+
+    def serve(self):
+        """The session is there from the first viewer on."""
+        self.desk = Xrdp(self.directory / "xrdp", port=self.port, address=OFFICE, desktop=XRDP_DESKTOP, autorun="Xorg").start()
+        shown = self.desk.home / "display"
+        self.viewer = subprocess.Popen(self.line.argv(*self.view()), env=self.home.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        system.wait_for(shown.exists, "no session at xrdp", 60)
+        time.sleep(2)
+        finish(self.viewer)
+        return {"PATH": os.environ["PATH"], "DISPLAY": shown.read_text().strip().removesuffix(".0"), "XAUTHORITY": str(self.desk.home / ".Xauthority")}
+
+    def view(self):
+        return ["xfreerdp", f"/v:{OFFICE}:{self.port}", f"/u:{ACCOUNT}", f"/p:{PASSWORD}", "/cert:ignore", "/sec:tls", "/bpp:32",
+            f"/size:{workloads.SIZE[0]}x{workloads.SIZE[1]}", "/f", "/log-level:ERROR"]
 
 
 def latencies(played, seen):
@@ -212,6 +265,13 @@ def play(side, line, recording, link):
     """One run; yields metric, value, unit."""
     line.tell("0 0 0")
     replay = start([TOOLS / "replay", recording], env=side.env)
+    try:
+        yield from played_to(side, line, recording, link, replay)
+    finally:
+        finish(replay)
+
+
+def played_to(side, line, recording, link, replay):
     if replay.stdout.readline() != "ready\n":
         raise system.Failed("nothing to play")
     seen = side.begin(recording)
@@ -249,11 +309,10 @@ def play(side, line, recording, link):
     decode = side.end()
     if side.peer == "engawa" and pictures:
         yield "decode_ms", decode, "ms"
-    if recording.stem == "video" and side.peer == "engawa":
-        like = subprocess.run([TOOLS / "ssim", recording, side.kept, str(played[0][0] // 1000 % 2 ** 32)], check=True, capture_output=True, text=True)
+    if recording.stem == "video":
+        times = "\n".join(str(at // 1000 % 2 ** 32) for at, _ in played)
+        like = subprocess.run([TOOLS / "ssim", recording, side.kept], input=times, check=True, capture_output=True, text=True)
         yield "ssim", float(like.stdout.split()[0]), ""
-    replay.stdin.close()
-    replay.wait(5)
 
 
 @contextlib.contextmanager
@@ -265,10 +324,48 @@ def stopping(made):
 
 
 def kinds(options):
-    yield Ours
-    for kind, program in (TigerVNC, "Xtigervnc"), (TigerJPEG, "Xtigervnc"), (X11vnc, "x11vnc"):
-        if shutil.which(program) and (not options.quick or kind is TigerVNC) and not options.ours:
+    for kind in Ours, TigerVNC, TigerJPEG, X11vnc, RDP:
+        if kind.peer in options.peer if options.peer else not options.quick or kind in (Ours, TigerVNC):
             yield kind
+
+
+def runs(options, files):
+    for link in options.link or (["unlimited"] if options.quick else LINKS):
+        for name, path in files:
+            if link == "unlimited" or name in NAMED or options.only or options.workload:
+                yield name, path, link
+
+
+def started(kind, directory, line):
+    """At the second try where the first one fails: a machine that has other work is slow."""
+    for last in False, True:
+        place = pathlib.Path(tempfile.mkdtemp(dir=directory))
+        place.chmod(0o755)
+        try:
+            return kind(place, line)
+        except Exception as failure:
+            if last:
+                raise
+            print(f"{kind.peer}: {failure}", file=sys.stderr, flush=True)
+
+
+def measure_kind(kind, directory, line, wanted):
+    """A peer that does not start, or a run that breaks, is a row that says so; the next run has it started anew."""
+    with contextlib.ExitStack() as stack:
+        side = None
+        for name, path, link in wanted:
+            print(f"{kind.peer}: {name}, {link} …", file=sys.stderr, flush=True)
+            try:
+                side = side or stack.enter_context(stopping(started(kind, directory, line)))
+                for metric, value, unit in play(side, line, path, link):
+                    yield result(f"screen.{name}.{link}.{metric}", value, unit, 1, "recorded work", kind.peer)
+            except Exception as failure:  # of any program that takes part
+                words = " ".join(f"{type(failure).__name__}: {failure}".split())
+                yield result(f"screen.{name}.{link}.failed", 1, "", 1, words[-160:].replace("|", "/"), kind.peer)
+                with contextlib.suppress(Exception):
+                    stack.close()
+                side = None
+                line.tell("0 0 0")
 
 
 def measure(options):
@@ -279,16 +376,40 @@ def measure(options):
         files = list(workloads.recordings(options.only or names, system.ROOT / "out/recordings"))
     files = [(name, path) for name, path in files if not options.only or name in options.only]
     directory = pathlib.Path(tempfile.mkdtemp(prefix="engawa-bench-"))
+    directory.chmod(0o755)
     try:
         with stopping(Line(directory)) as line:
             for kind in kinds(options):
-                with stopping(kind(directory, line)) as side:
-                    for link in ["unlimited"] if options.quick else LINKS:
-                        for name, path in files:
-                            if link != "unlimited" and name not in NAMED:
-                                continue
-                            print(f"{side.peer}: {name}, {link} …", file=sys.stderr, flush=True)
-                            for metric, value, unit in play(side, line, path, link):
-                                yield result(f"screen.{name}.{link}.{metric}", value, unit, 1, "recorded work", side.peer)
+                yield from measure_kind(kind, directory, line, list(runs(options, files)))
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def table(results):
+    """For each figure a row for each work and line, a column for each peer; first the bytes as bars."""
+    peers = list(dict.fromkeys(r["peer"] for r in results))
+    values = {(r["metric"], r["peer"]): r["value"] for r in results}
+    failed = [r for r in results if r["metric"].endswith(".failed")]
+    parts = [bars(results, peers)]
+    for what, unit in dict.fromkeys((r["metric"].split(".", 3)[3], r["unit"]) for r in results if r not in failed):
+        rows = dict.fromkeys(r["metric"] for r in results if r["metric"].split(".", 3)[3] == what)
+        having = [peer for peer in peers if any((row, peer) in values for row in rows)]
+        lines = [f"**{what}**" + (f", {unit}" if unit else ""), "", f"| work | line | {' | '.join(having)} |", "|---|---|" + "---:|" * len(having)]
+        for row in rows:
+            _, name, link, _ = row.split(".", 3)
+            cells = [number(values[row, peer]) if (row, peer) in values else "–" for peer in having]
+            lines.append(f"| {name} | {link} | {' | '.join(cells)} |")
+        parts.append("\n".join(lines))
+    parts += [f"* {r['peer']}, `{r['metric'].removesuffix('.failed')}`: {r['conditions']}" for r in failed]
+    return "\n\n".join(part for part in parts if part)
+
+
+def bars(results, peers):
+    """kbit/s towards home on the unlimited line; each step of a bar is a doubling."""
+    rows = [(r["metric"].split(".")[1], r["peer"], r["value"]) for r in results if r["metric"].endswith(".unlimited.kbit_s")]
+    if not rows:
+        return ""
+    wide = max(len(peer) for peer in peers)
+    lines = [f"{name:>10} {peer:<{wide}} {'█' * round(2 * math.log2(1 + value))} {number(value)}"
+        for name in dict.fromkeys(name for name, _, _ in rows) for n, peer, value in rows if n == name]
+    return "kbit/s towards home, line `unlimited`; two steps of a bar are a doubling:\n\n```\n" + "\n".join(lines) + "\n```"

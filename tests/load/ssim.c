@@ -1,28 +1,32 @@
 /*
  * How like what was seen is to what was played, where the recording changes:
  *
- *   ssim OFFICE.rec HOME.rec BEGIN_MS
+ *   ssim OFFICE.rec HOME.rec < TIMES
  *
  * HOME.rec is what tests/load/home kept: its first frame is white where the watermark's strokes
- * are, which are left out; every other one is a picture that was seen, with its time. BEGIN_MS:
- * when OFFICE.rec began on that clock. A picture shows what was, not what is: of the frames of the
- * second before, the one most like it counts. Prints the mean over the pictures of the structural
- * similarity (Wang et al. 2004; Y, blocks of 8x8, step 4) and how many there were.
+ * are, which are left out; every other one is a picture that was seen, with its time. TIMES: when
+ * each frame of OFFICE.rec was shown, milliseconds on that clock; a busy machine is late. A picture
+ * shows what was, not what is: of the frames of the second before, the one most like it counts.
+ * Prints the mean over the pictures of the structural similarity (Wang et al. 2004; Y, blocks of
+ * 8x8, step 4) and how many there were.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/str.h"
 #include "recording.h"
 
 enum {
 	BLOCK = 8,
 	STEP = 4,
 	NEAR_MS = 1000, /* a picture is not older */
+	FRAMES_MAX = 1 << 16,
 };
 
 static uint8_t *mask; /* 1: not looked at */
+static uint32_t shown_ms[FRAMES_MAX];
+static size_t shown;
 static uint16_t width;
 
 static int
@@ -109,11 +113,19 @@ read_mask(const struct image *image)
 			mask[y * width + x] = image_at(image, x, y)[0] != 0;
 }
 
+/* Milliseconds after the first frame. */
+static uint32_t
+since(uint32_t ms)
+{
+	return ms - shown_ms[0];
+}
+
 int
 main(int argc, char **argv)
 {
-	int64_t begin_ms;
-	if (argc != 4 || str_int(argv[3], 0, UINT32_MAX, &begin_ms) < 0)
+	while (shown < FRAMES_MAX && scanf("%" SCNu32, &shown_ms[shown]) == 1)
+		shown++;
+	if (argc != 3 || shown == 0)
 		return 2;
 	struct rect at = changes(argv[1]);
 	struct player *home = start(argv[2]), *office = start(argv[1]);
@@ -123,17 +135,19 @@ main(int argc, char **argv)
 		return 1;
 	double sum = 0;
 	int pictures = 0;
+	size_t at_frame = 0;
 	while (player_next(home) == 1) {
-		uint32_t ms = player_ms(home) - (uint32_t)begin_ms;
+		uint32_t ms = since(player_ms(home));
 		double best = -1;
 		if ((int32_t)ms < 0)
 			continue; /* before it began */
 		do {
-			if (player_ms(office) + NEAR_MS < ms)
+			if (since(shown_ms[at_frame]) + NEAR_MS < ms)
 				continue;
 			double s = similar(player_image(office), player_image(home), at);
 			best = s > best ? s : best;
-		} while (player_ms(office) < ms && player_next(office) == 1);
+		} while (since(shown_ms[at_frame]) < ms && at_frame + 1 < shown &&
+			 player_next(office) == 1 && ++at_frame);
 		sum += best;
 		pictures++;
 	}

@@ -127,6 +127,27 @@ def test_session_at_xrdp(office, xrdp, directory):
         stop(second)
 
 
+def memory_mib(office):
+    """Of engawa-desktop-rdp, its dialler with it; pages of libraries that others have mapped too are shared out among them (Pss)."""
+    paths = [pathlib.Path(f"/proc/{pid}") for pid in system.family(office.agent.pid)]
+    found = [(path / "smaps_rollup").read_text() for path in paths if (path / "exe").resolve().name == "engawa-desktop-rdp"]
+    return sum(int(re.search(r"Pss:\s+(\d+) kB", text)[1]) for text in found) / 1024
+
+
+def test_memory_of_a_session(office, xrdp):
+    """At 1080p, with a window of 32 MiB that more pixels have passed through than it holds, the desktop process stays below 80 MiB."""
+    client = office.client(*LOG_ON, *again("memory"))
+    try:
+        wait_for(lambda: "memory" in xrdp.typed(), "nothing arrives in the session", 90)
+        before = memory_mib(office)
+        xrdp.paint()
+        after = memory_mib(office)
+        print(f"{before:.1f} MiB, after painting {after:.1f} MiB")
+        assert before < after < 80
+    finally:
+        stop(client)
+
+
 def test_keys_and_signed_out(office, xrdp):
     """Keys that only Japanese keyboards have arrive as what is printed on them. Who signs out is told so."""
     line = ["--wait", "1s", "--click", "150,150", "--type", "bye", "--key", "Yen", "--key", "Shift+Yen", "--key", "Shift+2", "--type", "\n"]

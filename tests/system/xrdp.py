@@ -1,6 +1,6 @@
 """A real xrdp with its session manager and xorgxrdp, of the test's own: private mounts put its settings, accounts, PAM service and
 temporary files in place of the computer's, a private process namespace ends everything with it. Both listen on free ports of the
-loopback."""
+loopback, or xrdp on another address of this computer."""
 import os
 import pathlib
 import re
@@ -22,12 +22,15 @@ echo started >> "$HOME/sessions"
 openbox &
 xterm -geometry 60x12+40+60 -T work -e sh -c 'while read -r line; do xrandr --listmonitors > "$HOME/monitors"
     echo "$line" >> "$HOME/typed"; done' &
+(until [ -e "$HOME/leave" ]; do sleep 0.2; if [ -e "$HOME/paint" ]; then rm "$HOME/paint"
+    for i in 2 3 4 5 6 7 8 9 10 11 12 13; do xsetroot -mod $i $((i + 2)) -fg "#${i}a2" -bg '#ddd'; sleep 0.4; done
+    touch "$HOME/painted"; fi; done) 2> /dev/null &
 exec xterm -geometry 30x5+600+400 -T leave -e sh -c 'until [ -e "$HOME/leave" ]; do sleep 0.2; done'
 """
 XRDP_INI = """[Globals]
 ini_version=1
 fork=true
-port=tcp://127.0.0.1:{port}
+port=tcp://{address}:{port}
 use_vsock=false
 tcp_nodelay=true
 tcp_keepalive=true
@@ -36,7 +39,7 @@ crypt_level=high
 certificate=/etc/xrdp/cert.pem
 key_file=/etc/xrdp/key.pem
 ssl_protocols=TLSv1.2, TLSv1.3
-autorun=
+autorun={autorun}
 allow_channels=true
 allow_multimon=true
 bitmap_cache=true
@@ -140,7 +143,8 @@ class Namespace(system.Part):
 
 
 class Xrdp:
-    def __init__(self, directory, security="tls", port=None):
+    def __init__(self, directory, security="tls", port=None, address="127.0.0.1", desktop=STARTWM, autorun=""):
+        self.address, self.desktop, self.autorun = address, desktop, autorun
         self.dir = pathlib.Path(directory)
         self.conf, self.home = self.dir / "etc", self.dir / "home"
         self.conf.mkdir(parents=True)
@@ -156,11 +160,11 @@ class Xrdp:
         for path in pathlib.Path("/etc/xrdp").glob("*.ini"):
             if path.name not in ("xrdp.ini", "sesman.ini", "rsakeys.ini"):
                 shutil.copy(path, self.conf)
-        values = {"port": self.port, "sesman": self.sesman, "security": self.security}
+        values = {"port": self.port, "sesman": self.sesman, "security": self.security, "address": self.address, "autorun": self.autorun}
         (self.conf / "xrdp.ini").write_text(XRDP_INI.format(**values))
         (self.conf / "sesman.ini").write_text(SESMAN_INI.format(**values))
         start = self.conf / "startwm.sh"
-        start.write_text(STARTWM)
+        start.write_text(self.desktop)
         start.chmod(0o755)
         subprocess.run(["xrdp-keygen", "xrdp", str(self.conf / "rsakeys.ini")], check=True, capture_output=True)
         make_certificate(self.conf / "cert.pem", self.conf / "key.pem")
@@ -179,7 +183,7 @@ class Xrdp:
         script = "; ".join(["set -e", *(f"mount --bind {shlex.quote(str(a))} {b}" for a, b in place), f"mount --bind {shlex.quote(str(self.dir))} /mnt",
             "mount -t tmpfs tmpfs /run", "mount -t tmpfs -o mode=1777 tmpfs /tmp", "cd /mnt", "mkdir -p /run/xrdp/sockdir", "chmod 3777 /run/xrdp/sockdir", "xrdp-sesman --nodaemon &", "exec xrdp --nodaemon"]).replace("&;", "&")
         self.part = Namespace("xrdp", ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc",
-            "/bin/sh", "-c", script], self.dir / "out.log", lambda: system.accepts(self.port) and self.sesman_up()).start()
+            "/bin/sh", "-c", script], self.dir / "out.log", lambda: system.accepts(self.port, self.address) and self.sesman_up()).start()
         return self
 
     def sesman_up(self):
@@ -191,7 +195,7 @@ class Xrdp:
     def stop(self):
         if self.part:
             self.part.kill()
-            system.wait_for(lambda: not system.accepts(self.port), "xrdp's port stays open")
+            system.wait_for(lambda: not system.accepts(self.port, self.address), "xrdp's port stays open")
 
     def typed(self):
         path = self.home / "typed"
@@ -207,6 +211,11 @@ class Xrdp:
 
     def connections(self):
         return (self.dir / "xrdp.log").read_text().count("TLS connection established")
+
+    def paint(self):
+        """Twelve patterns over the whole screen, 75 MB of pixels."""
+        (self.home / "paint").touch()
+        system.wait_for((self.home / "painted").exists, "the session does not paint", 60)
 
     def sign_out(self):
         (self.home / "leave").touch()
