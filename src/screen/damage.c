@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+	DAMAGE_JOIN_MAX = 64,
+	DAMAGE_WASTE_PART = 1
+};
 int
 damage_init(struct damage *damage, uint32_t width, uint32_t height)
 {
@@ -163,12 +167,67 @@ merge_tiles(struct damage *d, take_fn *take, struct rect *rects, size_t max)
 	return m.count;
 }
 
+static uint64_t
+area(const struct rect *r)
+{
+	return (uint64_t)r->w * r->h;
+}
+
+/* Box around two of the rectangles and all that it touches: they become one when that does not
+ * double them, and there is so much to spare. */
+static int
+join_two(struct rect *rects, size_t *count, size_t a, size_t b, uint64_t *spare)
+{
+	struct rect box = rect_union(rects[a], rects[b]);
+	uint64_t own = 0;
+	size_t kept = 0;
+	for (size_t i = 0; i < *count; i++)
+		if (rect_overlap(&rects[i], &box)) {
+			struct rect larger = rect_union(box, rects[i]);
+			if (area(&larger) > area(&box))
+				i = SIZE_MAX; /* may touch one that was passed */
+			box = larger;
+		}
+	for (size_t i = 0; i < *count; i++)
+		own += rect_overlap(&rects[i], &box) ? area(&rects[i]) : 0;
+	uint64_t waste = area(&box) - own;
+	if (waste > own || waste > *spare)
+		return 0;
+	*spare -= waste;
+	for (size_t i = 0; i < *count; i++)
+		if (!rect_overlap(&rects[i], &box))
+			rects[kept++] = rects[i];
+	rects[kept++] = box;
+	*count = kept;
+	return 1;
+}
+
+/* What moved across several areas is found as one thing in one of them. */
+static size_t
+join(struct rect *rects, size_t count)
+{
+	uint64_t spare = 0;
+	size_t a = 0, b = 1;
+	for (size_t i = 0; i < count; i++)
+		spare += area(&rects[i]);
+	while (b < count) {
+		if (join_two(rects, &count, a, b, &spare)) {
+			a = 0;
+			b = 1;
+		} else if (++a == b) {
+			a = 0;
+			b++;
+		}
+	}
+	return count;
+}
+
 size_t
 damage_take(struct damage *damage, struct rect *ret_rects, size_t max)
 {
 	assert(max >= 1);
 	damage->dirty_count = 0;
-	return merge_tiles(damage, take_dirty, ret_rects, max);
+	return join(ret_rects, merge_tiles(damage, take_dirty, ret_rects, max));
 }
 
 size_t

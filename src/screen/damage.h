@@ -30,8 +30,9 @@ void damage_fini(struct damage *damage);
 void damage_add(struct damage *damage, int32_t x, int32_t y, uint32_t w, uint32_t h);
 void damage_add_all(struct damage *damage);
 
-/* Merged dirty areas, disjoint and inside the screen; one box around all when there are more than
- * max (>= 1). Nothing is dirty afterwards. Returns how many. */
+/* Merged dirty areas, disjoint and inside the screen, with at most as much clean area in all as is
+ * dirty; one box around all when there are more than max (>= 1). Nothing is dirty afterwards.
+ * Returns how many. */
 size_t damage_take(struct damage *damage, struct rect *ret_rects, size_t max);
 
 /* captured is the area of the screen whose upper left corner is x, y; shown is the whole picture.

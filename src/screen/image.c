@@ -40,6 +40,12 @@ rect_inside(const struct rect *rect, uint32_t width, uint32_t height)
 	       (uint32_t)rect->y + rect->h <= height;
 }
 
+int
+rect_overlap(const struct rect *a, const struct rect *b)
+{
+	return a->x < b->x + b->w && b->x < a->x + a->w && a->y < b->y + b->h && b->y < a->y + a->h;
+}
+
 struct rect
 rect_union(struct rect a, struct rect b)
 {

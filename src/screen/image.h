@@ -41,5 +41,8 @@ image_at(const struct image *image, size_t x, size_t y)
 /* 1 when the rectangle is not empty and lies inside width x height. */
 int rect_inside(const struct rect *rect, uint32_t width, uint32_t height);
 
+/* 1 when they have pixels in common. */
+int rect_overlap(const struct rect *a, const struct rect *b);
+
 /* Smallest rectangle around both; an empty one (w or h 0) adds nothing. */
 struct rect rect_union(struct rect a, struct rect b);

@@ -44,12 +44,6 @@ inside(const struct rect *r, const struct rect *box)
 	       r->y + r->h <= box->y + box->h;
 }
 
-static int
-overlap(const struct rect *a, const struct rect *b)
-{
-	return a->x < b->x + b->w && b->x < a->x + a->w && a->y < b->y + b->h && b->y < a->y + a->h;
-}
-
 /* Few neighbours have the same colour. */
 static int
 photograph(const struct image *image, const struct rect *r)
@@ -169,7 +163,7 @@ take_changes(struct motion *m, struct damage *d, struct mono now)
 {
 	for (size_t i = 0; i < m->tiles; i++) {
 		struct rect *c = &d->changed[i];
-		if (!c->w || !overlap(c, &m->film))
+		if (!c->w || !rect_overlap(c, &m->film))
 			continue;
 		m->pending = 1;
 		m->changed = now;

@@ -5,7 +5,8 @@
  * 2. Votes: an anchor of the new picture that the old one has exactly once votes for the distance
  *    between the two.
  * 3. For each of the distances with most votes: the new picture is cut into cells; a cell is a
- *    gain when more of its rows become right by the move than wrong. Cells grow to rectangles.
+ *    gain when more of its rows become right by the move than wrong. The best rectangles of cells
+ *    are fitted to the pixel.
  */
 #include "screen/move.h"
 
@@ -28,7 +29,7 @@ enum {
 	GAIN_MIN_PX = 1024,          /* less is no cheaper as a copy */
 	SPARSE_FROM_PX = 256 * 1024, /* of larger areas every fourth new row votes */
 	SPARSE_STEP = 4,
-	CELL_PX = 32,
+	CELL_PX = 16,
 	PIXEL_BYTES = 3,       /* that count */
 	CELLS_MAX = 16 * 1024, /* of an area; larger cells when it has more */
 };
@@ -48,7 +49,10 @@ struct moves {
 	struct anchor anchors[1 << ANCHORS_LOG];
 	unsigned log; /* of the part of anchors that is in use */
 	struct vote votes[1 << VOTES_LOG];
-	int8_t cells[CELLS_MAX];
+	int8_t cells[CELLS_MAX];         /* gains; negative: not to be moved */
+	int32_t sums[2 * CELLS_MAX + 2]; /* of the cells above and left of each corner */
+	uint16_t heights[CELLS_MAX];     /* of cells that can move, upwards from a row */
+	uint16_t starts[CELLS_MAX];      /* columns, each with a higher one than the one before */
 	struct rect changed[MOVE_VIEWS_MAX];
 	struct rect avoid;
 	struct image *shown;
@@ -223,50 +227,74 @@ cell_gain(const struct moves *m, const struct shift *s, struct rect r)
 	return gain > INT8_MAX ? INT8_MAX : gain < INT8_MIN ? INT8_MIN : gain;
 }
 
-static int
-all_take(const struct moves *m, const struct shift *s, struct rect cells)
+static void
+sum_up(struct moves *m, const struct shift *s)
 {
-	for (size_t row = cells.y; row < (size_t)cells.y + cells.h; row++)
-		for (size_t column = cells.x; column < (size_t)cells.x + cells.w; column++)
-			if (m->cells[row * s->columns + column] < 0)
-				return 0;
-	return 1;
-}
-
-/* The largest rectangle of cells around one, none of which the move would harm, grown side by
- * side. */
-static struct rect
-grow(const struct moves *m, const struct shift *s, size_t column, size_t row)
-{
-	struct rect r = {(uint16_t)column, (uint16_t)row, 1, 1};
-	for (int more = 1; more;) {
-		more = 0;
-		if ((size_t)r.x + r.w < s->columns &&
-			all_take(m, s, (struct rect){(uint16_t)(r.x + r.w), r.y, 1, r.h}))
-			r.w++, more = 1;
-		if ((size_t)r.y + r.h < s->rows &&
-			all_take(m, s, (struct rect){r.x, (uint16_t)(r.y + r.h), r.w, 1}))
-			r.h++, more = 1;
-		if (r.x > 0 && all_take(m, s, (struct rect){(uint16_t)(r.x - 1), r.y, 1, r.h}))
-			r.x--, r.w++, more = 1;
-		if (r.y > 0 && all_take(m, s, (struct rect){r.x, (uint16_t)(r.y - 1), r.w, 1}))
-			r.y--, r.h++, more = 1;
-	}
-	return r;
-}
-
-/* Takes the cells out of the search. Returns their gain in pixels, roughly. */
-static int64_t
-spend(struct moves *m, const struct shift *s, struct rect cells)
-{
-	int64_t gain = 0;
-	for (size_t row = cells.y; row < (size_t)cells.y + cells.h; row++)
-		for (size_t column = cells.x; column < (size_t)cells.x + cells.w; column++) {
-			int8_t *cell = &m->cells[row * s->columns + column];
-			gain += *cell * (int64_t)s->cell;
-			*cell = -1;
+	size_t stride = s->columns + 1;
+	memset(m->sums, 0, stride * sizeof m->sums[0]);
+	for (size_t row = 0; row < s->rows; row++) {
+		int32_t *here = m->sums + (row + 1) * stride, *above = here - stride;
+		here[0] = 0;
+		for (size_t column = 0; column < s->columns; column++) {
+			int8_t cell = m->cells[row * s->columns + column];
+			here[column + 1] = here[column] + above[column + 1] - above[column] +
+					   (cell > 0 ? cell : 0);
 		}
-	return gain;
+	}
+}
+
+static int32_t
+sum(const struct moves *m, const struct shift *s, struct rect cells)
+{
+	size_t stride = s->columns + 1;
+	const int32_t *top = m->sums + cells.y * stride + cells.x, *bottom = top + cells.h * stride;
+	return bottom[cells.w] - bottom[0] - top[cells.w] + top[0];
+}
+
+/* The rectangle of cells with the most to gain, none of which the move would harm. The candidates
+ * stand on a row and cannot be higher or wider: each ends where the heights above that row fall. */
+static struct rect
+best(struct moves *m, const struct shift *s, int32_t *ret_gain)
+{
+	struct rect found = {0};
+	*ret_gain = 0;
+	sum_up(m, s);
+	memset(m->heights, 0, s->columns * sizeof m->heights[0]);
+	for (size_t row = 0; row < s->rows; row++) {
+		size_t open = 0;
+		for (size_t column = 0; column <= s->columns; column++) {
+			uint16_t height = 0;
+			if (column < s->columns && m->cells[row * s->columns + column] >= 0)
+				height = (uint16_t)(m->heights[column] + 1);
+			while (open > 0 && m->heights[m->starts[open - 1]] >= height) {
+				uint16_t high = m->heights[m->starts[--open]];
+				size_t left = open > 0 ? m->starts[open - 1] + 1u : 0;
+				struct rect cells = {(uint16_t)left, (uint16_t)(row + 1 - high),
+					(uint16_t)(column - left), high};
+				int32_t gain = sum(m, s, cells);
+				if (gain > *ret_gain) {
+					found = cells;
+					*ret_gain = gain;
+				}
+			}
+			if (column < s->columns) {
+				m->heights[column] = height;
+				m->starts[open++] = (uint16_t)column;
+			}
+		}
+	}
+	return found;
+}
+
+/* Cells that the rectangle of pixels touches are out of the search. */
+static void
+spend(struct moves *m, const struct shift *s, const struct rect *r)
+{
+	size_t x = (size_t)r->x - s->at.x, y = (size_t)r->y - s->at.y, x0 = x / s->cell,
+	       y0 = y / s->cell;
+	size_t x1 = (x + r->w - 1) / s->cell, y1 = (y + r->h - 1) / s->cell;
+	for (size_t row = y0; row <= y1; row++)
+		memset(&m->cells[row * s->columns + x0], -1, x1 - x0 + 1);
 }
 
 /* The same as cell_gain for a line, in pixels. *ret_all: the move makes all of them right. */
@@ -332,21 +360,32 @@ room(const struct shift *s, struct rect r, enum side side)
 				: r.x + r.w < s->at.x + s->at.w;
 }
 
-/* From whole cells to the pixel: each side gives up lines that the move would make wrong, or takes
- * those that it makes right. */
+static int
+clear(const struct rect *r, const struct rect *others, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (rect_overlap(r, &others[i]))
+			return 0;
+	return 1;
+}
+
+/* From whole cells to the pixel: each side gives up lines for which the move does nothing, or takes
+ * those that it makes right and that none of the others has. */
 static struct rect
-fit(const struct moves *m, const struct shift *s, struct rect r)
+fit(const struct moves *m, const struct shift *s, struct rect r, const struct rect *others,
+	size_t count)
 {
 	for (enum side side = TOP; side <= RIGHT; side++) {
 		int all, shrunk = 0;
 		while ((side <= BOTTOM ? r.h : r.w) > 1 && shrunk < (int)s->cell &&
-			line_gain(m, s, border(r, side), &all) < 0) {
+			(line_gain(m, s, border(r, side), &all) <= 0 && !all)) {
 			r = moved_side(r, side, -1);
 			shrunk++;
 		}
 		for (size_t i = 0; shrunk == 0 && i < s->cell && room(s, r, side); i++) {
 			struct rect larger = moved_side(r, side, 1);
-			if (line_gain(m, s, border(larger, side), &all) <= 0 && !all)
+			if (!clear(&larger, others, count) ||
+				(line_gain(m, s, border(larger, side), &all) <= 0 && !all))
 				break;
 			r = larger;
 		}
@@ -373,59 +412,75 @@ reach(struct shift *s, struct rect r, const struct image *shown)
 	}
 }
 
-/* So that no copy overwrites what a later one of the same distance needs. */
-static void
-insert(struct moves *m, size_t first, const struct copy *copy, int dx, int dy)
+/* Of rectangles that all get what is dx, dy before them: one that none of the others reads, which
+ * can be written first. There is always one, when they are disjoint. */
+static size_t
+unread(const struct rect *rects, size_t count, int dx, int dy)
 {
-	size_t i = m->count++;
-	for (; i > first; i--) {
-		const struct rect *before = &m->copies[i - 1].to;
-		int sooner = dy > 0   ? copy->to.y > before->y
-			     : dy < 0 ? copy->to.y < before->y
-			     : dx > 0 ? copy->to.x > before->x
-				      : copy->to.x < before->x;
-		if (!sooner)
-			break;
-		m->copies[i] = m->copies[i - 1];
+	for (size_t i = 0; i < count; i++) {
+		const struct rect *w = &rects[i];
+		size_t k = 0;
+		for (; k < count; k++) {
+			const struct rect *r = &rects[k];
+			if (k != i && r->x - dx < w->x + w->w && w->x < r->x - dx + r->w &&
+				r->y - dy < w->y + w->h && w->y < r->y - dy + r->h)
+				break;
+		}
+		if (k == count)
+			return i;
 	}
-	m->copies[i] = *copy;
+	return 0;
 }
 
-static int
-overlap(const struct rect *a, size_t x, size_t y, const struct rect *b)
+/* Disjoint rectangles, at most max, best first. */
+static size_t
+choose(struct moves *m, const struct shift *s, struct rect *ret_to, size_t max)
 {
-	return x < (size_t)b->x + b->w && b->x < x + a->w && y < (size_t)b->y + b->h &&
-	       b->y < y + a->h;
-}
-
-static void
-try_shift(struct moves *m, struct shift *s)
-{
-	size_t first = m->count;
+	size_t count = 0;
 	for (size_t row = 0; row < s->rows; row++)
 		for (size_t column = 0; column < s->columns; column++)
 			m->cells[row * s->columns + column] =
 				(int8_t)cell_gain(m, s, cell_rect(s, column, row));
-	for (size_t i = 0; i < s->rows * s->columns && m->count < MOVE_COPIES_MAX; i++) {
-		if (m->cells[i] <= 0)
-			continue;
-		struct rect cells = grow(m, s, i % s->columns, i / s->columns);
-		if (spend(m, s, cells) < GAIN_MIN_PX)
-			continue;
+	while (count < max) {
+		int32_t gain;
+		struct rect cells = best(m, s, &gain);
+		if (gain * (int64_t)s->cell < GAIN_MIN_PX)
+			break;
 		struct rect to = rect_union(cell_rect(s, cells.x, cells.y),
 			cell_rect(s, cells.x + cells.w - 1u, cells.y + cells.h - 1u));
-		to = fit(m, s, to);
-		if ((uint64_t)to.w * to.h > m->area_left)
-			continue;
-		struct copy copy = {to, (uint16_t)(to.x - s->dx), (uint16_t)(to.y - s->dy)};
-		if (m->avoid.w && (overlap(&to, to.x, to.y, &m->avoid) ||
-					  overlap(&to, copy.from_x, copy.from_y, &m->avoid)))
-			continue;
-		m->area_left -= (uint64_t)to.w * to.h;
-		insert(m, first, &copy, s->dx, s->dy);
+		spend(m, s, &to);
+		to = fit(m, s, to, ret_to, count);
+		spend(m, s, &to);
+		ret_to[count++] = to;
 	}
-	for (size_t i = first; i < m->count; i++)
-		move_copy(m->shown, &m->copies[i]);
+	return count;
+}
+
+static int
+allowed(const struct moves *m, const struct copy *copy)
+{
+	const struct rect *to = &copy->to,
+			  from = {copy->from_x, copy->from_y, copy->to.w, copy->to.h};
+	return (uint64_t)to->w * to->h <= m->area_left && !rect_overlap(to, &m->avoid) &&
+	       !rect_overlap(&from, &m->avoid);
+}
+
+static void
+try_shift(struct moves *m, const struct shift *s)
+{
+	struct rect to[MOVE_COPIES_MAX];
+	size_t left = choose(m, s, to, MOVE_COPIES_MAX - m->count);
+	while (left > 0) {
+		size_t i = unread(to, left, s->dx, s->dy);
+		struct copy copy = {
+			to[i], (uint16_t)(to[i].x - s->dx), (uint16_t)(to[i].y - s->dy)};
+		to[i] = to[--left];
+		if (!allowed(m, &copy))
+			continue;
+		m->area_left -= (uint64_t)copy.to.w * copy.to.h;
+		m->copies[m->count++] = copy;
+		move_copy(m->shown, &copy);
+	}
 }
 
 /* ---- the search ---- */
@@ -493,6 +548,26 @@ take_winner(struct moves *m)
 	return winner;
 }
 
+/* One distance in all views: parts of one thing that moved may lie in several. */
+static void
+try_distance(struct moves *m, const struct move_view *views, size_t count, struct vote v)
+{
+	struct rect at[MOVE_VIEWS_MAX];
+	size_t left[MOVE_VIEWS_MAX];
+	for (size_t i = 0; i < count; i++) {
+		at[i] = views[i].area;
+		left[i] = i;
+	}
+	while (count > 0) {
+		size_t i = unread(at, count, v.dx, v.dy), k = left[i];
+		struct shift s = {.view = &views[k], .dx = v.dx, .dy = v.dy};
+		at[i] = at[--count];
+		left[i] = left[count];
+		if (m->changed[k].w && reach(&s, m->changed[k], m->shown))
+			try_shift(m, &s);
+	}
+}
+
 size_t
 moves_find(struct moves *m, const struct move_view *views, size_t view_count,
 	const struct rect *avoid, struct image *shown,
@@ -518,11 +593,7 @@ moves_find(struct moves *m, const struct move_view *views, size_t view_count,
 		most = v.count > most ? v.count : most;
 		if (v.count < VOTES_MIN || v.count < most / VOTES_PART)
 			break;
-		for (size_t k = 0; k < view_count; k++) {
-			struct shift s = {.view = &views[k], .dx = v.dx, .dy = v.dy};
-			if (m->changed[k].w && reach(&s, m->changed[k], shown))
-				try_shift(m, &s);
-		}
+		try_distance(m, views, view_count, v);
 	}
 	return m->count;
 }

@@ -25,7 +25,7 @@ struct move_view {
 
 struct moves;
 
-/* Takes about half a MiB. 0, -ENOMEM. */
+/* Takes about three quarters of a MiB. 0, -ENOMEM. */
 int moves_new(struct moves **ret_moves);
 void moves_free(struct moves *moves);
 

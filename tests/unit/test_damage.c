@@ -75,9 +75,19 @@ test_merge(void **state)
 	assert_rect(rects[0], 64, 64, 128, 256);
 	assert_rect(rects[1], 576, 576, 64, 64);
 	damage_add(&d, 0, 0, 1, 1);
-	damage_add(&d, 0, 64, 65, 1); /* wider below: not merged */
+	damage_add(&d, 0, 64, 65, 1); /* wider below: little waste */
 	damage_add(&d, 300, 64, 1, 1);
-	assert_int_equal(damage_take(&d, rects, 10), 3);
+	assert_int_equal(damage_take(&d, rects, 10), 2);
+	damage_add(&d, 0, 0, 1, 1);
+	damage_add(&d, 128, 64, 1, 1); /* the box around them is three times as large as they */
+	assert_int_equal(damage_take(&d, rects, 10), 2);
+	damage_add(&d, 0, 0, 448, 64); /* a frame, and what it goes around */
+	damage_add(&d, 0, 64, 64, 384);
+	damage_add(&d, 192, 192, 64, 64);
+	damage_add(&d, 384, 64, 64, 384);
+	damage_add(&d, 64, 384, 320, 64);
+	assert_int_equal(damage_take(&d, rects, 10), 1);
+	assert_rect(rects[0], 0, 0, 448, 448);
 	damage_add(&d, 0, 0, 1, 1);
 	damage_add(&d, 300, 64, 1, 1);
 	damage_add(&d, 100, 300, 1, 1);
@@ -86,14 +96,14 @@ test_merge(void **state)
 	damage_fini(&d);
 }
 
-/* Every dirty tile is covered once, nothing else is, whatever the pattern. */
+/* Every dirty tile is covered once, and at most as many others, whatever the pattern. */
 static void
 test_merge_random(void **state)
 {
 	(void)state;
 	srandom(1);
 	struct damage d;
-	assert_int_equal(damage_init(&d, 1000, 700), 0);
+	assert_int_equal(damage_init(&d, 1024, 704), 0);
 	for (int round = 0; round < 200; round++) {
 		uint8_t want[16][16] = {{0}}, got[16][16] = {{0}};
 		for (int i = 0; i < round; i++) {
@@ -103,14 +113,21 @@ test_merge_random(void **state)
 		}
 		size_t n = damage_take(&d, rects, PICTURE_RECTS_MAX);
 		for (size_t i = 0; i < n; i++) {
-			assert_true(rect_inside(&rects[i], 1000, 700));
+			assert_true(rect_inside(&rects[i], 1024, 704));
 			for (unsigned r = rects[i].y / 64;
 				r * 64 < (unsigned)rects[i].y + rects[i].h; r++)
 				for (unsigned c = rects[i].x / 64;
 					c * 64 < (unsigned)rects[i].x + rects[i].w; c++)
 					got[r][c]++;
 		}
-		assert_memory_equal(want, got, sizeof want);
+		int dirty = 0, taken = 0;
+		for (int r = 0; r < 16; r++)
+			for (int c = 0; c < 16; c++) {
+				assert_true(got[r][c] <= 1 && want[r][c] <= got[r][c]);
+				dirty += want[r][c];
+				taken += got[r][c];
+			}
+		assert_true(taken <= 2 * dirty);
 	}
 	damage_fini(&d);
 }
