@@ -49,8 +49,11 @@ switchboard_gone(struct switchboard *s, size_t seat)
 		return;
 	s->seats[seat].worker = NULL;
 	directory_drop_seat(&s->directory, seat);
-	for (size_t i = 0; i < s->count; i++)
+	memset(s->hands[seat], 0, sizeof s->hands[seat]);
+	for (size_t i = 0; i < s->count; i++) {
+		memset(&s->hands[i][seat], 0, sizeof s->hands[i][seat]);
 		step(s, i, TELL_GONE, 0, number);
+	}
 }
 
 /* An agent's newest connection counts; a session's first one. */
@@ -121,12 +124,31 @@ on_hand(struct switchboard *s, size_t seat, uint8_t *payload, size_t len, int fd
 	size_t to = e ? e->seat : seat;
 	hand.worker = s->seats[seat].number;
 	memcpy(payload, &hand, sizeof hand);
-	int r = to == seat ? -ERR_NOT_FOUND : tell(s, to, TELL_HAND, payload, len, fd);
+	int r = to == seat ? -ERR_NOT_FOUND
+		: s->hands[seat][to].given >= SWITCHBOARD_HANDS_MAX
+			? -ERR_TOO_MANY
+			: tell(s, to, TELL_HAND, payload, len, fd);
 	mem_wipe(payload, len); /* it has the connection's keys */
-	if (r < 0)
+	if (r < 0) {
 		step(s, seat, TELL_BACK, hand.number, 0);
-	else
+	} else {
+		s->hands[seat][to].given++;
 		step(s, seat, TELL_HANDED, hand.number, s->seats[to].number);
+	}
+	return 1;
+}
+
+/* Has the one something to say to the other? Once for each. */
+static int
+may_step(struct switchboard *s, size_t from, size_t to, enum tell type)
+{
+	uint32_t *open =
+		type == TELL_COMMIT ? &s->hands[from][to].taken : &s->hands[to][from].given;
+	if (*open == 0)
+		return 0;
+	--*open;
+	if (type == TELL_ACK)
+		s->hands[to][from].taken++;
 	return 1;
 }
 
@@ -138,7 +160,8 @@ on_step(struct switchboard *s, size_t seat, enum tell type, const uint8_t *paylo
 		return 0;
 	memcpy(&message, payload, sizeof message);
 	for (size_t i = 0; i < s->count; i++)
-		if (s->seats[i].worker && s->seats[i].number == message.worker)
+		if (s->seats[i].worker && s->seats[i].number == message.worker &&
+			may_step(s, seat, i, type))
 			step(s, i, type, message.number, s->seats[seat].number);
 	return 1;
 }

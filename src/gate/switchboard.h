@@ -8,12 +8,22 @@
 #include "gate/directory.h"
 #include "gate/process.h"
 
+enum {
+	SWITCHBOARD_HANDS_MAX =
+		1024 /* on their way from one worker to another: far more than ever are */
+};
+
 struct switchboard {
 	struct directory directory;
 	struct {
 		struct process *worker; /* NULL = nobody sits there */
 		uint32_t number;
 	} seats[DIRECTORY_SEATS_MAX];
+	/* from one seat to another: handed over and not answered; taken and not let go. Only so
+	 * many answers are passed on. */
+	struct {
+		uint32_t given, taken;
+	} hands[DIRECTORY_SEATS_MAX][DIRECTORY_SEATS_MAX];
 	size_t count;
 	uint32_t next;
 	struct log_limit full;

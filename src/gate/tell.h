@@ -16,8 +16,9 @@
  *
  * A worker reads what the network sends, so none of this is believed beyond what its sender could
  * do anyway: the parent says who sent a message, passes a refusal on only from where the agent
- * waits, and lets nobody have more places than a worker has connections; a worker takes the answers
- * to a hand-over only from whom it was given to (move.c). Nobody ends what another one has.
+ * waits and answers only where there is something to answer, and lets nobody have more places than
+ * a worker has connections; a worker takes the answers to a hand-over only from whom it was given
+ * to (move.c). Nobody ends what another one has.
  *
  * To a new version of the program (upgrade.h): parents, workers of both sides, and a channel
  * between each old worker and a new one:

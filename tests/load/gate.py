@@ -1,15 +1,18 @@
 """./bench gate: what a waiting agent, a byte, a round trip and a handshake cost, beside the floor and other relays in the same run."""
 import contextlib
+import json
 import os
 import pathlib
 import re
 import shutil
 import statistics
+import subprocess
 import tempfile
 import time
 
 import bench
 import system
+import two_sites
 from bench import result
 
 system.BUILD = pathlib.Path(os.environ.get("ENGAWA_BUILD", system.BUILD))  # before relays looks at it
@@ -101,7 +104,17 @@ def resume_gap(count):
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     yield result("gate.resume_gap_ms", statistics.median(gaps), "ms", len(gaps), "a gate is killed under a session; until the office PC sends it its picture "
-        f"through another gate, loopback; longest {max(gaps):.0f} ms. A route that becomes a black hole adds the 3 to 4 s in which nothing comes")
+        f"through another gate, loopback; longest {max(gaps):.0f} ms")
+
+
+def black_hole_gap(count):
+    """The same when nobody dies: the route is gone, without a word."""
+    if os.geteuid() != 0:
+        return  # network namespaces
+    argv = two_sites.enter("/usr/bin/python3", "-B", pathlib.Path(__file__).parent / "black_hole.py", count)
+    gaps = json.loads(subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True, timeout=120 * count).stdout)
+    yield result("gate.resume_gap_ms.black_hole", statistics.median(gaps), "ms", len(gaps), "the home's route to the gate under a session becomes a black hole; "
+        f"from the last that the client heard to the first of the other gate; longest {max(gaps):.0f} ms")
 
 
 def pings(relay, count):
@@ -289,6 +302,7 @@ def measure(arguments):
         idlers = {name: method for name, method in peers.items() if name == NEAREST["idle"] or not quick and name not in NOT_MANY}
         yield from idle(home, idlers, sizes)
         yield from resume_gap(3 if quick else 10)
+        yield from black_hole_gap(3 if quick else 10)
         yield from instructions.measure(arguments)
         for metric, value in ORIGINAL.items():
             yield result(metric, value, "as above", 0, "quoted", "original")

@@ -237,13 +237,18 @@ def test_attack_worker_ends_sessions_of_another(gate):
     mad.close()
 
 
-def test_attack_worker_answers_for_another(gate):
+def test_attack_worker_answers_for_another(start_gate):
     """A worker that was taken over confirms or refuses every hand-over between two others, before they do. Each connection arrives all the same."""
-    victim, agents, stop = gate.children("worker")[0], [], threading.Event()
-    while len(agents) < 4:
-        agent = gate.agent()
-        if worker_of(gate, agent.stream) != victim:
-            agents.append(agent)
+    gate = start_gate(KEEPALIVE_S=600, SILENCE_S=1200)
+    victim, stop, outer = gate.children("worker")[0], threading.Event(), gate.outer
+
+    def elsewhere(make):
+        """What becomes of its own connections is its own affair."""
+        while True:
+            frames = make()
+            if worker_of(gate, frames.stream) != victim:
+                return frames
+    agents = [elsewhere(gate.agent) for _ in range(4)]
     mad = Mad(victim)
 
     def answer():
@@ -259,8 +264,15 @@ def test_attack_worker_answers_for_another(gate):
     thread = threading.Thread(target=answer, daemon=True)
     thread.start()
     try:
-        for agent in 5 * agents:
-            client, session = gate.join(agent)
+        for agent in 3 * agents:
+            client = elsewhere(gate.client)
+            session_id, ticket = gate.controller.ticket(agent.id)
+            client.send(outer.OUTER_JOIN, outer.Join(ticket=ticket))
+            agent.expect(outer.OUTER_KNOCK)
+            session = elsewhere(lambda cert=agent.cert: gate.hello(gate.native(cert), outer.ROLE_AGENT_SESSION))
+            session.send(outer.OUTER_ANSWER, outer.Answer(session_id=session_id))
+            for side in client, session:
+                assert side.expect(outer.OUTER_JOINED, outer.Joined).session_id == session_id
             session.stream.sendall(b"here")
             assert client.exactly(4) == b"here"
     finally:

@@ -79,7 +79,9 @@ hears(size_t seat)
 {
 	uint8_t payload[64];
 	uint16_t type;
-	int n = ipc_recv(ends[seat], &type, payload, sizeof payload, NULL);
+	int fd = -1, n = ipc_recv(ends[seat], &type, payload, sizeof payload, &fd);
+	if (fd >= 0)
+		close(fd);
 	return n < 0 ? TELL_NONE : (enum tell)type;
 }
 
@@ -154,6 +156,86 @@ test_attack_directory_is_filled(void **state)
 	switchboard_gone(&board, MAD);
 	assert_int_equal(board.directory.count, PLACES);
 	assert_int_equal(board.directory.each[MAD], 0);
+}
+
+static void
+hand(size_t seat, uint8_t agent, uint32_t number)
+{
+	struct tell_hand message = {.id = {agent}, .kind = TELL_AGENT, .number = number};
+	uint8_t payload[sizeof message];
+	memcpy(payload, &message, sizeof message);
+	assert_int_equal(
+		switchboard_hear(&board, seat, TELL_HAND, payload, sizeof payload, ends[0]), 1);
+}
+
+static void
+answer(size_t seat, enum tell type, uint32_t number, size_t to)
+{
+	const struct tell_step message = {number, board.seats[to].number};
+	says(seat, type, &message, sizeof message);
+}
+
+/* A connection from one worker to another: each step is passed on, once. */
+static void
+test_hand_over(void **state)
+{
+	(void)state;
+	put(1, TELL_AGENT, 1, 1);
+	hand(0, 1, 9);
+	assert_int_equal(hears(1), TELL_HAND);
+	assert_int_equal(hears(0), TELL_HANDED);
+	answer(1, TELL_ACK, 9, 0);
+	assert_int_equal(hears(0), TELL_ACK);
+	answer(0, TELL_COMMIT, 9, 1);
+	assert_int_equal(hears(1), TELL_COMMIT);
+	answer(1, TELL_ACK, 9, 0);
+	answer(1, TELL_BACK, 9, 0);
+	answer(0, TELL_COMMIT, 9, 1);
+	silent();
+	/* of a worker that died meanwhile nothing is passed on any more */
+	hand(0, 1, 10);
+	assert_int_equal(hears(1), TELL_HAND);
+	assert_int_equal(hears(0), TELL_HANDED);
+	switchboard_gone(&board, 1);
+	assert_int_equal(hears(0), TELL_GONE);
+	assert_int_equal(hears(2), TELL_GONE);
+	answer(1, TELL_ACK, 10, 0);
+	silent();
+	hand(0, 1, 11);
+	assert_int_equal(hears(0), TELL_BACK);
+}
+
+/* Tried: a worker answers hand-overs between two others, or floods another one with answers and
+ * with connections. What comes of it: answers are passed on as often as there is something to
+ * answer, and so many connections are on their way from it at a time. */
+static void
+test_attack_answers_and_floods(void **state)
+{
+	(void)state;
+	put(1, TELL_AGENT, 1, 1);
+	hand(0, 1, 1);
+	assert_int_equal(hears(1), TELL_HAND);
+	assert_int_equal(hears(0), TELL_HANDED);
+	for (uint32_t number = 0; number < 1000; number++) {
+		for (size_t to = 0; to < MAD; to++) {
+			answer(MAD, TELL_ACK, number, to);
+			answer(MAD, TELL_BACK, number, to);
+			answer(MAD, TELL_COMMIT, number, to);
+		}
+	}
+	silent();
+	answer(1, TELL_ACK, 1, 0);
+	assert_int_equal(hears(0), TELL_ACK);
+	size_t given = 0;
+	for (uint32_t number = 0; number < 2 * SWITCHBOARD_HANDS_MAX; number++) {
+		hand(MAD, 1, number);
+		given += hears(1) == TELL_HAND;
+		hears(MAD);
+	}
+	assert_int_equal(given, SWITCHBOARD_HANDS_MAX);
+	silent();
+	hand(0, 1, 2); /* the others' have their own room */
+	assert_int_equal(hears(1), TELL_HAND);
 }
 
 static void
@@ -275,6 +357,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			test_attack_end_of_somebody_elses_session, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_attack_directory_is_filled, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hand_over, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_attack_answers_and_floods, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_attack_shared_numbers, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
