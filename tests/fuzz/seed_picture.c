@@ -5,8 +5,8 @@
  *   seed_picture PICTURE-DIRECTORY FILM-DIRECTORY
  *
  * Each session becomes two files of fuzz_picture.c, one as it is sent and one with its plain bytes,
- * which a fuzzer can change to some purpose, where they are few. What the decoder does not take
- * ends it with 1.
+ * which a fuzzer can change to some purpose, where they are few. Its name ends with a hash of the
+ * last picture, which other decoders must show, too. What the decoder does not take ends it with 1.
  */
 #include <stdio.h>
 #include <zstd.h>
@@ -15,6 +15,7 @@
 #include "feed_picture.h"
 #include "screen/encode.h"
 #include "screen/film.h"
+#include "screen/move.h"
 
 enum {
 	BYTES_MAX = 1 << 17,
@@ -34,6 +35,7 @@ struct bytes {
 struct seed {
 	const char *directory, *name;
 	uint8_t flags;
+	int has_film; /* what it shows is not exact */
 	struct image image;
 	struct watermark *watermark;
 	struct encoder *encoder;
@@ -83,6 +85,7 @@ begin(const char *directory, const char *name, uint8_t flags, struct watermark *
 	must(s != NULL, "no memory");
 	s->directory = directory;
 	s->name = name;
+	s->flags = flags;
 	s->watermark = watermark;
 	s->sent.w = wr_init(s->sent.data, BYTES_MAX);
 	s->opened.w = wr_init(s->opened.data, BYTES_MAX);
@@ -96,12 +99,38 @@ begin(const char *directory, const char *name, uint8_t flags, struct watermark *
 	return s;
 }
 
+/* FNV-1a of B, G and R of all pixels of the last picture; it is what was drawn, marked. */
+static uint32_t
+digest(const struct seed *s)
+{
+	const struct image *shown = decoder_image(s->decoder);
+	int blue = s->flags & RGBX_FLAG ? 2 : 0;
+	uint32_t hash = 2166136261u;
+	watermark_apply(s->watermark,
+		&(struct image){s->image.bytes, s->image.stride, s->image.width, s->image.height},
+		0, 0);
+	for (size_t y = 0; y < shown->height; y++)
+		for (size_t x = 0; x < shown->width; x++) {
+			const uint8_t *p = image_at(shown, x, y), *q = image_at(&s->image, x, y);
+			const uint8_t bgr[] = {p[blue], p[1], p[2 - blue]};
+			must(s->has_film || __builtin_memcmp(bgr, q, 3) == 0, "not exact");
+			for (int i = 0; i < 3; i++)
+				hash = (hash ^ bgr[i]) * 16777619u;
+		}
+	return hash;
+}
+
 static void
 end(struct seed *s)
 {
-	save(s->directory, s->name, "", &s->sent);
+	char sent[16], opened[24];
+	uint32_t hash = digest(s);
+	must(str_print(sent, sizeof sent, ".%08x", hash) >= 0 &&
+			str_print(opened, sizeof opened, "-plain.%08x", hash) >= 0,
+		"name");
+	save(s->directory, s->name, sent, &s->sent);
 	if (s->opened.w.len <= PLAIN_MAX)
-		save(s->directory, s->name, "-plain", &s->opened);
+		save(s->directory, s->name, opened, &s->opened);
 	image_fini(&s->image);
 	encoder_free(s->encoder);
 	decoder_free(s->decoder);
@@ -183,6 +212,8 @@ whole(struct seed *s, uint32_t number)
 static void
 copies(struct seed *s, const struct copy *list, size_t count, const struct rect *rect)
 {
+	for (size_t i = 0; i < count; i++)
+		move_copy(&s->image, &list[i]);
 	picture(s, &(struct encode_change){.copies = list,
 			   .copy_count = count,
 			   .rects = rect,
@@ -208,6 +239,7 @@ film(struct seed *s, struct rect at, uint32_t count, struct encode_change change
 	struct film_encoder *e;
 	must(film_encoder_new(at.w, at.h, 50, &e) == 0, "film");
 	change.film = at;
+	s->has_film = 1;
 	for (uint32_t i = 0; i < count; i++) {
 		draw(s, at, 5 + i * 3);
 		int len = film_encode(e, &s->image, &at, s->watermark, &change.unit);

@@ -159,6 +159,16 @@ def test_agent_killed(office):
     assert office.connect("--for", "100ms")["code"] == 0
 
 
+def test_memory_idle(office):
+    """An agent that waits, after a session, takes less than 32 MiB in all its processes."""
+    assert office.connect("--for", "1s")["code"] == 0
+    system.wait_for(lambda: roles(office) == ["control"], "processes are left")
+    paths = [pathlib.Path(f"/proc/{pid}") for pid in system.family(office.agent.pid)]
+    mib = {(path / "comm").read_text().strip(): int(re.search(r"VmRSS:\s+(\d+)", (path / "status").read_text())[1]) / 1024 for path in paths}
+    print(mib)
+    assert len(mib) == 2 and 0 < sum(mib.values()) < 32, mib
+
+
 def test_agent_stopped_says_so(office):
     client = start_session(office)
     office.agent.stop()
