@@ -423,7 +423,7 @@ def test_attack_ldap_empty_password(ldap):
 
 def test_attack_ldap_without_tls_or_with_another_certificate(ldap, directory):
     """Tried: a directory without StartTLS, with a certificate of an unknown issuer, and under a name that its certificate does not have. Comes of it:
-    it gets no password, and nobody comes in."""
+    nobody can be asked, and nobody comes in."""
     plain = ldap["SERVICE"].replace("ldaps://", "ldap://")
     assert ask("ldap", **TANAKA, **ldap | {"SERVICE": plain}) == CODE["PERSON_SERVICE"]
     assert ask("ldap", **TANAKA, **ldap | {"CA": ""}) == CODE["PERSON_SERVICE"]

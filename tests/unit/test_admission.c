@@ -1,145 +1,37 @@
 /* Which devices may come: proof, registry, applications, pairing, and what strangers can do. */
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "agent/login.h"
-#include "base/err.h"
 #include "crypto/sign.h"
-#include "inner.pb.h"
+#include "login_world.h"
 
 enum {
-	APP = engawa_ClientKind_CLIENT_APP,
-	PAIRING = engawa_PromptKind_PROMPT_PAIRING,
-	PASSWORD = engawa_PromptKind_PROMPT_PASSWORD
+	PAIRING = engawa_PromptKind_PROMPT_PAIRING
 };
 
-static struct world {
-	struct policy policy;
-	struct settings settings;
-	struct devices *devices;
-	struct factors *factors;
-	struct registry *registry;
-	struct pairing pairing;
-	struct iplist addresses;
-	struct maclist macs;
-	unsigned lists;
-	char path[3][96];
-	uint64_t mono_ms, wall_s;
-	struct prompt prompt;
-	unsigned prompts, checks;
-	struct login login;
-	struct evp_pkey_st *key, *other_key;
-} w;
-
-static const uint8_t owner[32] = {1, 2, 3, 4, 5, 6, 7, 8}, stranger[32] = {9}, handshake[32] = {7};
-
-static void
-on_prompt(void *user, const struct prompt *prompt)
-{
-	(void)user;
-	w.prompt = *prompt;
-	w.prompts++;
-}
-
-static void
-on_check(void *user, const char *verifier, const char *text)
-{
-	(void)user, (void)verifier, (void)text;
-	w.checks++;
-}
-
-static struct mono
-on_now(void *user)
-{
-	(void)user;
-	return (struct mono){w.mono_ms * 1000000};
-}
-
-static uint64_t
-on_wall(void *user)
-{
-	(void)user;
-	return w.wall_s;
-}
+static const uint8_t owner[32] = {1, 2, 3, 4, 5, 6, 7, 8};
+static struct evp_pkey_st *owner_key, *other_key;
 
 static int
-on_self(void *user, const struct facts *facts)
+set_up(void **state)
 {
-	(void)user, (void)facts;
-	return 0;
-}
-
-static void
-on_maclist(void *user, enum mac_list which)
-{
-	(void)user;
-	assert_int_equal(which, MAC_LIST_CLIENT);
-	w.lists++;
-}
-
-static const struct login_env env = {.maclist = on_maclist,
-	.prompt = on_prompt,
-	.check = on_check,
-	.is_self = on_self,
-	.now = on_now,
-	.wall_s = on_wall};
-
-static int
-setup(void **state)
-{
-	(void)state;
-	memset(&w, 0, sizeof w);
-	policy_init(&w.policy);
-	w.policy.disable_inspection = w.policy.disable_maccheck = w.policy.disable_otp =
-		w.policy.disable_limited_firewall = 1;
-	strcpy(w.settings.password, "$argon2id$");
-	for (int i = 0; i < 3; i++) {
-		strcpy(w.path[i], "/tmp/engawa-test-admission.XXXXXX");
-		close(mkstemp(w.path[i]));
-		unlink(w.path[i]);
-	}
-	assert_int_equal(devices_open(w.path[0], &w.devices, NULL), 0);
-	assert_int_equal(factors_open(w.path[1], &w.factors, NULL), 0);
-	assert_int_equal(registry_open(w.path[2], &w.registry, NULL), 0);
-	w.mono_ms = 1000000;
-	w.wall_s = 1800000000;
-	w.key = sign_key_generate();
-	w.other_key = sign_key_generate();
+	setup(state);
+	w.policy.disable_devicecheck = 0;
+	w.policy.disable_otp = 1;
+	owner_key = sign_key_generate();
+	other_key = sign_key_generate();
 	return 0;
 }
 
 static int
-teardown(void **state)
+tear_down(void **state)
 {
-	(void)state;
-	login_fini(&w.login);
-	policy_fini(&w.policy);
-	maclist_fini(&w.macs);
-	devices_free(w.devices);
-	factors_free(w.factors);
-	registry_free(w.registry);
-	for (int i = 0; i < 3; i++)
-		unlink(w.path[i]);
-	sign_key_free(w.key);
-	sign_key_free(w.other_key);
-	return 0;
+	sign_key_free(owner_key);
+	sign_key_free(other_key);
+	return teardown(state);
 }
 
 static struct facts
 make_facts(struct evp_pkey_st *key, const uint8_t *hash)
 {
-	struct facts f = {.kind = APP,
-		.build = 1,
-		.window_mib = 8,
-		.mac_count = 1,
-		.macs = {{0, 1, 2, 3, 4, 5}}};
+	struct facts f = plain_facts(APP);
 	strcpy(f.computer_name, "HOME-PC");
 	if (!key)
 		return f;
@@ -148,35 +40,13 @@ make_facts(struct evp_pkey_st *key, const uint8_t *hash)
 	return f;
 }
 
-static void
-begin_at(const uint8_t *device, const char *address)
-{
-	const struct login_office office = {.policy = &w.policy,
-		.settings = &w.settings,
-		.addresses = &w.addresses,
-		.devices = w.devices,
-		.factors = w.factors,
-		.registry = w.registry,
-		.pairing = &w.pairing,
-		.macs = &w.macs};
-	login_init(&w.login, &env, &office, address, device, handshake);
-}
-
 /* As far as the first prompt, or the refusal. */
 static int
 come(const uint8_t *device, struct evp_pkey_st *key)
 {
 	struct facts f = make_facts(key, handshake);
-	begin_at(device, "192.0.2.1");
+	begin(device);
 	return login_facts(&w.login, &f);
-}
-
-static int
-reply(unsigned kind, const char *text)
-{
-	struct reply r = {.kind = (uint8_t)kind};
-	snprintf(r.text, sizeof r.text, "%s", text);
-	return login_reply(&w.login, &r);
 }
 
 static void
@@ -193,15 +63,15 @@ static void
 test_registered(void **state)
 {
 	(void)state;
-	assert_int_equal(come(owner, w.key), -ERR_DEVICE_UNKNOWN);
-	register_device(owner, w.key);
-	assert_int_equal(come(owner, w.key), LOGIN_WAITS);
+	assert_int_equal(come(owner, owner_key), -ERR_DEVICE_UNKNOWN);
+	register_device(owner, owner_key);
+	assert_int_equal(come(owner, owner_key), LOGIN_WAITS);
 	assert_int_equal(w.prompt.kind, PASSWORD);
 	assert_true(w.login.admission.registered);
 	/* after a restart of the agent */
 	registry_free(w.registry);
-	assert_int_equal(registry_open(w.path[2], &w.registry, NULL), 0);
-	assert_int_equal(come(owner, w.key), LOGIN_WAITS);
+	assert_int_equal(registry_open(w.path[REGISTRY], &w.registry, NULL), 0);
+	assert_int_equal(come(owner, owner_key), LOGIN_WAITS);
 }
 
 /* Tried: the device key's file alone (no proof), another proof key, a signature of another session,
@@ -211,19 +81,19 @@ test_attack_forged_proof(void **state)
 {
 	(void)state;
 	static const uint8_t elsewhere[32] = {8};
-	register_device(owner, w.key);
+	register_device(owner, owner_key);
 	assert_int_equal(come(owner, NULL), -ERR_DEVICE_PROOF);
-	assert_int_equal(come(owner, w.other_key), -ERR_DEVICE_PROOF);
-	struct facts f = make_facts(w.key, elsewhere);
+	assert_int_equal(come(owner, other_key), -ERR_DEVICE_PROOF);
+	struct facts f = make_facts(owner_key, elsewhere);
 	begin_at(owner, "192.0.2.1");
 	assert_int_equal(login_facts(&w.login, &f), -ERR_DEVICE_PROOF);
 	for (size_t i = 0; i < sizeof f.device_proof; i += 7) {
-		f = make_facts(w.key, handshake);
+		f = make_facts(owner_key, handshake);
 		f.device_proof[i] ^= 1;
 		begin_at(owner, "192.0.2.1");
 		assert_int_equal(login_facts(&w.login, &f), -ERR_DEVICE_PROOF);
 	}
-	f = make_facts(w.key, handshake);
+	f = make_facts(owner_key, handshake);
 	f.device_key[40] ^= 1;
 	begin_at(owner, "192.0.2.1");
 	assert_int_equal(login_facts(&w.login, &f), -ERR_DEVICE_PROOF);
@@ -233,7 +103,7 @@ test_attack_forged_proof(void **state)
 	assert_int_equal(w.prompts, 0);
 	/* a proof by somebody else's registered key does not make another device known */
 	w.policy.disable_devicecheck = 1;
-	assert_int_equal(come(stranger, w.key), LOGIN_WAITS);
+	assert_int_equal(come(stranger, owner_key), LOGIN_WAITS);
 	assert_false(w.login.admission.registered);
 }
 
@@ -243,7 +113,7 @@ test_pairing(void **state)
 	(void)state;
 	char code[PAIRING_TEXT_SIZE], typed[64];
 	assert_int_equal(pairing_new(&w.pairing, on_now(NULL), code), 0);
-	assert_int_equal(come(owner, w.key), LOGIN_WAITS);
+	assert_int_equal(come(owner, owner_key), LOGIN_WAITS);
 	assert_int_equal(w.prompt.kind, PAIRING);
 	assert_int_equal(w.prompt.expires_s, PAIRING_LIFE_S + 1);
 	assert_false(w.prompt.optional);
@@ -266,10 +136,10 @@ test_pairing_optional(void **state)
 	(void)state;
 	char code[PAIRING_TEXT_SIZE];
 	w.policy.disable_devicecheck = 1;
-	assert_int_equal(come(owner, w.key), LOGIN_WAITS);
+	assert_int_equal(come(owner, owner_key), LOGIN_WAITS);
 	assert_int_equal(w.prompt.kind, PASSWORD);
 	assert_int_equal(pairing_new(&w.pairing, on_now(NULL), code), 0);
-	assert_int_equal(come(owner, w.key), LOGIN_WAITS);
+	assert_int_equal(come(owner, owner_key), LOGIN_WAITS);
 	assert_int_equal(w.prompt.kind, PAIRING);
 	assert_true(w.prompt.optional);
 	assert_int_equal(reply(PAIRING, ""), LOGIN_WAITS);
@@ -290,7 +160,7 @@ test_attack_pairing_twice_and_late(void **state)
 	char first[PAIRING_TEXT_SIZE], code[PAIRING_TEXT_SIZE];
 	assert_int_equal(pairing_new(&w.pairing, on_now(NULL), first), 0);
 	assert_int_equal(pairing_new(&w.pairing, on_now(NULL), code), 0);
-	assert_int_equal(come(owner, w.key), LOGIN_WAITS);
+	assert_int_equal(come(owner, owner_key), LOGIN_WAITS);
 	assert_int_equal(reply(PAIRING, first), LOGIN_WAITS);
 	assert_int_equal(w.prompt.wrong, ERR_PAIRING_WRONG);
 	struct login waits = w.login;
@@ -299,13 +169,13 @@ test_attack_pairing_twice_and_late(void **state)
 	w.login = waits;
 	assert_int_equal(reply(PAIRING, code), LOGIN_WAITS);
 	assert_int_equal(w.prompt.wrong, ERR_PAIRING_WRONG);
-	assert_int_equal(come(stranger, w.other_key), -ERR_DEVICE_UNKNOWN);
+	assert_int_equal(come(stranger, other_key), -ERR_DEVICE_UNKNOWN);
 	assert_int_equal(pairing_new(&w.pairing, on_now(NULL), code), 0);
-	assert_int_equal(come(stranger, w.other_key), LOGIN_WAITS);
+	assert_int_equal(come(stranger, other_key), LOGIN_WAITS);
 	w.mono_ms += (PAIRING_LIFE_S + 1) * 1000;
 	assert_int_equal(reply(PAIRING, code), LOGIN_WAITS);
 	assert_int_equal(w.prompt.wrong, ERR_PAIRING_WRONG);
-	assert_int_equal(come(stranger, w.other_key), -ERR_DEVICE_UNKNOWN);
+	assert_int_equal(come(stranger, other_key), -ERR_DEVICE_UNKNOWN);
 }
 
 /* Tried: 10,000 guesses at a pairing code while it is open, from as many devices as one likes.
@@ -319,13 +189,13 @@ test_attack_pairing_guessed(void **state)
 	char code[PAIRING_TEXT_SIZE];
 	uint8_t device[32] = {0x80};
 	unsigned charged = 0, first = 0;
-	register_device(owner, w.key);
+	register_device(owner, owner_key);
 	assert_int_equal(pairing_new(&w.pairing, on_now(NULL), code), 0);
 	for (unsigned i = 0; i < 10000; i++) {
 		char guess[PAIRING_TEXT_SIZE];
 		device[1] = (uint8_t)i, device[2] = (uint8_t)(i >> 8);
 		snprintf(guess, sizeof guess, "%04u-%04u", i % 10000, i % 7777);
-		assert_int_equal(come(device, w.other_key), LOGIN_WAITS);
+		assert_int_equal(come(device, other_key), LOGIN_WAITS);
 		assert_int_equal(w.prompt.kind, PAIRING);
 		if (w.login.admission.first)
 			first++;
@@ -337,12 +207,12 @@ test_attack_pairing_guessed(void **state)
 		w.mono_ms += 50;
 		w.wall_s = 1800000000 + w.mono_ms / 1000;
 		if (i % 1000 == 0)
-			assert_int_equal(come(owner, w.key), LOGIN_WAITS);
+			assert_int_equal(come(owner, owner_key), LOGIN_WAITS);
 	}
 	assert_int_equal(charged + first, 10000);
 	assert_true(charged <= 30);
 	assert_int_equal(registry_count(w.registry, ENTRY_REGISTERED), 1);
-	assert_int_equal(come(stranger, w.other_key), LOGIN_WAITS);
+	assert_int_equal(come(stranger, other_key), LOGIN_WAITS);
 	assert_int_equal(reply(PAIRING, code), LOGIN_WAITS);
 	assert_int_equal(w.prompt.kind, PASSWORD);
 }
@@ -354,18 +224,18 @@ test_attack_owner_not_burnt(void **state)
 {
 	(void)state;
 	char code[PAIRING_TEXT_SIZE];
-	register_device(owner, w.key);
+	register_device(owner, owner_key);
 	w.policy.disable_devicecheck = 1;
 	for (int i = 0; i < 2 * LOCKOUT_ROW_MAX; i++) {
 		w.wall_s += LOCKOUT_DELAY_MAX_S + 1;
 		w.mono_ms += 3601000;
 		assert_int_equal(pairing_new(&w.pairing, on_now(NULL), code), 0);
-		if (come(stranger, w.other_key) == LOGIN_WAITS)
+		if (come(stranger, other_key) == LOGIN_WAITS)
 			reply(PAIRING, "0000-0000");
 	}
 	pairing_end(&w.pairing);
-	assert_int_equal(come(stranger, w.other_key), -ERR_SHUT_OUT);
-	assert_int_equal(come(owner, w.key), LOGIN_WAITS);
+	assert_int_equal(come(stranger, other_key), -ERR_SHUT_OUT);
+	assert_int_equal(come(owner, owner_key), LOGIN_WAITS);
 	assert_int_equal(w.prompt.kind, PASSWORD);
 }
 
@@ -387,18 +257,18 @@ test_attack_pairing_kept_out(void **state)
 	(void)state;
 	char code[PAIRING_TEXT_SIZE];
 	shut_strangers_out();
-	assert_int_equal(come(owner, w.key), -ERR_DEVICE_UNKNOWN);
+	assert_int_equal(come(owner, owner_key), -ERR_DEVICE_UNKNOWN);
 	w.policy.disable_devicecheck = 1;
-	assert_int_equal(come(owner, w.key), -ERR_SHUT_OUT);
+	assert_int_equal(come(owner, owner_key), -ERR_SHUT_OUT);
 	assert_int_equal(pairing_new(&w.pairing, on_now(NULL), code), 0);
 	assert_int_equal(come(owner, NULL), -ERR_SHUT_OUT); /* cannot be registered */
 	for (int required = 0; required < 2; required++) {
 		w.policy.disable_devicecheck = !required;
-		assert_int_equal(come(stranger, w.other_key), LOGIN_WAITS);
+		assert_int_equal(come(stranger, other_key), LOGIN_WAITS);
 		assert_int_equal(w.prompt.kind, PAIRING);
 		assert_false(w.prompt.optional);
 		assert_int_equal(reply(PAIRING, ""), -ERR_SHUT_OUT);
-		assert_int_equal(come(stranger, w.other_key), LOGIN_WAITS);
+		assert_int_equal(come(stranger, other_key), LOGIN_WAITS);
 		for (int i = 1; i < LOGIN_TRIES_MAX; i++) {
 			assert_int_equal(reply(PAIRING, "0000-0000"), LOGIN_WAITS);
 			assert_int_equal(w.prompt.kind, PAIRING);
@@ -406,7 +276,7 @@ test_attack_pairing_kept_out(void **state)
 		}
 		assert_int_equal(reply(PAIRING, "0000-0000"), -ERR_SHUT_OUT);
 	}
-	assert_int_equal(come(owner, w.key), LOGIN_WAITS);
+	assert_int_equal(come(owner, owner_key), LOGIN_WAITS);
 	assert_int_equal(reply(PAIRING, code), LOGIN_WAITS);
 	assert_int_equal(w.prompt.kind, PASSWORD);
 	assert_int_equal(reply(PASSWORD, "secret"), LOGIN_WAITS);
@@ -424,12 +294,12 @@ test_attack_guesses_with_a_pairing_code(void **state)
 	char code[PAIRING_TEXT_SIZE];
 	unsigned judged = 0;
 	int r = 0;
-	register_device(owner, w.key);
+	register_device(owner, owner_key);
 	for (int i = 0; i < 2 * LOCKOUT_ROW_MAX; i++) {
 		w.wall_s += LOCKOUT_DELAY_MAX_S + 1;
 		w.mono_ms += 3601000;
 		assert_int_equal(pairing_new(&w.pairing, on_now(NULL), code), 0);
-		assert_int_equal(come(stranger, w.other_key), LOGIN_WAITS);
+		assert_int_equal(come(stranger, other_key), LOGIN_WAITS);
 		r = reply(PAIRING, code);
 		while (r == LOGIN_WAITS && w.prompt.kind == PASSWORD) {
 			judged++;
@@ -437,16 +307,16 @@ test_attack_guesses_with_a_pairing_code(void **state)
 			r = login_checked(&w.login, -ERR_PASSWORD_WRONG);
 		}
 		devices_free(w.devices);
-		assert_int_equal(devices_open(w.path[0], &w.devices, NULL), 0);
+		assert_int_equal(devices_open(w.path[DEVICES], &w.devices, NULL), 0);
 		devices_mark_kept(w.devices, owner);
 	}
 	assert_int_equal(r, -ERR_SHUT_OUT);
 	assert_int_equal(judged, LOCKOUT_ROW_MAX);
 	assert_false(devices_strangers_shut(w.devices));
-	assert_int_equal(come(owner, w.key), LOGIN_WAITS);
+	assert_int_equal(come(owner, owner_key), LOGIN_WAITS);
 	assert_int_equal(devices_unlock(w.devices), 0);
 	assert_int_equal(pairing_new(&w.pairing, on_now(NULL), code), 0);
-	assert_int_equal(come(stranger, w.other_key), LOGIN_WAITS);
+	assert_int_equal(come(stranger, other_key), LOGIN_WAITS);
 	assert_int_equal(reply(PAIRING, code), LOGIN_WAITS);
 	assert_int_equal(w.prompt.kind, PASSWORD);
 }
@@ -456,7 +326,7 @@ test_attack_guesses_with_a_pairing_code(void **state)
 static int
 apply(const uint8_t *device, const char *name, const char *address)
 {
-	struct facts f = make_facts(w.key, handshake);
+	struct facts f = make_facts(owner_key, handshake);
 	strcpy(f.apply, name);
 	begin_at(device, address);
 	return login_facts(&w.login, &f);
@@ -487,10 +357,10 @@ test_application(void **state)
 	assert_string_equal(e->name, "田中 自宅");
 	assert_string_equal(e->computer, "HOME-PC");
 	assert_int_equal(e->mac_count, 1);
-	assert_int_equal(come(owner, w.key), -ERR_DEVICE_UNKNOWN); /* not approved yet */
+	assert_int_equal(come(owner, owner_key), -ERR_DEVICE_UNKNOWN); /* not approved yet */
 	struct entry approved = *e;
 	assert_int_equal(registry_add(w.registry, &approved), 0);
-	assert_int_equal(come(owner, w.key), LOGIN_WAITS);
+	assert_int_equal(come(owner, owner_key), LOGIN_WAITS);
 	/* applying again changes nothing */
 	assert_int_equal(apply(owner, "x", "192.0.2.1"), LOGIN_WAITS);
 	assert_string_equal(registry_find(w.registry, owner)->name, "田中 自宅");
@@ -535,17 +405,17 @@ test_attack_removed(void **state)
 {
 	(void)state;
 	char code[PAIRING_TEXT_SIZE];
-	register_device(owner, w.key);
+	register_device(owner, owner_key);
 	assert_int_equal(registry_remove(w.registry, owner, w.wall_s), 0);
 	assert_int_equal(devices_keep(w.devices, owner, 0, w.wall_s), 0);
 	w.policy.disable_devicecheck = 1;
-	assert_int_equal(come(owner, w.key), -ERR_DEVICE_UNKNOWN);
+	assert_int_equal(come(owner, owner_key), -ERR_DEVICE_UNKNOWN);
 	assert_int_equal(come(owner, NULL), -ERR_DEVICE_UNKNOWN);
 	assert_int_equal(apply(owner, "again", "192.0.2.1"), -ERR_DEVICE_UNKNOWN);
 	assert_int_equal(registry_count(w.registry, ENTRY_REMOVED), 1);
-	assert_int_equal(come(stranger, w.other_key), LOGIN_WAITS);
+	assert_int_equal(come(stranger, other_key), LOGIN_WAITS);
 	assert_int_equal(pairing_new(&w.pairing, on_now(NULL), code), 0);
-	assert_int_equal(come(owner, w.key), LOGIN_WAITS);
+	assert_int_equal(come(owner, owner_key), LOGIN_WAITS);
 	assert_int_equal(w.prompt.kind, PAIRING);
 	assert_false(w.prompt.optional);
 }
@@ -559,7 +429,7 @@ test_attack_names(void **state)
 	static const char *const names[] = {
 		"a\nDEVICE registered", "\033[2J", "  ", " x ", "MAC 00"};
 	uint8_t device[32] = {0x70};
-	struct facts f = make_facts(w.key, handshake);
+	struct facts f = make_facts(owner_key, handshake);
 	struct entry e;
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
 		device[1] = (uint8_t)i;
@@ -570,7 +440,7 @@ test_attack_names(void **state)
 		assert_int_equal(registry_add(w.registry, &e), 0);
 	}
 	registry_free(w.registry);
-	assert_int_equal(registry_open(w.path[2], &w.registry, NULL), 0);
+	assert_int_equal(registry_open(w.path[REGISTRY], &w.registry, NULL), 0);
 	assert_int_equal(registry_count(w.registry, ENTRY_REGISTERED), 5);
 	device[1] = 0;
 	assert_string_equal(registry_find(w.registry, device)->computer, "");
@@ -583,7 +453,7 @@ test_limits(void **state)
 {
 	(void)state;
 	uint8_t device[32] = {0x60};
-	struct facts f = make_facts(w.key, handshake);
+	struct facts f = make_facts(owner_key, handshake);
 	struct entry e;
 	for (unsigned i = 0; i <= REGISTRY_MAX; i++) {
 		device[1] = (uint8_t)i;
@@ -631,34 +501,36 @@ test_mac_addresses(void **state)
 	struct conf_error error;
 	w.policy.disable_maccheck = 0;
 	w.policy.disable_devicecheck = 1;
-	assert_int_equal(come(stranger, w.other_key), -ERR_MAC_DENIED);
+	assert_int_equal(come(stranger, other_key), -ERR_MAC_DENIED);
 	assert_int_equal(w.prompts, 0);
 	assert_int_equal(maclist_parse(own, strlen(own), &w.macs, &error), 0);
-	assert_int_equal(come(stranger, w.other_key), LOGIN_WAITS);
+	assert_int_equal(come(stranger, other_key), LOGIN_WAITS);
 	assert_int_equal(w.prompt.kind, PASSWORD);
 	/* the organisation's list alone */
 	w.policy.client_mac_list = strdup("https://lists.example/");
 	w.policy.no_local_mac_list = 1;
-	assert_int_equal(come(stranger, w.other_key), LOGIN_WAITS);
+	assert_int_equal(come(stranger, other_key), LOGIN_WAITS);
 	assert_int_equal(w.lists, 1);
+	assert_int_equal(w.asked_list, MAC_LIST_CLIENT);
 	assert_int_equal(login_checked(&w.login, -ERR_MAC_LIST), -ERR_MAC_DENIED);
-	assert_int_equal(come(stranger, w.other_key), LOGIN_WAITS);
+	assert_int_equal(come(stranger, other_key), LOGIN_WAITS);
 	assert_int_equal(login_checked(&w.login, -ERR_MAC_DENIED), -ERR_MAC_DENIED);
-	assert_int_equal(come(stranger, w.other_key), LOGIN_WAITS);
+	assert_int_equal(come(stranger, other_key), LOGIN_WAITS);
 	assert_int_equal(login_checked(&w.login, 0), LOGIN_WAITS);
 	assert_int_equal(w.prompt.kind, PASSWORD);
 	/* what was recorded with a registered device is the office PC's own knowledge too */
 	w.policy.no_local_mac_list = 0;
 	maclist_fini(&w.macs);
-	register_device(owner, w.key);
-	assert_int_equal(come(owner, w.key), LOGIN_WAITS);
+	register_device(owner, owner_key);
+	assert_int_equal(come(owner, owner_key), LOGIN_WAITS);
 	assert_int_equal(w.prompt.kind, PASSWORD);
 	assert_int_equal(w.lists, 3);
+	assert_int_equal(w.asked_list, MAC_LIST_CLIENT);
 	/* and so is who pairs */
 	free(w.policy.client_mac_list);
 	w.policy.client_mac_list = NULL;
 	assert_int_equal(pairing_new(&w.pairing, on_now(NULL), code), 0);
-	assert_int_equal(come(stranger, w.other_key), LOGIN_WAITS);
+	assert_int_equal(come(stranger, other_key), LOGIN_WAITS);
 	assert_int_equal(w.prompt.kind, PAIRING);
 	struct login asked = w.login;
 	assert_int_equal(reply(PAIRING, ""), -ERR_MAC_DENIED);
@@ -675,10 +547,10 @@ test_attack_exempt_name(void **state)
 	(void)state;
 	w.policy.disable_limited_firewall = 0;
 	w.policy.firewall_exempt = strdup(" kiosk-,;\thome-pc2 HOME-P");
-	register_device(owner, w.key); /* HOME-PC */
-	assert_int_equal(come(owner, w.key), LOGIN_WAITS);
+	register_device(owner, owner_key); /* HOME-PC */
+	assert_int_equal(come(owner, owner_key), LOGIN_WAITS);
 	w.policy.disable_devicecheck = 1;
-	assert_int_equal(come(stranger, w.other_key), -ERR_FIREWALL_REQUIRED);
+	assert_int_equal(come(stranger, other_key), -ERR_FIREWALL_REQUIRED);
 	assert_true(policy_firewall_exempt(&w.policy, "Kiosk-1"));
 	assert_false(policy_firewall_exempt(&w.policy, "kios"));
 	assert_false(policy_firewall_exempt(&w.policy, ""));
@@ -688,7 +560,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 		T(test_registered),
 		T(test_attack_forged_proof),
 		T(test_pairing),

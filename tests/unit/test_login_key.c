@@ -1,231 +1,47 @@
 /* agent/login: security keys as a code, their registration, and the change of the mail address. */
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "agent/login.h"
-#include "base/err.h"
-#include "inner.pb.h"
-#include "signed.pb.h"
+#include "login_world.h"
 #include "soft_key.h"
 
 enum {
-	MAIL = engawa_PromptKind_PROMPT_MAIL_CODE,
-	PASSWORD = engawa_PromptKind_PROMPT_PASSWORD,
 	TOTP = engawa_PromptKind_PROMPT_TOTP,
 	RECOVERY = engawa_PromptKind_PROMPT_RECOVERY,
 	KEY = engawa_PromptKind_PROMPT_WEBAUTHN,
-	NEW_KEY = engawa_PromptKind_PROMPT_WEBAUTHN_NEW,
-	APP = engawa_ClientKind_CLIENT_APP
+	NEW_KEY = engawa_PromptKind_PROMPT_WEBAUTHN_NEW
 };
 
 static const char rp_id[] = "relay.example";
-static const uint8_t hash[32] = {7, 9};
-static const uint8_t stranger[32] = {1};
-
-static struct world {
-	struct policy policy;
-	struct settings settings;
-	struct devices *devices, *persons;
-	struct factors *factors;
-	struct passkeys *passkeys;
-	struct registry registry;
-	struct pairing pairing;
-	struct users users;
-	struct iplist addresses;
-	char dir[64], path[4][80];
-	uint64_t mono_ms, wall_s;
-	struct prompt prompt;
-	unsigned mails, told, confirmed;
-	uint32_t notice;
-	int last_kind, mail_fails;
-	char code[LOGIN_CODE_DIGITS + 1], to[SETTINGS_MAIL_SIZE], checked[SETTINGS_HASH_SIZE];
-	struct login login;
-	struct soft_key key;
-	struct reply reply; /* the next one */
-} w;
-
-static void
-on_prompt(void *user, const struct prompt *prompt)
-{
-	(void)user;
-	w.prompt = *prompt;
-}
+static struct soft_key person_key;
 
 static int
-on_mail(void *user, const struct login_mail *mail)
+set_up(void **state)
 {
-	(void)user;
-	if (w.mail_fails)
-		return -ERR_NO_GATE;
-	w.last_kind = mail->kind;
-	snprintf(w.to, sizeof w.to, "%s", mail->address);
-	if (mail->kind == engawa_MailKind_MAIL_LOGIN ||
-		mail->kind == engawa_MailKind_MAIL_NEW_ADDRESS) {
-		assert_int_equal(strlen(mail->code), LOGIN_CODE_DIGITS);
-		strcpy(w.code, mail->code);
-		w.mails++;
-	} else {
-		assert_string_equal(mail->code, "");
-		w.told++;
-	}
-	return 0;
-}
-
-static void
-on_check(void *user, const char *verifier, const char *text)
-{
-	(void)user, (void)text;
-	snprintf(w.checked, sizeof w.checked, "%s", verifier);
-}
-
-static int
-on_self(void *user, const struct facts *facts)
-{
-	(void)user, (void)facts;
-	return 0;
-}
-
-static struct mono
-on_now(void *user)
-{
-	(void)user;
-	return (struct mono){w.mono_ms * 1000000};
-}
-
-static uint64_t
-on_wall(void *user)
-{
-	(void)user;
-	return w.wall_s;
-}
-
-static int
-on_confirmed(void *user)
-{
-	(void)user;
-	memcpy(w.settings.mail, w.settings.mail_next, sizeof w.settings.mail);
-	w.settings.mail_next[0] = '\0';
-	w.confirmed++;
-	return 0;
-}
-
-static int
-on_mail_arrived(void *user)
-{
-	(void)user;
-	w.settings.mail_back_s = 0;
-	return 0;
-}
-
-static void
-on_notice(void *user, uint32_t code)
-{
-	(void)user;
-	w.notice = code;
-}
-
-static const struct login_env env = {.prompt = on_prompt,
-	.mail = on_mail,
-	.check = on_check,
-	.is_self = on_self,
-	.now = on_now,
-	.wall_s = on_wall,
-	.address_confirmed = on_confirmed,
-	.mail_arrived = on_mail_arrived,
-	.notice = on_notice};
-
-static void
-set(char **field, const char *value)
-{
-	free(*field);
-	*field = strdup(value);
-}
-
-static int
-setup(void **state)
-{
-	(void)state;
-	static const char *const names[] = {"devices", "factors", "passkeys", "persons"};
-	memset(&w, 0, sizeof w);
-	policy_init(&w.policy);
-	w.policy.disable_inspection = w.policy.disable_maccheck = w.policy.disable_devicecheck =
-		w.policy.disable_limited_firewall = 1;
+	setup(state);
 	set(&w.policy.otp_webauthn, "on");
 	set(&w.policy.webauthn_rp_id, rp_id);
-	strcpy(w.settings.mail, "tanaka@city.example.lg.jp");
-	strcpy(w.settings.password, "$argon2id$");
-	strcpy(w.dir, "/tmp/engawa-test-login-key.XXXXXX");
-	assert_non_null(mkdtemp(w.dir));
-	for (size_t i = 0; i < 4; i++)
-		snprintf(w.path[i], sizeof w.path[i], "%s/%s", w.dir, names[i]);
-	assert_int_equal(devices_open(w.path[0], &w.devices, NULL), 0);
-	assert_int_equal(factors_open(w.path[1], &w.factors, NULL), 0);
-	assert_int_equal(passkeys_open(w.path[2], &w.passkeys, NULL), 0);
-	assert_int_equal(devices_open(w.path[3], &w.persons, NULL), 0);
-	w.mono_ms = 1000000;
-	w.wall_s = 1800000000;
-	soft_key_init(&w.key, WEBAUTHN_ES256, 1);
+	soft_key_init(&person_key, WEBAUTHN_ES256, 1);
 	return 0;
 }
 
 static int
-teardown(void **state)
+tear_down(void **state)
 {
-	(void)state;
-	login_fini(&w.login);
-	policy_fini(&w.policy);
-	devices_free(w.devices);
-	devices_free(w.persons);
-	factors_free(w.factors);
-	passkeys_free(w.passkeys);
-	soft_key_fini(&w.key);
-	for (size_t i = 0; i < 4; i++)
-		unlink(w.path[i]);
-	rmdir(w.dir);
-	return 0;
+	soft_key_fini(&person_key);
+	return teardown(state);
 }
 
 static int
-begin_as(const char *user)
+come_as(const char *user)
 {
-	const struct login_office office = {.policy = &w.policy,
-		.settings = &w.settings,
-		.addresses = &w.addresses,
-		.devices = w.devices,
-		.users = &w.users,
-		.persons = w.persons,
-		.factors = w.factors,
-		.passkeys = w.passkeys,
-		.registry = &w.registry,
-		.pairing = &w.pairing};
-	struct facts f = {.kind = APP, .build = 1};
-	strcpy(f.computer_name, "home");
+	struct facts f = plain_facts(APP);
 	snprintf(f.user, sizeof f.user, "%s", user);
-	login_init(&w.login, &env, &office, "192.0.2.1", stranger, hash);
+	begin(stranger);
 	return login_facts(&w.login, &f);
 }
 
 static int
-begin(void)
+come(void)
 {
-	return begin_as("");
-}
-
-static int
-say(unsigned kind, const char *text)
-{
-	w.reply = (struct reply){.kind = (uint8_t)kind};
-	snprintf(w.reply.text, sizeof w.reply.text, "%s", text);
-	return login_reply(&w.login, &w.reply);
+	return come_as("");
 }
 
 static int
@@ -239,14 +55,14 @@ static int
 sign(struct soft_key *key)
 {
 	w.reply = (struct reply){.kind = KEY};
-	soft_assert(key, rp_id, hash, &w.reply.assertion);
+	soft_assert(key, rp_id, handshake, &w.reply.assertion);
 	return login_reply(&w.login, &w.reply);
 }
 
 static int
 password_is(int code)
 {
-	int r = say(PASSWORD, "secret");
+	int r = reply(PASSWORD, "secret");
 	return r < 0 ? r : login_checked(&w.login, code);
 }
 
@@ -270,12 +86,12 @@ static void
 test_key_as_code(void **state)
 {
 	(void)state;
-	registered(&w.key, "");
-	assert_int_equal(begin(), LOGIN_WAITS);
+	registered(&person_key, "");
+	assert_int_equal(come(), LOGIN_WAITS);
 	assert_int_equal(w.prompt.kind, KEY);
 	assert_string_equal(w.prompt.rp_id, rp_id);
 	assert_int_equal(w.prompt.user_verification, 1);
-	assert_int_equal(sign(&w.key), LOGIN_WAITS);
+	assert_int_equal(sign(&person_key), LOGIN_WAITS);
 	assert_int_equal(w.prompt.kind, PASSWORD);
 	assert_int_equal(password_is(0), LOGIN_PASSED);
 	assert_int_equal(w.mails + w.told, 0);
@@ -288,21 +104,21 @@ test_registration(void **state)
 	(void)state;
 	char code[PAPER_TEXT_SIZE];
 	assert_int_equal(passkeys_begin(w.passkeys, "", "家", w.wall_s, code), 0);
-	assert_int_equal(begin(), LOGIN_WAITS); /* by mail, as ever */
+	assert_int_equal(come(), LOGIN_WAITS); /* by mail, as ever */
 	assert_int_equal(login_mailed(&w.login, 0), LOGIN_WAITS);
-	assert_int_equal(say(MAIL, code), LOGIN_WAITS);
+	assert_int_equal(reply(CODE, code), LOGIN_WAITS);
 	assert_int_equal(w.prompt.kind, NEW_KEY);
-	assert_int_equal(say_key(&w.key), LOGIN_WAITS);
+	assert_int_equal(say_key(&person_key), LOGIN_WAITS);
 	assert_int_equal(w.prompt.kind, KEY);
-	assert_int_equal(sign(&w.key), LOGIN_WAITS);
+	assert_int_equal(sign(&person_key), LOGIN_WAITS);
 	assert_int_equal(passkeys_count(w.passkeys), 0); /* not before the password */
 	assert_int_equal(password_is(0), LOGIN_PASSED);
 	assert_int_equal(passkeys_count(w.passkeys), 1);
 	assert_int_equal(w.told, 1);
 	assert_int_equal(w.last_kind, engawa_MailKind_MAIL_KEY_ADDED);
-	assert_int_equal(begin(), LOGIN_WAITS);
+	assert_int_equal(come(), LOGIN_WAITS);
 	assert_int_equal(w.prompt.kind, KEY);
-	assert_int_equal(sign(&w.key), LOGIN_WAITS);
+	assert_int_equal(sign(&person_key), LOGIN_WAITS);
 	assert_int_equal(w.prompt.kind, PASSWORD);
 }
 
@@ -314,16 +130,16 @@ test_attack_register_by_mail(void **state)
 	(void)state;
 	char code[PAPER_TEXT_SIZE];
 	assert_int_equal(passkeys_begin(w.passkeys, "", "x", w.wall_s, code), 0);
-	assert_int_equal(begin(), LOGIN_WAITS);
+	assert_int_equal(come(), LOGIN_WAITS);
 	assert_int_equal(login_mailed(&w.login, 0), LOGIN_WAITS);
-	assert_int_equal(say_key(&w.key), -ERR_PROTOCOL); /* not what was asked for */
-	assert_int_equal(begin(), LOGIN_WAITS);
+	assert_int_equal(say_key(&person_key), -ERR_PROTOCOL); /* not what was asked for */
+	assert_int_equal(come(), LOGIN_WAITS);
 	assert_int_equal(login_mailed(&w.login, 0), LOGIN_WAITS);
-	w.reply = (struct reply){.kind = MAIL, .key = w.key.made};
+	w.reply = (struct reply){.kind = CODE, .key = person_key.made};
 	strcpy(w.reply.text, w.code);
 	assert_int_equal(login_reply(&w.login, &w.reply), LOGIN_WAITS);
 	assert_int_equal(w.prompt.kind, PASSWORD);
-	w.reply = (struct reply){.kind = PASSWORD, .key = w.key.made};
+	w.reply = (struct reply){.kind = PASSWORD, .key = person_key.made};
 	assert_int_equal(login_reply(&w.login, &w.reply), LOGIN_WAITS);
 	assert_int_equal(login_checked(&w.login, 0), LOGIN_PASSED);
 	assert_int_equal(passkeys_count(w.passkeys), 0);
@@ -341,20 +157,20 @@ test_attack_register_without_all(void **state)
 	soft_key_init(&other, WEBAUTHN_ES256, 2);
 	assert_int_equal(passkeys_begin(w.passkeys, "", "x", w.wall_s, code), 0);
 	for (int way = 0; way < 4; way++) {
-		assert_int_equal(begin(), LOGIN_WAITS);
+		assert_int_equal(come(), LOGIN_WAITS);
 		assert_int_equal(login_mailed(&w.login, 0), LOGIN_WAITS);
-		assert_int_equal(say(MAIL, code), LOGIN_WAITS);
-		assert_int_equal(say_key(&w.key), LOGIN_WAITS);
+		assert_int_equal(reply(CODE, code), LOGIN_WAITS);
+		assert_int_equal(say_key(&person_key), LOGIN_WAITS);
 		if (way == 0) {
-			assert_int_equal(sign(&w.key), LOGIN_WAITS);
+			assert_int_equal(sign(&person_key), LOGIN_WAITS);
 			assert_int_equal(password_is(-ERR_PASSWORD_WRONG), LOGIN_WAITS);
 		} else if (way == 1) {
 			assert_int_equal(sign(&other), LOGIN_WAITS);
 			assert_int_equal(w.prompt.wrong, ERR_WEBAUTHN_WRONG);
 		} else if (way == 2) {
-			assert_int_equal(say(KEY, code), -ERR_PROTOCOL);
+			assert_int_equal(reply(KEY, code), -ERR_PROTOCOL);
 		} else {
-			memcpy(other.made.credential, w.key.made.credential, 16);
+			memcpy(other.made.credential, person_key.made.credential, 16);
 			assert_int_equal(sign(&other), LOGIN_WAITS);
 			assert_int_equal(w.prompt.wrong, ERR_WEBAUTHN_WRONG);
 		}
@@ -371,13 +187,13 @@ test_attack_guessed_registration(void **state)
 	char code[PAPER_TEXT_SIZE];
 	assert_int_equal(passkeys_begin(w.passkeys, "", "x", w.wall_s, code), 0);
 	assert_int_equal(passkeys_cancel(w.passkeys), 0);
-	assert_int_equal(begin(), LOGIN_WAITS);
+	assert_int_equal(come(), LOGIN_WAITS);
 	assert_int_equal(login_mailed(&w.login, 0), LOGIN_WAITS);
 	for (int i = 0; i < 4; i++) {
-		assert_int_equal(say(MAIL, code), LOGIN_WAITS);
+		assert_int_equal(reply(CODE, code), LOGIN_WAITS);
 		assert_int_equal(w.prompt.wrong, ERR_CODE_WRONG);
 	}
-	assert_int_equal(say(MAIL, code), -ERR_LOCKED_OUT);
+	assert_int_equal(reply(CODE, code), -ERR_LOCKED_OUT);
 }
 
 /* Recorded in this handshake's own session before, in another one, by a copy of the key, by a key
@@ -389,14 +205,14 @@ test_attack_assertions(void **state)
 	static const uint8_t other_hash[32] = {1};
 	struct soft_key copy, nobody;
 	soft_key_init(&nobody, WEBAUTHN_ES256, 9);
-	registered(&w.key, "");
-	assert_int_equal(begin(), LOGIN_WAITS);
-	assert_int_equal(sign(&w.key), LOGIN_WAITS);
+	registered(&person_key, "");
+	assert_int_equal(come(), LOGIN_WAITS);
+	assert_int_equal(sign(&person_key), LOGIN_WAITS);
 	struct reply recorded = w.reply;
-	copy = w.key;
+	copy = person_key;
 	copy.counter = 0;
 	assert_int_equal(w.prompt.kind, PASSWORD);
-	assert_int_equal(begin(), LOGIN_WAITS);
+	assert_int_equal(come(), LOGIN_WAITS);
 	assert_int_equal(login_reply(&w.login, &recorded), LOGIN_WAITS);
 	assert_int_equal(w.prompt.wrong, ERR_WEBAUTHN_WRONG);
 	assert_int_equal(sign(&copy), LOGIN_WAITS);
@@ -404,11 +220,11 @@ test_attack_assertions(void **state)
 	assert_int_equal(sign(&nobody), LOGIN_WAITS);
 	assert_int_equal(w.prompt.wrong, ERR_WEBAUTHN_WRONG);
 	w.reply = (struct reply){.kind = KEY};
-	soft_assert(&w.key, rp_id, other_hash, &w.reply.assertion);
+	soft_assert(&person_key, rp_id, other_hash, &w.reply.assertion);
 	assert_int_equal(login_reply(&w.login, &w.reply), LOGIN_WAITS);
 	assert_int_equal(w.prompt.wrong, ERR_WEBAUTHN_WRONG);
 	w.reply = (struct reply){.kind = KEY};
-	soft_assert(&w.key, "evil.example", hash, &w.reply.assertion);
+	soft_assert(&person_key, "evil.example", handshake, &w.reply.assertion);
 	assert_int_equal(login_reply(&w.login, &w.reply), -ERR_LOCKED_OUT);
 	soft_key_fini(&nobody);
 }
@@ -419,28 +235,28 @@ static void
 test_attack_downgrade(void **state)
 {
 	(void)state;
-	registered(&w.key, "");
-	assert_int_equal(begin(), LOGIN_WAITS);
-	assert_int_equal(say(KEY, ""), LOGIN_WAITS);
+	registered(&person_key, "");
+	assert_int_equal(come(), LOGIN_WAITS);
+	assert_int_equal(reply(KEY, ""), LOGIN_WAITS);
 	assert_int_equal(w.prompt.kind, RECOVERY);
-	assert_int_equal(say(RECOVERY, ""), LOGIN_WAITS);
+	assert_int_equal(reply(RECOVERY, ""), LOGIN_WAITS);
 	assert_int_equal(w.prompt.kind, KEY);
 	set(&w.policy.otp_mail, "recovery");
-	assert_int_equal(begin(), LOGIN_WAITS);
-	assert_int_equal(say(KEY, ""), LOGIN_WAITS);
-	assert_int_equal(say(RECOVERY, ""), LOGIN_WAITS);
+	assert_int_equal(come(), LOGIN_WAITS);
+	assert_int_equal(reply(KEY, ""), LOGIN_WAITS);
+	assert_int_equal(reply(RECOVERY, ""), LOGIN_WAITS);
 	assert_int_equal(w.mails, 1);
 	assert_int_equal(login_mailed(&w.login, 0), LOGIN_WAITS);
-	assert_int_equal(w.prompt.kind, MAIL);
+	assert_int_equal(w.prompt.kind, CODE);
 	set(&w.policy.otp_webauthn, "only");
-	assert_int_equal(begin(), LOGIN_WAITS);
-	assert_int_equal(say(KEY, ""), LOGIN_WAITS);
+	assert_int_equal(come(), LOGIN_WAITS);
+	assert_int_equal(reply(KEY, ""), LOGIN_WAITS);
 	assert_int_equal(w.prompt.kind, RECOVERY);
-	assert_int_equal(say(RECOVERY, ""), LOGIN_WAITS);
+	assert_int_equal(reply(RECOVERY, ""), LOGIN_WAITS);
 	assert_int_equal(w.prompt.kind, KEY);
 	for (int i = 0; i < LOGIN_TURNS_MAX - 2; i++)
-		assert_int_equal(say(w.prompt.kind, ""), LOGIN_WAITS);
-	assert_int_equal(say(w.prompt.kind, ""), -ERR_LIMIT);
+		assert_int_equal(reply(w.prompt.kind, ""), LOGIN_WAITS);
+	assert_int_equal(reply(w.prompt.kind, ""), -ERR_LIMIT);
 	assert_int_equal(w.mails, 1);
 }
 
@@ -451,25 +267,25 @@ test_only_keys(void **state)
 	char code[PAPER_TEXT_SIZE], paper[RECOVERY_COUNT][RECOVERY_TEXT_SIZE];
 	set(&w.policy.otp_webauthn, "only");
 	assert_int_equal(factors_recovery_make(w.factors, paper), 0);
-	assert_int_equal(begin(), -ERR_WEBAUTHN_UNSET);
+	assert_int_equal(come(), -ERR_WEBAUTHN_UNSET);
 	assert_int_equal(passkeys_begin(w.passkeys, "", "x", w.wall_s, code), 0);
-	assert_int_equal(begin(), LOGIN_WAITS);
+	assert_int_equal(come(), LOGIN_WAITS);
 	assert_int_equal(w.prompt.kind, RECOVERY);
-	assert_int_equal(say(RECOVERY, code), LOGIN_WAITS);
+	assert_int_equal(reply(RECOVERY, code), LOGIN_WAITS);
 	assert_int_equal(w.prompt.kind, NEW_KEY);
-	assert_int_equal(say(NEW_KEY, ""), LOGIN_WAITS); /* not after all */
+	assert_int_equal(reply(NEW_KEY, ""), LOGIN_WAITS); /* not after all */
 	assert_int_equal(w.prompt.kind, RECOVERY);
-	assert_int_equal(say(RECOVERY, code), LOGIN_WAITS);
-	assert_int_equal(say_key(&w.key), LOGIN_WAITS);
-	assert_int_equal(sign(&w.key), LOGIN_WAITS);
+	assert_int_equal(reply(RECOVERY, code), LOGIN_WAITS);
+	assert_int_equal(say_key(&person_key), LOGIN_WAITS);
+	assert_int_equal(sign(&person_key), LOGIN_WAITS);
 	assert_int_equal(password_is(0), LOGIN_PASSED);
-	assert_int_equal(begin(), LOGIN_WAITS);
-	assert_int_equal(say(KEY, ""), LOGIN_WAITS);
-	assert_int_equal(say(RECOVERY, paper[0]), LOGIN_WAITS); /* the way out of a lost key */
+	assert_int_equal(come(), LOGIN_WAITS);
+	assert_int_equal(reply(KEY, ""), LOGIN_WAITS);
+	assert_int_equal(reply(RECOVERY, paper[0]), LOGIN_WAITS); /* the way out of a lost key */
 	assert_int_equal(w.prompt.kind, PASSWORD);
 	assert_int_equal(w.mails, 0);
 	set(&w.policy.otp_webauthn, "off");
-	assert_int_equal(begin(), LOGIN_WAITS);
+	assert_int_equal(come(), LOGIN_WAITS);
 	assert_int_equal(w.mails, 1); /* keys count while policy says so */
 }
 
@@ -480,11 +296,11 @@ test_attack_removed_key(void **state)
 	(void)state;
 	struct soft_key second;
 	soft_key_init(&second, WEBAUTHN_EDDSA, 2);
-	registered(&w.key, "");
+	registered(&person_key, "");
 	registered(&second, "");
-	assert_int_equal(begin(), LOGIN_WAITS);
+	assert_int_equal(come(), LOGIN_WAITS);
 	assert_int_equal(passkeys_remove(w.passkeys, 0), 0);
-	assert_int_equal(sign(&w.key), LOGIN_WAITS);
+	assert_int_equal(sign(&person_key), LOGIN_WAITS);
 	assert_int_equal(w.prompt.wrong, ERR_WEBAUTHN_WRONG);
 	assert_int_equal(sign(&second), LOGIN_WAITS);
 	assert_int_equal(w.prompt.kind, PASSWORD);
@@ -507,25 +323,25 @@ test_name_with_the_password(void **state)
 	(void)state;
 	w.policy.disable_otp = 1;
 	add_user("tanaka", "$argon2id$t");
-	assert_int_equal(begin(), LOGIN_WAITS);
+	assert_int_equal(come(), LOGIN_WAITS);
 	assert_int_equal(w.prompt.kind, PASSWORD);
 	assert_int_equal(w.prompt.person, 1);
 	w.reply = (struct reply){.kind = PASSWORD, .text = "x", .user = "ＴＡＮＡＫＡ"};
 	assert_int_equal(login_reply(&w.login, &w.reply), LOGIN_WAITS);
-	assert_string_equal(w.checked, "$argon2id$t");
+	assert_string_equal(w.verifier, "$argon2id$t");
 	assert_int_equal(login_checked(&w.login, -ERR_PASSWORD_WRONG), LOGIN_WAITS);
 	assert_int_equal(w.prompt.person, 1);
 	w.reply = (struct reply){.kind = PASSWORD, .text = "x", .user = "suzuki"};
 	assert_int_equal(login_reply(&w.login, &w.reply), LOGIN_WAITS);
-	assert_string_equal(w.checked, LOGIN_NOBODY); /* and the same words follow */
+	assert_string_equal(w.verifier, LOGIN_NOBODY); /* and the same words follow */
 	assert_int_equal(login_checked(&w.login, -ERR_PASSWORD_WRONG), LOGIN_WAITS);
 	assert_int_equal(w.prompt.wrong, ERR_PASSWORD_WRONG);
-	assert_int_equal(say(PASSWORD, "x"), -ERR_PERSON_NAME);
-	assert_int_equal(begin_as("tanaka"), LOGIN_WAITS); /* told before: not asked again */
+	assert_int_equal(reply(PASSWORD, "x"), -ERR_PERSON_NAME);
+	assert_int_equal(come_as("tanaka"), LOGIN_WAITS); /* told before: not asked again */
 	assert_int_equal(w.prompt.person, 0);
 	w.reply = (struct reply){.kind = PASSWORD, .text = "x", .user = "suzuki"};
 	assert_int_equal(login_reply(&w.login, &w.reply), LOGIN_WAITS);
-	assert_string_equal(w.checked, "$argon2id$t");
+	assert_string_equal(w.verifier, "$argon2id$t");
 }
 
 /* A stranger learns from the login up to the code neither that there are several persons nor who.
@@ -538,7 +354,7 @@ test_attack_persons_before_the_code(void **state)
 	struct prompt first;
 	for (int users = 0; users < 2; users++) {
 		for (size_t i = 0; i < 4; i++) {
-			assert_int_equal(begin_as(names[i]), LOGIN_WAITS);
+			assert_int_equal(come_as(names[i]), LOGIN_WAITS);
 			assert_int_equal(login_mailed(&w.login, 0), LOGIN_WAITS);
 			if (users == 0 && i == 0)
 				first = w.prompt;
@@ -557,18 +373,18 @@ test_attack_key_of_another_person(void **state)
 	soft_key_init(&everybody, WEBAUTHN_ES256, 5);
 	add_user("tanaka", "$argon2id$t");
 	add_user("suzuki", "$argon2id$s");
-	registered(&w.key, "suzuki");
+	registered(&person_key, "suzuki");
 	registered(&everybody, ""); /* from the time before there were several persons */
-	assert_int_equal(begin_as("tanaka"), LOGIN_WAITS);
-	assert_int_equal(sign(&w.key), LOGIN_WAITS);
-	assert_int_equal(say(PASSWORD, "of tanaka"), LOGIN_WAITS);
-	assert_string_equal(w.checked, LOGIN_NOBODY);
-	assert_int_equal(begin_as("suzuki"), LOGIN_WAITS);
+	assert_int_equal(come_as("tanaka"), LOGIN_WAITS);
+	assert_int_equal(sign(&person_key), LOGIN_WAITS);
+	assert_int_equal(reply(PASSWORD, "of tanaka"), LOGIN_WAITS);
+	assert_string_equal(w.verifier, LOGIN_NOBODY);
+	assert_int_equal(come_as("suzuki"), LOGIN_WAITS);
 	assert_int_equal(sign(&everybody), LOGIN_WAITS);
 	assert_int_equal(w.prompt.wrong, ERR_WEBAUTHN_WRONG);
-	assert_int_equal(sign(&w.key), LOGIN_WAITS);
-	assert_int_equal(say(PASSWORD, "of suzuki"), LOGIN_WAITS);
-	assert_string_equal(w.checked, "$argon2id$s");
+	assert_int_equal(sign(&person_key), LOGIN_WAITS);
+	assert_int_equal(reply(PASSWORD, "of suzuki"), LOGIN_WAITS);
+	assert_string_equal(w.verifier, "$argon2id$s");
 	soft_key_fini(&everybody);
 }
 
@@ -584,11 +400,11 @@ ask_for_change(void)
 static void
 to_new_address(void)
 {
-	assert_int_equal(begin(), LOGIN_WAITS);
+	assert_int_equal(come(), LOGIN_WAITS);
 	assert_string_equal(w.to, "tanaka@city.example.lg.jp");
 	assert_int_equal(login_mailed(&w.login, 0), LOGIN_WAITS);
 	assert_int_equal(w.prompt.new_address, 0);
-	assert_int_equal(say(MAIL, w.code), LOGIN_WAITS);
+	assert_int_equal(reply(CODE, w.code), LOGIN_WAITS);
 	assert_int_equal(password_is(0), LOGIN_WAITS);
 	assert_int_equal(w.last_kind, engawa_MailKind_MAIL_NEW_ADDRESS);
 	assert_string_equal(w.to, "tanaka@new.example.lg.jp");
@@ -601,10 +417,10 @@ test_address_change(void **state)
 	ask_for_change();
 	to_new_address();
 	assert_int_equal(login_mailed(&w.login, 0), LOGIN_WAITS);
-	assert_int_equal(w.prompt.kind, MAIL);
+	assert_int_equal(w.prompt.kind, CODE);
 	assert_int_equal(w.prompt.new_address, 1);
 	assert_string_equal(w.prompt.masked_address, "t***@new.example.lg.jp");
-	assert_int_equal(say(MAIL, w.code), LOGIN_PASSED);
+	assert_int_equal(reply(CODE, w.code), LOGIN_PASSED);
 	assert_int_equal(w.confirmed, 1);
 	assert_int_equal(w.told, 1);
 	assert_string_equal(w.to, "tanaka@city.example.lg.jp"); /* the old one is told */
@@ -621,16 +437,16 @@ test_address_later(void **state)
 	assert_int_equal(login_mailed(&w.login, -ERR_MAIL_BOUNCED), LOGIN_PASSED);
 	to_new_address();
 	assert_int_equal(login_mailed(&w.login, 0), LOGIN_WAITS);
-	assert_int_equal(say(MAIL, ""), LOGIN_PASSED);
+	assert_int_equal(reply(CODE, ""), LOGIN_PASSED);
 	to_new_address();
 	assert_int_equal(login_mailed(&w.login, 0), LOGIN_WAITS);
 	w.mail_fails = 1; /* the old address cannot be told */
-	assert_int_equal(say(MAIL, w.code), LOGIN_PASSED);
+	assert_int_equal(reply(CODE, w.code), LOGIN_PASSED);
 	w.mail_fails = 0;
 	w.wall_s += 3600; /* too late */
-	assert_int_equal(begin(), LOGIN_WAITS);
+	assert_int_equal(come(), LOGIN_WAITS);
 	assert_int_equal(login_mailed(&w.login, 0), LOGIN_WAITS);
-	assert_int_equal(say(MAIL, w.code), LOGIN_WAITS);
+	assert_int_equal(reply(CODE, w.code), LOGIN_WAITS);
 	assert_int_equal(password_is(0), LOGIN_PASSED);
 	assert_int_equal(w.confirmed, 0);
 }
@@ -646,7 +462,7 @@ test_attack_address_swapped_meanwhile(void **state)
 	strcpy(w.settings.mail_next, "mallory@elsewhere.example");
 	assert_int_equal(login_mailed(&w.login, 0), LOGIN_WAITS);
 	assert_string_equal(w.prompt.masked_address, "t***@new.example.lg.jp");
-	assert_int_equal(say(MAIL, w.code), LOGIN_PASSED);
+	assert_int_equal(reply(CODE, w.code), LOGIN_PASSED);
 	assert_int_equal(w.confirmed, 0);
 	assert_string_equal(w.settings.mail, "tanaka@city.example.lg.jp");
 }
@@ -661,17 +477,17 @@ test_attack_person_disabled_meanwhile(void **state)
 		w.users = (struct users){.count = 0};
 		add_user("tanaka", "$argon2id$t");
 		ask_for_change();
-		assert_int_equal(begin_as("tanaka"), LOGIN_WAITS);
+		assert_int_equal(come_as("tanaka"), LOGIN_WAITS);
 		assert_int_equal(login_mailed(&w.login, 0), LOGIN_WAITS);
-		assert_int_equal(say(MAIL, w.code), LOGIN_WAITS);
-		assert_int_equal(say(PASSWORD, "of tanaka"), LOGIN_WAITS);
+		assert_int_equal(reply(CODE, w.code), LOGIN_WAITS);
+		assert_int_equal(reply(PASSWORD, "of tanaka"), LOGIN_WAITS);
 		assert_int_equal(login_checked(&w.login, 0), LOGIN_WAITS);
 		if (i)
 			w.users.count = 0;
 		else
 			w.users.list[0].disabled = 1;
 		assert_int_equal(login_mailed(&w.login, 0), LOGIN_WAITS);
-		assert_int_equal(say(MAIL, w.code), -ERR_PERSON_DENIED);
+		assert_int_equal(reply(CODE, w.code), -ERR_PERSON_DENIED);
 		assert_int_equal(w.confirmed, 0);
 	}
 }
@@ -685,34 +501,34 @@ test_attack_address_change(void **state)
 	char login_code[LOGIN_CODE_DIGITS + 1];
 	w.policy.lockout_count = 100;
 	ask_for_change();
-	assert_int_equal(begin(), LOGIN_WAITS);
+	assert_int_equal(come(), LOGIN_WAITS);
 	assert_int_equal(login_mailed(&w.login, 0), LOGIN_WAITS);
-	assert_int_equal(say(MAIL, strcmp(w.code, "00000000") ? "00000000" : "1"), LOGIN_WAITS);
-	assert_int_equal(say(MAIL, w.code), LOGIN_WAITS);
+	assert_int_equal(reply(CODE, strcmp(w.code, "00000000") ? "00000000" : "1"), LOGIN_WAITS);
+	assert_int_equal(reply(CODE, w.code), LOGIN_WAITS);
 	assert_int_equal(password_is(-ERR_PASSWORD_WRONG), LOGIN_WAITS);
 	assert_int_equal(w.prompt.kind, PASSWORD);
 	do {
-		assert_int_equal(begin(), LOGIN_WAITS);
+		assert_int_equal(come(), LOGIN_WAITS);
 		assert_int_equal(login_mailed(&w.login, 0), LOGIN_WAITS);
 		strcpy(login_code, w.code);
-		assert_int_equal(say(MAIL, w.code), LOGIN_WAITS);
+		assert_int_equal(reply(CODE, w.code), LOGIN_WAITS);
 		assert_int_equal(password_is(0), LOGIN_WAITS);
 	} while (strcmp(login_code, w.code) == 0);
 	assert_int_equal(login_mailed(&w.login, 0), LOGIN_WAITS);
 	for (int i = 0; i < LOGIN_TRIES_MAX - 1; i++) {
-		assert_int_equal(say(MAIL, login_code), LOGIN_WAITS);
+		assert_int_equal(reply(CODE, login_code), LOGIN_WAITS);
 		assert_int_equal(w.prompt.wrong, ERR_CODE_WRONG);
 	}
-	assert_int_equal(say(MAIL, login_code), -ERR_CODE_WRONG);
+	assert_int_equal(reply(CODE, login_code), -ERR_CODE_WRONG);
 	/* one that policy does not allow, and a login without any code */
 	set(&w.policy.otp_endwith, "@city.example.lg.jp");
-	assert_int_equal(begin(), LOGIN_WAITS);
+	assert_int_equal(come(), LOGIN_WAITS);
 	assert_int_equal(login_mailed(&w.login, 0), LOGIN_WAITS);
-	assert_int_equal(say(MAIL, w.code), LOGIN_WAITS);
+	assert_int_equal(reply(CODE, w.code), LOGIN_WAITS);
 	assert_int_equal(password_is(0), LOGIN_PASSED);
 	set(&w.policy.otp_endwith, "");
 	w.policy.disable_otp = 1;
-	assert_int_equal(begin(), LOGIN_WAITS);
+	assert_int_equal(come(), LOGIN_WAITS);
 	assert_int_equal(password_is(0), LOGIN_PASSED);
 	assert_int_equal(w.confirmed, 0);
 	assert_string_equal(w.settings.mail, "tanaka@city.example.lg.jp");
@@ -722,7 +538,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 		T(test_key_as_code),
 		T(test_registration),
 		T(test_attack_register_by_mail),

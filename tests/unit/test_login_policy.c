@@ -39,9 +39,7 @@ test_password_removed_meanwhile(void **state)
 static int
 facts_under(unsigned kind, const struct policy *policy, int code)
 {
-	const struct login_office office = {policy, code, &w.settings, &w.addresses, w.devices,
-		.factors = w.factors, .registry = &w.registry, .pairing = &w.pairing};
-	login_init(&w.login, &env, &office, "192.0.2.1", stranger, stranger);
+	begin_under(policy, code, stranger, "192.0.2.1", stranger);
 	return facts(kind);
 }
 
