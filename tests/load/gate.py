@@ -112,7 +112,7 @@ def black_hole_gap(count):
     if os.geteuid() != 0:
         return  # network namespaces
     argv = two_sites.enter("/usr/bin/python3", "-B", pathlib.Path(__file__).parent / "black_hole.py", count)
-    gaps = json.loads(subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True, timeout=120 * count).stdout)
+    gaps = json.loads(subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True, timeout=120 + 60 * count).stdout)
     yield result("gate.resume_gap_ms.black_hole", statistics.median(gaps), "ms", len(gaps), "the home's route to the gate under a session becomes a black hole; "
         f"from the last that the client heard to the first of the other gate; longest {max(gaps):.0f} ms")
 
@@ -302,7 +302,7 @@ def measure(arguments):
         idlers = {name: method for name, method in peers.items() if name == NEAREST["idle"] or not quick and name not in NOT_MANY}
         yield from idle(home, idlers, sizes)
         yield from resume_gap(3 if quick else 10)
-        yield from black_hole_gap(3 if quick else 10)
+        yield from black_hole_gap(1 if quick else 10)
         yield from instructions.measure(arguments)
         for metric, value in ORIGINAL.items():
             yield result(metric, value, "as above", 0, "quoted", "original")

@@ -18,7 +18,8 @@ import relays  # noqa: E402
 from relays import finish, load, program  # noqa: E402
 
 RECORDS = {"16k": 16384, "1k": 1024}
-MEGABYTES, HANDSHAKES, AGENTS, KEEPALIVE_S, WINDOW_S = 8, 20, 100, 2, 20
+MEGABYTES, HANDSHAKES, AGENTS, KEEPALIVE_S = 8, 20, 100, 2
+WINDOW_S = {True: 6, False: 20}  # of keepalives; with --quick
 SLOW_S = 600  # of anything: callgrind is a hundred times slower
 
 DESCRIPTION = """Instructions of processes (not of the kernel) by valgrind's callgrind, which on any machine and under any load gives the same to a percent: what is to be
@@ -68,12 +69,12 @@ def handshakes(counter, relay, who, port, engawa):
         f"{HANDSHAKES} full handshakes, certificates on both sides, with Hello and its answer; keeper included", who)
 
 
-def keepalives(counter, relay, engawa):
+def keepalives(counter, relay, engawa, window_s):
     """Of a waiting agent, by the difference to a gate without any."""
     def window():
         counter.take(relay)
         start = time.monotonic()
-        time.sleep(WINDOW_S)
+        time.sleep(window_s)
         return counter.take(relay) / (time.monotonic() - start)
     alone = window()
     agents = load(program("idle_agents"), engawa.org_file, engawa.ca)
@@ -104,7 +105,7 @@ def measure(arguments):
                     yield bytes_moved(counter, relay, name, record)
             yield handshakes(counter, gate, gate.name, home.engawa.port, home.engawa)
             yield handshakes(counter, bare, floor.name, bare.words[1], home.engawa)
-            yield from keepalives(counter, gate, home.engawa)
+            yield from keepalives(counter, gate, home.engawa, WINDOW_S[arguments.quick])
     finally:
         del os.environ["COUNTS"]
         shutil.rmtree(directory, ignore_errors=True)
