@@ -3,7 +3,6 @@ import contextlib
 import json
 import os
 import pathlib
-import re
 import shutil
 import statistics
 import subprocess
@@ -91,9 +90,9 @@ def resume_gap(count):
             client = engawa.client("--for", "600s")
             system.wait_for(lambda: "session.start" in log.read_text(), "no session", 30)
             while len(gaps) < count:
-                system.wait_for(lambda: sum(gate["up"] for gate in engawa.agent_status()["gates"]) == 2, "the agent is not at both gates", 120)
+                system.wait_for(engawa.agent_everywhere, "the agent is not at both gates", 120)
                 text = log.read_text()
-                gate = re.findall(r"session\.(?:knock|resuming) .*?gate=\"?([\w-]+)", text)[-1]
+                gate = engawa.gate_in_use()
                 engawa.gates[gate].kill()
                 begin = time.monotonic()
                 system.wait_for(lambda: log.read_text().count("session.resumed") > text.count("session.resumed"), "no way back", 30, 0.002)

@@ -40,7 +40,7 @@ def both_gates(office):
     for name, gate in office.gates.items():
         if not gate.alive:
             office.start_gate(name)
-    system.wait_for(lambda: sum(gate["up"] for gate in office.agent_status()["gates"]) == 2, "the agent is not at both gates", 90)
+    system.wait_for(office.agent_everywhere, "the agent is not at both gates", 90)
 
 
 def log(office, start=0):
@@ -54,7 +54,7 @@ def log_size(office):
 def working(office, mark, event="session.start"):
     """The name of the gate that the newest session goes through."""
     system.wait_for(lambda: event in log(office, mark), f"no {event}", 30)
-    return re.findall(r"session\.(?:knock|resuming) .*?gate=\"?([\w-]+)", log(office, mark))[-1]
+    return office.gate_in_use()
 
 
 def start(office, *actions):
@@ -419,7 +419,7 @@ def test_between_two_connections(office, client, inner):
     office.tool("engawa", "session", "end", listed()[0]["id"])
     system.wait_for(lambda: office.agent_status()["sessions"] == 0, "it does not end")
     system.wait_for(lambda: states() == [], "it is still seen", 20)
-    system.wait_for(lambda: sum(gate["up"] for gate in office.agent_status()["gates"]) == 2, "the agent is not at both gates", 90)
+    system.wait_for(office.agent_everywhere, "the agent is not at both gates", 90)
     assert refused(client, again.resume_ticket, second.next_psk) == CODE["ENDED_BY_ADMIN"]
 
 
@@ -433,7 +433,7 @@ def test_attack_suspended_between_two_connections(office, client):
         assert refused(client, start.resume_ticket, first.next_psk) == CODE["UNREACHABLE"]
     finally:
         office.tool("engawa", "agent", "resume", agent)
-    system.wait_for(lambda: sum(gate["up"] for gate in office.agent_status()["gates"]) == 2, "the agent does not come back", 90)
+    system.wait_for(office.agent_everywhere, "the agent does not come back", 90)
     assert refused(client, start.resume_ticket, first.next_psk) in (CODE["SUSPENDED"], CODE["ENDED_BY_ADMIN"])
 
 
