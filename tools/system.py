@@ -214,8 +214,8 @@ class Mail:
         return [self.read[key] for key in keys]
 
     def messages(self):
-        """All but those about new devices, which come at their own time."""
-        return [m for m in self.all() if not re.search("端末が登録|新しい端末|computer was registered|new computer", m["Subject"])]
+        """All but those about new devices and codes from paper, which come at their own time."""
+        return [m for m in self.all() if not re.search("端末が登録|新しい端末|回復コードで|computer was registered|new computer|recovery code", m["Subject"])]
 
     def notices(self, subject):
         """Of any kind, by their subject."""

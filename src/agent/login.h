@@ -144,6 +144,7 @@ struct login {
 		int registering; /* a registration code was right: fresh is to be made, proved */
 		struct passkey fresh;
 		char person[USER_NAME_SIZE]; /* whose security key it was; "" = anybody's */
+		int paper;                   /* it was a recovery or emergency code */
 	} code;
 	int64_t report_minutes;   /* that the client was told to report after; 0 = never again */
 	struct findings findings; /* of the quarantine check: why it refuses */

@@ -287,18 +287,28 @@ take_key(struct login *login, const struct new_key *key)
 	return ask(login, engawa_PromptKind_PROMPT_WEBAUTHN, 0);
 }
 
-/* Only now: who got the code alone, and not the password, has registered nothing. */
+static void
+tell(struct login *login, int kind)
+{
+	if (mail_ready(login) == 0)
+		login_send(login, kind, login->office.settings->mail, "");
+}
+
+/* Only now: who got the code alone, and not the password, has registered nothing. Whoever found
+ * somebody's codes on paper does not get in without that person hearing of it. */
 static int
 passed(struct login *login)
 {
 	const struct passkey *fresh = &login->code.fresh;
+	if (login->code.paper)
+		tell(login, engawa_MailKind_MAIL_PAPER_USED);
 	if (!fresh->credential_len)
 		return 0;
 	int r = passkeys_add(login->office.passkeys, fresh, login->env->wall_s(login->env->user));
 	LOG(INFO, "login.key_added", F_STR("label", fresh->label), F_STR("person", fresh->person),
 		F_ERR("code", r));
-	if (r == 0 && mail_ready(login) == 0)
-		login_send(login, engawa_MailKind_MAIL_KEY_ADDED, login->office.settings->mail, "");
+	if (r == 0)
+		tell(login, engawa_MailKind_MAIL_KEY_ADDED);
 	return r == 0 || r == -ERR_CODE_WRONG || r == -ERR_EXISTS ? r : -ERR_DISK_FULL;
 }
 
@@ -325,6 +335,7 @@ judge_paper(struct login *login, const char *text)
 	if (!has_app(login) && !factors_is_recovery(text))
 		return -ERR_CODE_WRONG;
 	int r = factors_check(login->office.factors, text, now_s, &factor);
+	login->code.paper = r == 0 && factor != FACTOR_TOTP;
 	if (r == 0)
 		LOG(INFO, "login.factor", F_STR("kind", names[factor]),
 			F_INT("left", factors_recovery_left(login->office.factors)));

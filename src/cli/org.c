@@ -258,8 +258,16 @@ policy(const struct settings *s, const struct args *args)
 	const char *dir, *at;
 	if (args->count != 2 || strcmp(args->words[0], "sign") != 0 || !s->dir)
 		return 2;
-	int r = org_policy_sign(s->dir, args->words[1], &dir, &at, &error);
-	return r < 0 ? fail(r, dir, at, error.text) : 0;
+	int one_factor = 0;
+	int r = org_policy_sign(s->dir, args->words[1], &one_factor, &dir, &at, &error);
+	if (r < 0)
+		return fail(r, dir, at, error.text);
+	if (one_factor)
+		fprintf(stderr, "%s",
+			command_language() == ERR_LANG_JA
+				? "注意: この規則では、パスワードだけで接続できます。二要素認証には、確認コード・端末の登録・証明書のいずれかが必要です。\n"
+				: "Note: with this policy a password alone lets in. Two factors need a one-time code, registered devices, or certificates.\n");
+	return 0;
 }
 
 static int

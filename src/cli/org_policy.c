@@ -35,8 +35,8 @@ static const char first_text[] =
 	"#WEBAUTHN_RP_ID relay.example\n";
 
 int
-org_policy_sign(const char *dir, const char *file, const char **ret_dir, const char **ret_at,
-	struct conf_error *error)
+org_policy_sign(const char *dir, const char *file, int *ret_one_factor, const char **ret_dir,
+	const char **ret_at, struct conf_error *error)
 {
 	char path[PATH_MAX], *text = NULL, *signed_text = NULL;
 	struct evp_pkey_st *key = NULL;
@@ -63,6 +63,9 @@ org_policy_sign(const char *dir, const char *file, const char **ret_dir, const c
 		r = policy_read(&values, signed_text, strlen(signed_text), point, wall_s(), error);
 	if (r == 0)
 		r = conf_write_file(file, signed_text, strlen(signed_text), FILE_MODE);
+	if (r == 0)
+		*ret_one_factor = !policy_wants_otp(&values) &&
+				  !policy_wants_devicecheck(&values) && !values.require_certificate;
 	policy_fini(&values);
 	free(signed_text);
 	free(text);
@@ -75,6 +78,7 @@ org_policy_first(const char *dir, int64_t days, struct conf_error *error)
 {
 	char path[PATH_MAX], date[sizeof "YYYY-MM-DD"], text[FIRST_SIZE];
 	const char *at_dir, *at;
+	int one_factor;
 	time_t end = (time_t)wall_s() + (time_t)days * DAY_S;
 	struct tm tm;
 	if (!gmtime_r(&end, &tm) || !strftime(date, sizeof date, "%Y-%m-%d", &tm))
@@ -86,7 +90,7 @@ org_policy_first(const char *dir, int64_t days, struct conf_error *error)
 		r = conf_write_new(path, text, strlen(text), FILE_MODE);
 	if (r < 0)
 		return r == -EEXIST ? 0 : r;
-	r = org_policy_sign(dir, path, &at_dir, &at, error);
+	r = org_policy_sign(dir, path, &one_factor, &at_dir, &at, error);
 	if (r < 0)
 		unlink(path);
 	return r < 0 ? r : 1;

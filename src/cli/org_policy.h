@@ -8,9 +8,9 @@
 
 /* Signs FILE with DIR/policy.key, when an office PC of this version would take it. 0; -errno,
  * -ERR_SETTING, -ERR_POLICY, -ERR_CRYPTO with words in error and, in *ret_dir and *ret_at, the file
- * it failed at. */
-int org_policy_sign(const char *dir, const char *file, const char **ret_dir, const char **ret_at,
-	struct conf_error *error);
+ * it failed at. *ret_one_factor: 1 when a password alone lets in. */
+int org_policy_sign(const char *dir, const char *file, int *ret_one_factor, const char **ret_dir,
+	const char **ret_at, struct conf_error *error);
 
 /* DIR/policy for an organisation that begins: nothing is opened, and codes are mailed only in place
  * of an app or key that is enrolled. Valid for `days`. 1 when it was made; 0 when there is one,

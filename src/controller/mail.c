@@ -195,51 +195,71 @@ take_facts(const engawa_MailCode *code, struct facts *f)
 	"If this was not you, contact your administrator at once. Replies to this mail are not read.\n"
 
 static const struct letter {
+	engawa_MailKind kind;
 	int has_code;
 	const char *subject[2], *body[2]; /* by enum err_lang */
 } letters[] = {
-	[engawa_MailKind_MAIL_LOGIN] = {1,
+	{engawa_MailKind_MAIL_LOGIN, 1,
 		{"確認コードのお知らせ (端末ID末尾 %s)",
 			"Code for your remote connection (terminal …%s)"},
 		{"テレワークの接続に使う確認コードです。\n" WORDS_JA FACTS_JA CODE_END_JA,
 			"This is the code for your remote connection.\n" WORDS_EN FACTS_EN
 				CODE_END_EN}},
-	[engawa_MailKind_MAIL_NEW_ADDRESS] = {1,
+	{engawa_MailKind_MAIL_NEW_ADDRESS, 1,
 		{"メールアドレス変更の確認コード (端末ID末尾 %s)",
 			"Code to register this mail address (terminal …%s)"},
 		{"このアドレスを、テレワークの確認コードの送り先として登録するための確認コードです。\n" WORDS_JA
 				FACTS_JA CODE_END_JA,
 			"This is the code that registers this address for the codes of your remote connection.\n" WORDS_EN
 				FACTS_EN CODE_END_EN}},
-	[engawa_MailKind_MAIL_ADDRESS_CHANGED] = {0,
+	{engawa_MailKind_MAIL_ADDRESS_CHANGED, 0,
 		{"メールアドレスを変更しました (端末ID末尾 %s)",
 			"The mail address was changed (terminal …%s)"},
 		{"テレワークの確認コードの送り先が、別のメールアドレスに変更されました。\n"
 		 "今後、このアドレスに確認コードは届きません。\n\n" FACTS_JA NOTICE_END_JA,
 			"The codes of your remote connection go to another mail address from now on,\n"
 			"and no longer to this one.\n\n" FACTS_EN NOTICE_END_EN}},
-	[engawa_MailKind_MAIL_DEVICE_ADDED] = {0,
+	{engawa_MailKind_MAIL_DEVICE_ADDED, 0,
 		{"端末が登録されました (端末ID末尾 %s)",
 			"A computer was registered (terminal …%s)"},
 		{"次の端末が、あなたの庁内PCに接続できる端末として登録されました。\n\n" FACTS_JA
 				NOTICE_END_JA,
 			"This computer was registered: it may connect to your office PC.\n\n" FACTS_EN
 				NOTICE_END_EN}},
-	[engawa_MailKind_MAIL_DEVICE_NEW] = {0,
+	{engawa_MailKind_MAIL_DEVICE_NEW, 0,
 		{"新しい端末から接続されました (端末ID末尾 %s)",
 			"A new computer has connected (terminal …%s)"},
 		{"これまで使われたことのない次の端末から、あなたの庁内PCへの接続がありました。\n\n" FACTS_JA
 				NOTICE_END_JA,
 			"A computer that was never used before has connected to your office PC.\n\n" FACTS_EN
 				NOTICE_END_EN}},
-	[engawa_MailKind_MAIL_KEY_ADDED] = {0,
+	{engawa_MailKind_MAIL_KEY_ADDED, 0,
 		{"セキュリティキーを登録しました (端末ID末尾 %s)",
 			"A security key was registered (terminal …%s)"},
 		{"テレワークの接続に使うセキュリティキーが新しく登録されました。\n\n" FACTS_JA
 				NOTICE_END_JA,
 			"A new security key was registered for your remote connection.\n\n" FACTS_EN
 				NOTICE_END_EN}},
+	{engawa_MailKind_MAIL_PAPER_USED, 0,
+		{"回復コードで接続されました (端末ID末尾 %s)",
+			"A recovery code was used (terminal …%s)"},
+		{"回復コードまたは緊急用コードを使った、あなたの庁内PCへの接続がありました。使ったコードはもう使えません。\n"
+		 "残りの数は庁内PCの設定で確かめられます。認証アプリなどをなくしたときは、登録し直し、新しい回復コードを作ってください。\n\n" FACTS_JA
+				NOTICE_END_JA,
+			"A recovery or emergency code was used to connect to your office PC. It is void now.\n"
+			"How many are left is shown in the settings of the office PC. If the authenticator app or the key is lost,\n"
+			"register another one and make new recovery codes.\n\n" FACTS_EN
+				NOTICE_END_EN}},
 };
+
+static const struct letter *
+letter_of(engawa_MailKind kind)
+{
+	for (size_t i = 0; i < sizeof letters / sizeof letters[0]; i++)
+		if (letters[i].kind == kind)
+			return &letters[i];
+	return NULL;
+}
 
 struct text {
 	char *out;
@@ -346,9 +366,9 @@ mail_compose(const engawa_MailCode *code, const char *from, const uint8_t id[sta
 		!str_utf8(code->words[0], strlen(code->words[0])) ||
 		!str_utf8(code->words[1], strlen(code->words[1])))
 		return -ERR_PROTOCOL;
-	if ((size_t)code->kind >= sizeof letters / sizeof letters[0])
+	f.letter = letter_of(code->kind);
+	if (!f.letter)
 		return -ERR_PROTOCOL;
-	f.letter = &letters[code->kind];
 	if (f.letter->has_code ? !digits_ok(code->code) : code->code[0] != '\0')
 		return -ERR_PROTOCOL;
 	int r = take_facts(code, &f);

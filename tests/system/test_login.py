@@ -336,11 +336,15 @@ def test_recovery_codes(engawa, app):
     codes = office(engawa, "recovery").split()
     assert len(set(codes)) == 10
     assert engawa.connect(code_command=by_kind(recovery=codes[4]))["status"] == 0
+    told = lambda: engawa.mail.notices("recovery code was used")
+    system.wait_for(lambda: len(told()) == 1, "the person is not told")
+    assert told()[0]["To"] == system.ADDRESS and codes[4] not in told()[0].get_content()
     result = engawa.connect(code_command=by_kind(recovery=codes[4]))
     assert (result["status"], result["code"]) == (1, CODE["CODE_WRONG"])
     emergency = office(engawa, "emergency")
     assert len(emergency.replace("-", "")) == 30
     assert engawa.connect(code_command=f"echo {emergency}")["status"] == 0  # typed where the app's code is asked for
+    system.wait_for(lambda: len(told()) == 2, "the person is not told")
     status = engawa.agent_status()
     assert (status["recovery"], status["emergency"]) == (9, False)
 

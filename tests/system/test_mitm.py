@@ -64,7 +64,7 @@ def statement(messages, engawa, signer, anchor, salt, agent_key):
         agent_key=agent_key, agent_id=bytes.fromhex(engawa.state["agent_id"]), not_after_s=2**31))
 
 
-def test_the_attack_works_with_the_office_keys(engawa, messages, relay):
+def test_relay_with_the_office_keys_is_believed(engawa, messages, relay):
     """The control: this relay is taken for the office PC when it has that PC's own keys, and only then."""
     anchor, salt, key = office_keys(engawa)
     proof = statement(messages, engawa, anchor, anchor, salt, raw(key))

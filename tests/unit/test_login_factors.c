@@ -148,6 +148,11 @@ test_recovery(void **state)
 	reply(TOTP, "");
 	assert_int_equal(reply(RECOVERY, codes[1]), LOGIN_WAITS);
 	assert_int_equal(w.prompt.kind, PASSWORD);
+	assert_int_equal(w.told, 0); /* not before the whole login */
+	assert_int_equal(reply(PASSWORD, "secret"), LOGIN_WAITS);
+	assert_int_equal(login_checked(&w.login, 0), LOGIN_PASSED);
+	assert_int_equal(w.told, 1);
+	assert_int_equal(w.last_kind, engawa_MailKind_MAIL_PAPER_USED);
 }
 
 int

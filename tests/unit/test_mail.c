@@ -214,9 +214,12 @@ test_kinds(void **state)
 		{engawa_MailKind_MAIL_ADDRESS_CHANGED, 0,
 			{"別のメールアドレスに変更", "another mail address"}},
 		{engawa_MailKind_MAIL_KEY_ADDED, 0,
-			{"セキュリティキーが新しく", "new security key"}}};
+			{"セキュリティキーが新しく", "new security key"}},
+		{engawa_MailKind_MAIL_PAPER_USED, 0,
+			{"回復コードまたは緊急用コードを使った",
+				"recovery or emergency code was used"}}};
 	char mail[MAIL_MAX_BYTES], body[MAIL_MAX_BYTES];
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
 		for (int lang = 0; lang < 2; lang++) {
 			engawa_MailCode code = good();
 			code.kind = kinds[i].kind;
@@ -233,8 +236,12 @@ test_kinds(void **state)
 		}
 	}
 	engawa_MailCode code = good();
-	code.kind = (engawa_MailKind)4;
-	refused(&code, -ERR_PROTOCOL, mail);
+	static const int unknown[] = {6, 239, 241, -1};
+	code.code[0] = '\0';
+	for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++) {
+		code.kind = (engawa_MailKind)unknown[i];
+		refused(&code, -ERR_PROTOCOL, mail);
+	}
 }
 
 int
