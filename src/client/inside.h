@@ -32,6 +32,7 @@ enum {
 	RELAY_MS = 20000, /* for each frame of the gate; JOIN contains the agent's new connection */
 	ANSWER_MS = 60000, /* of the agent to Facts and replies: it may ask other servers */
 	PING_MS = 1000,
+	ANEW_MS = 60000, /* between pictures that cannot be taken apart; one more is too many */
 	DEAD_MS = 3000,
 	GRID_MS = 20,
 	/* coming back: a person waits in the middle of his work, and every gate is as good */
@@ -142,6 +143,8 @@ struct session {
 	 * come once more, and the last picture that was drawn */
 	uint32_t stream, drawn;
 	uint64_t received, passed_over;
+	int broken;            /* nothing more can be taken from this stream */
+	struct mono broken_at; /* and when that was last so; 0 = never */
 	struct timer *ping, *grid;
 	struct mono last_byte, last_ping;
 	uint64_t ping_id;

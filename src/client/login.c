@@ -116,8 +116,9 @@ say_facts(struct session *s)
 	if (paused)
 		conn_resume(s->conn);
 	const struct session *whole = s->resume.of ? s->resume.of : s;
-	s->facts.stream = whole->decoder ? whole->stream : 0;
-	s->facts.received = whole->decoder ? whole->received : 0;
+	int has_stream = whole->decoder && !whole->broken;
+	s->facts.stream = has_stream ? whole->stream : 0;
+	s->facts.received = has_stream ? whole->received : 0;
 	return record_send(s, engawa_InnerType_INNER_FACTS, engawa_Facts_fields, &s->facts);
 }
 

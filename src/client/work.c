@@ -34,7 +34,10 @@ new_stream(struct session *s, const engawa_Start *start)
 	if (start->from)
 		return -ERR_PROTOCOL;
 	decoder_free(s->decoder);
+	film_decoder_free(s->film);
 	s->decoder = NULL;
+	s->film = NULL;
+	s->broken = 0;
 	s->stream = start->stream;
 	s->received = s->passed_over = s->drawn = 0;
 	int r = decoder_new(start->window_mib, DECODER_BGRX, &s->decoder);
@@ -80,7 +83,7 @@ work_start(struct session *s, const engawa_Start *start)
 	if (!start->has_layout || start->window_mib > s->facts.window_mib)
 		return -ERR_PROTOCOL;
 	int back = s->resume.active;
-	int on = back && s->decoder && start->stream && start->stream == s->stream;
+	int on = back && s->decoder && !s->broken && start->stream && start->stream == s->stream;
 	if (on && start->from > s->received)
 		return -ERR_PROTOCOL; /* what is between is nowhere */
 	int r = on ? 0 : new_stream(s, start);
@@ -127,6 +130,20 @@ show_film(struct session *s)
 	return r < 0 ? r : 1;
 }
 
+/* A picture that cannot be taken apart costs the stream, not the session: the client comes back
+ * with empty hands. Another one within a minute ends it. */
+static int
+begin_anew(struct session *s, int r)
+{
+	struct mono now = mono_now();
+	if (r != -ERR_PROTOCOL || !s->resume.len ||
+		(s->broken_at.ns && mono_diff_ms(s->broken_at, now) < ANEW_MS))
+		return r;
+	s->broken = 1;
+	s->broken_at = now;
+	return -ERR_CLOSED;
+}
+
 /* Whether the next record of the picture stream is a new one. */
 static int
 counts(struct session *s)
@@ -146,12 +163,13 @@ work_frame(struct session *s, const uint8_t *payload, size_t len)
 		return 0;
 	engawa_Frame *f = &s->frame;
 	int r = frame_decode(engawa_Frame_fields, f, payload, len);
-	if (r == 0)
-		r = decoder_frame(s->decoder, f->seq, f->last, f->data.bytes, f->data.size);
+	if (r < 0)
+		return r;
+	r = decoder_frame(s->decoder, f->seq, f->last, f->data.bytes, f->data.size);
 	if (r == 1)
 		r = show_film(s);
 	if (r <= 0)
-		return r;
+		return r < 0 ? begin_anew(s, r) : 0;
 	session_reached(s, SESSION_PICTURE);
 	s->numbers.pictures++;
 	if (s->first_again)

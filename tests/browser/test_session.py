@@ -152,6 +152,35 @@ def test_film(engawa, home_pc):
     assert home_pc.own.console() == []
 
 
+DAMAGE = """(() => {
+    const post = Worker.prototype.postMessage;
+    let left = 1;
+    Worker.prototype.postMessage = function (message, transfer) {
+        return post.call(this, message.do === "frame" && left-- > 0 ? { ...message, data: message.data.map((byte) => byte ^ 0x5a) } : message, transfer);
+    };
+})()"""
+
+
+def test_attack_damaged_picture(engawa, home_pc):
+    """A picture comes that cannot be taken apart: the session goes on with a new stream of pictures, bit for bit that of the office PC."""
+    began = int(time.time())
+    log_in(home_pc, engawa)
+    home_pc.wait("canvas")
+    candidates = [watermark_of(engawa, home_pc, second) for second in range(began, int(time.time()) + 1)]
+    mark = len(engawa.agent.log.read_text())
+    home_pc.page.evaluate(DAMAGE)
+    click(home_pc, *EDITOR)
+    home_pc.keyboard.press("Control+End")
+    home_pc.keyboard.type("before ")
+    system.wait_for(lambda: "desktop.restart" in engawa.agent.log.read_text()[mark:], "the stream does not begin anew", 30)
+    home_pc.wait("canvas")
+    click(home_pc, *EDITOR)
+    home_pc.keyboard.type("after the damage")
+    arrives(engawa, "after the damage")
+    system.wait_for(lambda: any(marked(engawa, m) == home_pc.pixels().rgba for m in candidates), "the pictures differ", 60, 0.2)
+    assert "session.start" not in engawa.agent.log.read_text()[mark:]
+
+
 def test_composed_text(engawa, home_pc):
     log_in(home_pc, engawa)
     click(home_pc, *EDITOR)

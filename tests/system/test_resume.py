@@ -11,6 +11,7 @@ import sys
 import time
 
 import pytest
+from PIL import Image
 from PIL import Image, ImageChops
 
 import system
@@ -92,6 +93,25 @@ def test_gate_dies(office):
     assert "before after\n" in save(office)
     text = log(office, mark)
     assert f"session.resumed session={result['session']} " in text and text.count("session.start") == 1
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_attack_damaged_picture(office, tmp_path, twice):
+    """The office PC, or a fault there, sends pictures that cannot be taken apart: the session goes on with a new stream of pictures, what was
+    typed before and after is there, and the picture is exact. One more within a minute ends the session: nobody comes back for ever."""
+    mark, picture = log_size(office), tmp_path / "after.png"
+    env = {"LD_PRELOAD": str(system.BUILD / "tests/system/libbroken_picture.so"), "LC_ALL": "C.UTF-8"} | ({"BROKEN_TWICE": "1"} if twice else {})
+    typing = ["--type", "a", "--wait", "300ms"] * 24
+    client = subprocess.Popen([str(a) for a in office.connect_argv("--click", EDITOR, *typing, "--type", "after\n", "--wait", "2s", "--screenshot", picture)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | env)
+    result = finish(client)
+    assert "desktop.restart" in log(office, mark) and log(office, mark).count("session.start") == 1
+    if twice:
+        assert result["name"] == "PROTOCOL" and result["resumes"] == 1, result
+        return
+    assert (result["code"], result["resumes"]) == (0, 1), result
+    assert "after\n" in save(office)
+    assert Image.open(picture).size == office.grab().size and picture.stat().st_size > 10000
 
 
 def test_gate_is_drained(office):

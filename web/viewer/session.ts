@@ -34,6 +34,7 @@ const PASSING = new Set(
 );
 /** When the gate goes: how long the new way may take when the one before has ended, and from one try to the next. */
 const MOVE_WAIT_MS = 3000;
+const ANEW_MS = 60_000;
 const MOVE_AGAIN_MS = 5000;
 const MOVE_MAX_S = 600;
 const SLOW_PATH_MS = 1500;
@@ -98,6 +99,8 @@ export class Session {
 	private start: Start | null = null;
 	/** The picture stream (docs/protocol.md 8.6): its number, records that came, records that come once more, the last picture drawn. */
 	private stream = 0;
+	/** When a picture could not be taken apart. */
+	private brokenAt = -Infinity;
 	private received = 0n;
 	private passedOver = 0n;
 	private drawn = 0;
@@ -398,10 +401,17 @@ export class Session {
 					this.show();
 				}
 			},
-			onFailed: (failure) => this.channel!.close(failure),
+			onFailed: (failure) => this.channel!.close(this.broken(failure)),
 			onTick: () => this.onTick(),
 		});
 		return current;
+	}
+
+	/** A picture that cannot be taken apart costs the stream, not the session: it goes on with empty hands. Another one within a minute ends it. */
+	private broken(failure: Failure): Failure {
+		const again = performance.now() - this.brokenAt < ANEW_MS;
+		this.brokenAt = performance.now();
+		return again || failure.code !== codeOf("PROTOCOL") ? failure : new Failure("CLOSED");
 	}
 
 	/** What is drawn while the path is lost is acknowledged over the next one. */
