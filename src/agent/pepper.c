@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -105,25 +106,40 @@ from_token(int r)
 							       : -ERR_PEPPER_TOKEN;
 }
 
-int
-pepper_by_token(struct pepper *pepper, const char *normal, uint8_t ret_key[static PEPPER_BYTES])
+/* One at a time while it is not known to work: two would make two keys of one name, of which
+ * neither is the one then, and several wrong PINs lock it. */
+static int
+call(struct pepper *pepper, struct token_question *question, struct token_answer *answer)
 {
-	struct token_question question = pepper->token;
-	struct token_answer *answer = mem_new(sizeof *answer);
-	int r = pepper_has_token(pepper) ? 0 : -ERR_PEPPER_TOKEN;
-	if (r == 0 && atomic_load(&pepper->code) == ERR_PEPPER_PIN)
-		r = -ERR_PEPPER_PIN;
-	if (r == 0)
-		r = sign_digest(PURPOSE, normal, strlen(normal), question.digest);
-	if (r == 0) {
-		question.use = atomic_load(&pepper->make) ? TOKEN_MAC_MAKE : TOKEN_MAC;
-		r = from_token(token_call(&question, PEPPER_TOKEN_MS, answer));
+	static pthread_mutex_t alone = PTHREAD_MUTEX_INITIALIZER;
+	int locks = atomic_load(&pepper->make) || atomic_load(&pepper->code);
+	if (locks)
+		pthread_mutex_lock(&alone);
+	int r = -ERR_PEPPER_PIN;
+	if (atomic_load(&pepper->code) != ERR_PEPPER_PIN) {
+		question->use = atomic_load(&pepper->make) ? TOKEN_MAC_MAKE : TOKEN_MAC;
+		r = from_token(token_call(question, PEPPER_TOKEN_MS, answer));
 		if (r == 0 && answer->signature_len != PEPPER_BYTES)
 			r = -ERR_PEPPER_TOKEN;
 		if (r == 0)
 			atomic_store(&pepper->make, 0);
 		atomic_store(&pepper->code, -r);
 	}
+	if (locks)
+		pthread_mutex_unlock(&alone);
+	return r;
+}
+
+int
+pepper_by_token(struct pepper *pepper, const char *normal, uint8_t ret_key[static PEPPER_BYTES])
+{
+	struct token_question question = pepper->token;
+	struct token_answer *answer = mem_new(sizeof *answer);
+	int r = pepper_has_token(pepper) ? 0 : -ERR_PEPPER_TOKEN;
+	if (r == 0)
+		r = sign_digest(PURPOSE, normal, strlen(normal), question.digest);
+	if (r == 0)
+		r = call(pepper, &question, answer);
 	if (r == 0)
 		memcpy(ret_key, answer->signature, PEPPER_BYTES);
 	mem_wipe(&question, sizeof question);

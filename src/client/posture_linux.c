@@ -19,8 +19,10 @@
 
 enum {
 	TEXT_MAX_BYTES = 64 * 1024,
-	DISK_DEPTH = 4,       /* LVM on LUKS on RAID */
-	SYSTEM_UID_MAX = 999, /* login.defs(5): SYS_UID_MAX */
+	DISK_DEPTH = 4,          /* LVM on LUKS on RAID */
+	SYSTEM_UID_MAX = 999,    /* login.defs(5): SYS_UID_MAX */
+	DYNAMIC_UID_MIN = 61184, /* systemd.exec(5): DynamicUser */
+	DYNAMIC_UID_MAX = 65519,
 	VERSION = 1
 };
 
@@ -236,7 +238,8 @@ is_daemon(const char *root, const char *pid, const struct daemon *daemon)
 	if (ours < 0) {
 		char *owner = (char *)(uintptr_t)status_line(status, "\nUid:");
 		owner[strcspn(owner, "\t\n")] = '\0';
-		ours = str_int(owner, 0, SYSTEM_UID_MAX, &uid) == 0;
+		ours = str_int(owner, 0, DYNAMIC_UID_MAX, &uid) == 0 &&
+		       (uid <= SYSTEM_UID_MAX || uid >= DYNAMIC_UID_MIN);
 	}
 	free(status);
 	return ours;

@@ -236,7 +236,7 @@ test_attack_process_called_clamd(void **state)
 	static const struct {
 		uid_t uid;
 		int running;
-	} cases[] = {{65534, NO}, {1000, NO}, {101, YES}, {0, YES}};
+	} cases[] = {{65534, NO}, {1000, NO}, {61183, NO}, {61184, YES}, {101, YES}, {0, YES}};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		pid_t pid = start_clamd(cases[i].uid);
 		assert_int_equal(seen_by_nobody(), cases[i].running);
