@@ -31,45 +31,48 @@ text(sd_bus *bus, const char *path, const char *name)
 	return value;
 }
 
+/* otherwise: when the session manager does not say. */
 static int
-is(sd_bus *bus, const char *path, const char *name, const char *value)
+is(sd_bus *bus, const char *path, const char *name, const char *value, int otherwise)
 {
 	char *found = text(bus, path, name);
-	int same = found && strcmp(found, value) == 0;
+	int same = found ? strcmp(found, value) == 0 : otherwise;
 	free(found);
 	return same;
 }
 
-/* A desktop that somebody has opened and whose lock does not say that it is on. shown: the display
- * that the session is about, "" = none of the office PC's. */
+/* A desktop that somebody has opened and whose lock does not say that it is on; what nobody tells
+ * anything about is one, too. shown: the display that the session is about, "" = none of the office
+ * PC's. */
 static int
 is_open(sd_bus *bus, const char *path, const char *shown)
 {
 	int locked = 0;
-	if (!is(bus, path, "Class", "user") || is(bus, path, "State", "closing") ||
-		(*shown && is(bus, path, "Display", shown)) ||
-		!(is(bus, path, "Type", "x11") || is(bus, path, "Type", "wayland")))
+	if (!is(bus, path, "Class", "user", 1) || is(bus, path, "State", "closing", 0) ||
+		(*shown && is(bus, path, "Display", shown, 0)) ||
+		!(is(bus, path, "Type", "x11", 1) || is(bus, path, "Type", "wayland", 1)))
 		return 0;
 	sd_bus_get_property_trivial(
 		bus, LOGIN1, path, LOGIN1_SESSION, "LockedHint", NULL, 'b', &locked);
 	return !locked;
 }
 
-/* Asks those that are open to lock, when asked to. Returns how many are, or negative: nobody can
- * tell. */
+/* Asks those that are open to lock, when asked to; in user mode the person's own. Returns how many
+ * are, or negative: nobody can tell. */
 static int
 look(sd_bus *bus, const char *shown, int lock)
 {
 	sd_bus_message *reply = NULL;
 	const char *seat, *path;
+	uint32_t uid;
 	int open = 0, more;
 	int r = sd_bus_call_method(
 		bus, LOGIN1, LOGIN1_PATH, LOGIN1_MANAGER, "ListSessions", NULL, &reply, NULL);
 	if (r >= 0)
 		r = sd_bus_message_enter_container(reply, 'a', "(susso)");
 	while (r >= 0 && (more = sd_bus_message_read(
-				  reply, "(susso)", NULL, NULL, NULL, &seat, &path)) > 0) {
-		if (!*seat || !is_open(bus, path, shown))
+				  reply, "(susso)", NULL, &uid, NULL, &seat, &path)) > 0) {
+		if (!*seat || (geteuid() != 0 && uid != geteuid()) || !is_open(bus, path, shown))
 			continue;
 		open++;
 		if (lock && sd_bus_call_method(bus, LOGIN1, path, LOGIN1_SESSION, "Lock", NULL,

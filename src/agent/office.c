@@ -164,8 +164,8 @@ on_guard_gone(void *user, enum role role, int status)
 	timer_stop(o->timer);
 	if (was_on)
 		fail(o, ERR_GUARD_LOST);
-	else if (s && s->state == SESSION_TURN && wants_guard(o->agent, s)) {
-		/* it came while the last one's was being put back */
+	else if (s && s->state == SESSION_TURN && wants_guard(o->agent, s) && !o->console) {
+		/* it came while the last one's was being put back; console_answer else does it */
 		start_for_session(o);
 		return;
 	}
