@@ -28,7 +28,7 @@ differing pixel. *fps*: different pictures seen at home in a second of work. *en
 Tight, without TLS and watermark; *lossless* without JPEG, *JPEG* quality 8. x11vnc likewise, with TigerVNC's viewer, lossless. xrdp: with xorgxrdp and FreeRDP 2's viewer, TLS,
 bitmaps of 32 bits. A played picture is painted whole: no peer is told of moved areas by the programs. *failed*: why there is no figure. Lines: `unlimited`, `1mbit`, `300kbit` with 30 ms each way,
 `512kbit` with 80 ms each way and 1 % of the packets lost; a queue of 200 ms, as a router has (tests/load/link.c; kernels of small virtual machines have no netem).
-The whole run takes an hour and a half; `--peer`, `--link` and `--only` measure a part and leave this page as it is."""
+The whole run takes about two hours; `--peer`, `--link` and `--only` measure a part and leave this page as it is."""
 LINKS = {"unlimited": (0, 0, 0), "1mbit": (1000, 0, 0), "300kbit": (300, 30, 0), "512kbit": (512, 80, 10)}  # kbit/s, ms one way, ‰ lost
 NAMED = ["typing", "scrolling", "switching", "video", "idle"]
 OFFICE, HOME = "10.66.0.1", "10.66.0.2"

@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 
 import pytest
+from PIL import Image
 
 import system
 from office_desk import ALT, CTRL, DELETE, KEYBOARD, MOUSE, Manager, Office, Saver, wait_for
@@ -147,6 +148,11 @@ class Person:
             part.stop()
 
 
+def lock_is_on(person):
+    """Its window is there, and nobody else gets the keyboard."""
+    return "i3lock" in person.office.run("xwininfo", "-root", "-tree")
+
+
 def ended(client):
     out, _ = client.communicate(timeout=120)
     return json.loads(out)["code"]
@@ -203,6 +209,26 @@ def test_locked(person):
     person.saver.set(True)
     assert person.connect("--for", "1s")["code"] == LOCKED
     assert not person.office.is_dark()
+
+
+def test_lock_is_seen_at_home(person, tmp_path):
+    """A real lock is on. Without LOCKED_DESKTOP nobody is let in, though the lock tells nobody that it is on; with it the person at home sees
+    the lock and types into it, while the office PC is dark."""
+    lock = subprocess.Popen(["i3lock", "--nofork", "--color=204060"], env=person.env)
+    try:
+        wait_for(lambda: (lock.poll() is None) and lock_is_on(person), "no lock")
+        assert person.connect("--for", "1s")["code"] == LOCKED
+        person.restart("--locked-desktop", "yes")
+        picture = tmp_path / "lock.png"
+        assert person.connect("--wait", "1s", "--type", "abc", "--wait", "500ms", "--screenshot", picture)["code"] == 0
+        pixels = list(Image.open(picture).convert("RGB").getdata())
+        lock_seen = sum(max(abs(a - b) for a, b in zip(pixel, (0x20, 0x40, 0x60))) <= 22 for pixel in pixels)
+        ring_seen = sum(g > r + 40 and g > b + 40 for r, g, b in pixels)
+        assert lock_seen / len(pixels) > 0.9 and ring_seen > 1000, "nothing is seen of the lock, or of what is typed into it"
+    finally:
+        lock.kill()
+        lock.wait()
+        person.restart()
 
 
 def test_attack_wrong_password_learns_nothing_of_the_desktop(person, tmp_path):
