@@ -217,11 +217,12 @@ stage_film(struct encoder *e)
 		e->film.w = 0;
 	}
 	size_t room = STAGE_BYTES - e->staged, len = e->unit_left < room ? e->unit_left : room;
-	if (len)
+	if (len) { /* without a film unit is NULL */
 		memcpy(e->stage + e->staged, e->unit, len);
-	e->unit += len;
-	e->unit_left -= len;
-	e->staged += len;
+		e->unit += len;
+		e->unit_left -= len;
+		e->staged += len;
+	}
 	return e->unit_left == 0;
 }
 
