@@ -1,4 +1,5 @@
 """engawa agent backup and restore."""
+import json
 import os
 import shutil
 
@@ -144,3 +145,32 @@ def test_passphrase_from_a_file(office, tmp_path):
     office.agent.stop()
     restore(office, tmp_path / "b")
     office.start_agent()
+
+
+def test_copied_computer(office):
+    """A disk image with the agent on it is started twice: the relay notices. As the manual says, the copy forgets who it is and enrols anew: another
+    terminal ID, the same settings, and both let their person in."""
+    copy, conf = office.dir / "copy", office.dir / "copy.conf"
+    if not office.agent.alive:
+        office.start_agent()
+    shutil.copytree(office.agent_dir, copy, ignore=lambda _, names: [name for name in names if name.endswith(".sock")])
+    conf.write_text("".join(line for line in (office.dir / "agent.conf").read_text().splitlines(True) if not line.startswith("STATE_DIRECTORY ")) +
+        f"STATE_DIRECTORY {copy}\n")
+    mine = office.agent_status()["terminal_id"]
+    status = lambda: json.loads(office.tool("engawa", "agent", "status", "--state-directory", copy))
+    part = office.part("copy", [system.BUILD / "src/agent/engawa-agent", "--config", conf, "run"], lambda: (copy / "agent.sock").exists())
+    gate = office.log_dir / "gate.log"
+    part.start()
+    system.wait_for(lambda: "agent.clone" in gate.read_text(), "the relay does not notice", 60)
+    part.stop()
+    for name in IDENTITY:
+        (copy / name).unlink()
+    code = office.tool("engawa", "code", "new", "--org", system.ORGANISATION, "--approve")
+    terminal_id = office.tool("engawa-agent", "enrol", "--org", office.org_file, "--org-fingerprint", office.fingerprint(), "--code", code,
+        "--state-directory", copy)
+    assert terminal_id != mine
+    part.start()
+    system.wait_for(lambda: any(gate["up"] for gate in status()["gates"]) and office.agent_up(), "not both are there", 60)
+    for own in mine, terminal_id:
+        assert office.connect("--for", "100ms", terminal_id=own)["code"] == 0, own
+    part.stop()
