@@ -59,7 +59,8 @@ class Line:
         subprocess.run(["ip", "netns", "add", self.name], check=True)
         self.process = subprocess.Popen([TOOLS / "link", self.name, OFFICE, HOME], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
         if self.process.stdout.readline() != "ready\n":
-            raise system.Failed("no line: the machine has no TUN devices")
+            self.stop()
+            raise system.Failed("no line: the machine has no TUN devices, or another bench has them")
 
     def tell(self, words=""):
         self.process.stdin.write(words + "\n")
