@@ -16,6 +16,7 @@
 #include "base/sandbox.h"
 #include "controller/admin.h"
 #include "controller/ask.h"
+#include "controller/divide.h"
 #include "controller/link.h"
 #include "controller/post.h"
 #include "net/frame.h"
@@ -168,6 +169,7 @@ start(struct core *core)
 		return r;
 	core->presence = presence_new();
 	core->trail = trail_new(core->loop, core->store);
+	core->divide = divide_new(core);
 	core->asks = limit_new(
 		LIMIT_BUCKETS, (unsigned)s->ask_burst, (unsigned)s->ask_per_minute, MINUTE_MS);
 	core->enrolments = limit_new(
@@ -191,6 +193,7 @@ finish(struct core *core)
 	admin_stop(core);
 	ask_cancel_all(core);
 	link_free_all(core);
+	divide_free(core->divide);
 	post_failed(core);
 	peer_free(core->web);
 	peer_free(core->mailer);

@@ -34,6 +34,7 @@ struct core {
 	struct peer *parent, *web, *mailer;
 	struct server *admin;
 	struct link *links;
+	struct divide *divide;
 	struct ask *pending;
 	struct post *posts;
 	uint64_t next_link, next_post;

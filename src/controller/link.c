@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "controller/ask.h"
+#include "controller/divide.h"
 #include "controller/enrol.h"
 #include "controller/post.h"
 #include "net/frame.h"
@@ -27,7 +28,8 @@ struct link {
 	struct conn *conn;
 	struct timer *deadline;
 	uint64_t number;
-	int welcome; /* LinkHello was accepted */
+	uint64_t process; /* divide_gate */
+	int welcome;      /* LinkHello was accepted */
 	char gate[sizeof((engawa_LinkHello *)0)->gate];
 	uint32_t worker, build;
 	uint64_t since_s;
@@ -46,6 +48,7 @@ static void
 link_free(struct link *link)
 {
 	presence_link_gone(link->core->presence, link, on_lost, link);
+	divide_gone(link->core->divide, link->process, link->number);
 	*link->link = link->next;
 	if (link->next)
 		link->next->link = link->link;
@@ -118,6 +121,14 @@ link_mail_state(struct core *core, const engawa_LinkMailState *state)
 		.mail_state = state->mail_state};
 	for (size_t i = 0; i < count; i++)
 		send(links[i], engawa_LinkType_LINK_MAIL_STATE, engawa_LinkMailState_fields, &out);
+}
+
+void
+link_shares(struct core *core, uint64_t number, const engawa_LinkShares *shares)
+{
+	struct link *link = find(core, number);
+	if (link)
+		send(link, engawa_LinkType_LINK_SHARES, engawa_LinkShares_fields, shares);
 }
 
 static void
@@ -202,7 +213,7 @@ on_hello(struct link *link, const void *msg)
 {
 	const engawa_LinkHello *hello = msg;
 	struct core *core = link->core;
-	engawa_LinkWelcome welcome = engawa_LinkWelcome_init_zero;
+	engawa_LinkWelcome welcome = {.divides = true};
 	engawa_TicketKey *key = &welcome.ticket_keys[welcome.ticket_keys_count++];
 	const uint8_t *point = authority_ticket_point(core->authority);
 	if (link->welcome)
@@ -368,6 +379,12 @@ on_session_waits(struct link *link, const void *msg)
 }
 
 static int
+on_demand(struct link *link, const void *msg)
+{
+	return divide_demand(link->core->divide, link->process, link->number, msg);
+}
+
+static int
 on_ping(struct link *link, const void *msg)
 {
 	const engawa_Ping *ping = msg;
@@ -386,6 +403,7 @@ union any {
 	engawa_SessionUp session_up;
 	engawa_SessionDown session_down;
 	engawa_LinkSessionWaits session_waits;
+	engawa_LinkDemand demand;
 	engawa_Ping ping;
 };
 
@@ -404,6 +422,7 @@ static const struct {
 	{engawa_LinkType_LINK_SESSION_UP, engawa_SessionUp_fields, on_session_up},
 	{engawa_LinkType_LINK_SESSION_DOWN, engawa_SessionDown_fields, on_session_down},
 	{engawa_LinkType_LINK_SESSION_WAITS, engawa_LinkSessionWaits_fields, on_session_waits},
+	{engawa_LinkType_LINK_DEMAND, engawa_LinkDemand_fields, on_demand},
 	{engawa_LinkType_LINK_PING, engawa_Ping_fields, on_ping},
 };
 
@@ -495,6 +514,7 @@ link_accept(struct core *core, int fd)
 	struct link *link = mem_new(sizeof *link);
 	link->core = core;
 	link->number = ++core->next_link;
+	link->process = divide_gate(fd, link->number);
 	link->next = core->links;
 	link->link = &core->links;
 	if (link->next)

@@ -15,6 +15,7 @@ const char *link_gate(const struct link *link);
 void link_grant(struct core *core, uint64_t number, const engawa_LinkGrant *grant);
 void link_enrolled(struct core *core, uint64_t number, const engawa_LinkEnrolled *enrolled);
 void link_code_sent(struct core *core, uint64_t number, const engawa_LinkCodeSent *sent);
+void link_shares(struct core *core, uint64_t number, const engawa_LinkShares *shares);
 
 /* To each gate where its agent waits. */
 void link_mail_state(struct core *core, const engawa_LinkMailState *state);

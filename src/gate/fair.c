@@ -10,7 +10,10 @@
 enum {
 	SECOND_NS = 1000000000,
 	DEBT_MAX_NS = SECOND_NS, /* of a prefecture: it must not pay for a burst for ever */
+	SHARE_BITS = 1023,       /* the lowest of a moment, which has them to spare */
 };
+#define SHARE_NS (FAIR_SHARE_S * UINT64_C(1000000000))
+_Static_assert((int)FAIR_WHOLE <= (int)SHARE_BITS, "a part and a moment are one number");
 
 static uint64_t
 get(const _Atomic uint64_t *v)
@@ -68,6 +71,49 @@ fair_row(struct fair_table *t, const char *name)
 	return last;
 }
 
+int
+fair_is(const struct fair_table *t, size_t row, const char *name)
+{
+	char own[FAIR_NAME_SIZE];
+	if (row >= FAIR_ORGANISATIONS - 1 || atomic_load(&t->organisations[row].state) != 2)
+		return 0;
+	fair_name(&t->organisations[row], own);
+	return strcmp(own, name) == 0;
+}
+
+uint32_t
+fair_share(const _Atomic uint64_t *share, uint64_t now_ns)
+{
+	uint64_t at = get(share), until = at & ~(uint64_t)SHARE_BITS;
+	uint32_t part = (uint32_t)(at & SHARE_BITS);
+	int told = until > now_ns && until <= now_ns + SHARE_NS + SECOND_NS;
+	return told && part > 0 && part <= FAIR_WHOLE ? part : FAIR_WHOLE;
+}
+
+void
+fair_give(_Atomic uint64_t *share, uint32_t part, uint64_t now_ns)
+{
+	uint64_t until = (now_ns + SHARE_NS) & ~(uint64_t)SHARE_BITS;
+	atomic_store_explicit(share, part < FAIR_WHOLE ? until | part : 0, memory_order_relaxed);
+}
+
+void
+fair_whole(struct fair_table *t)
+{
+	for (size_t i = 0; i < FAIR_ORGANISATIONS; i++)
+		atomic_store(&t->organisations[i].share, 0);
+	for (size_t i = 0; i < FAIR_PREFECTURES; i++)
+		atomic_store(&t->prefecture_share[i], 0);
+}
+
+/* Bytes a second that this gate may give of a rate. */
+static uint64_t
+here(uint64_t rate, const _Atomic uint64_t *share, uint64_t now_ns)
+{
+	uint64_t mine = rate * fair_share(share, now_ns) / FAIR_WHOLE;
+	return mine ? mine : 1;
+}
+
 void
 fair_note(struct fair_table *t, size_t row, uint32_t prefecture, uint32_t weight)
 {
@@ -92,11 +138,13 @@ fair_tick(struct fair *f, uint64_t now_ns)
 
 /* Bytes a second of this organisation while its prefecture has too much to send. */
 static uint64_t
-part(const struct fair *f, const struct fair_organisation *o)
+part(const struct fair *f, const struct fair_organisation *o, uint64_t now_ns)
 {
-	uint64_t weight = fair_weight(o), weights = f->weights[fair_prefecture(o)];
+	uint32_t prefecture = fair_prefecture(o);
+	uint64_t weight = fair_weight(o), weights = f->weights[prefecture];
 	uint64_t all = weights > weight ? weights : weight;
-	uint64_t rate = f->rates.prefecture * weight / all;
+	uint64_t rate = here(f->rates.prefecture, &f->table->prefecture_share[prefecture], now_ns);
+	rate = rate * weight / all;
 	return rate ? rate : 1;
 }
 
@@ -147,7 +195,7 @@ of_prefecture(const struct fair *f, const struct fair_organisation *o, uint32_t 
 	uint64_t slack = until < now_ns ? now_ns - until : 0;
 	size_t weight = fair_weight(o), mine = most;
 	if (slack < burst / 2)
-		mine = left(&o->part_ns, part(f, o), burst, now_ns);
+		mine = left(&o->part_ns, part(f, o, now_ns), burst, now_ns);
 	else if (slack < burst &&
 		 believed(get(&o->part_ns), now_ns, OWED_MAX_NS) > now_ns + 2 * (slack - burst / 2))
 		mine = 0;
@@ -169,12 +217,17 @@ fair_allowance(
 	uint32_t prefecture = fair_prefecture(o);
 	size_t most = want;
 	if (f->rates.organisation)
-		most = left(&o->own_ns, f->rates.organisation, f->rates.burst_ns, now_ns);
+		most = left(&o->own_ns, here(f->rates.organisation, &o->share, now_ns),
+			f->rates.burst_ns, now_ns);
 	if (most == 0)
 		*ret_why = FAIR_BY_ORGANISATION;
 	else if (f->rates.prefecture && prefecture)
 		most = of_prefecture(f, o, prefecture, most, now_ns, ret_why);
 	if (most == 0) {
+		_Atomic uint64_t *hungry = *ret_why == FAIR_BY_PREFECTURE
+						   ? &f->table->prefecture_hungry_ns[prefecture]
+						   : &o->hungry_ns;
+		atomic_store_explicit(hungry, now_ns, memory_order_relaxed);
 		/* it wants: that makes it one of those who share */
 		atomic_store_explicit(&o->active_ns, now_ns, memory_order_relaxed);
 		add(&o->throttled, 1);
@@ -205,12 +258,13 @@ fair_charge(const struct fair *f, size_t row, size_t bytes, int to_client, uint6
 	add(to_client ? &o->to_client : &o->to_agent, bytes);
 	atomic_store_explicit(&o->active_ns, now_ns, memory_order_relaxed);
 	if (f->rates.organisation)
-		use(&o->own_ns, f->rates.organisation, f->rates.burst_ns, bytes, now_ns,
-			OWED_MAX_NS);
+		use(&o->own_ns, here(f->rates.organisation, &o->share, now_ns), f->rates.burst_ns,
+			bytes, now_ns, OWED_MAX_NS);
 	if (f->rates.prefecture && prefecture) {
-		use(&f->table->prefecture_ns[prefecture], f->rates.prefecture, f->rates.burst_ns,
-			bytes, now_ns, DEBT_MAX_NS);
-		use(&o->part_ns, part(f, o), f->rates.burst_ns, bytes, now_ns,
+		use(&f->table->prefecture_ns[prefecture],
+			here(f->rates.prefecture, &f->table->prefecture_share[prefecture], now_ns),
+			f->rates.burst_ns, bytes, now_ns, DEBT_MAX_NS);
+		use(&o->part_ns, part(f, o, now_ns), f->rates.burst_ns, bytes, now_ns,
 			2 * f->rates.burst_ns);
 	}
 }

@@ -5,6 +5,9 @@
  * gets a part by its weight; what one does not use the others have.
  *
  * A bucket is the moment until which its rate is used up (GCRA): one number, no timer, no refill.
+ * The controller divides a rate that several gates use: a gate has a part of it, for a few seconds.
+ * Without its word the gate has the whole.
+ *
  * Nothing here knows persons or terminals. Organisations are those in signed tickets, so nobody can
  * invent any; when the table is full the rest share the last row.
  */
@@ -18,6 +21,8 @@ enum {
 	FAIR_PREFECTURES = 48,     /* JIS X 0401, 0 = none */
 	FAIR_NAME_SIZE = 64,
 	FAIR_DEBT_MAX_S = 60,
+	FAIR_WHOLE = 1000, /* permille: of a rate that this gate need not share */
+	FAIR_SHARE_S = 5,  /* so long a part counts that is not told again */
 	FAIR_LEAST_BYTES =
 		16384, /* a record: what may be read at once from a bucket that is not empty */
 };
@@ -29,13 +34,15 @@ struct fair_organisation {
 	_Atomic uint64_t own_ns,
 		part_ns; /* used up until then: its rate; its part of the prefecture */
 	_Atomic uint64_t active_ns;
-	_Atomic uint64_t handshakes_ns; /* likewise */
+	_Atomic uint64_t handshakes_ns;    /* likewise */
+	_Atomic uint64_t share, hungry_ns; /* of its rate: fair_share; when it was too little */
 	_Atomic uint64_t sessions, to_client, to_agent, throttled, refused;
 };
 
 struct fair_table {
 	struct fair_organisation organisations[FAIR_ORGANISATIONS];
 	_Atomic uint64_t prefecture_ns[FAIR_PREFECTURES];
+	_Atomic uint64_t prefecture_share[FAIR_PREFECTURES], prefecture_hungry_ns[FAIR_PREFECTURES];
 };
 
 struct fair_rates {
@@ -58,6 +65,8 @@ enum fair_limit {
 
 /* Row of an organisation, made when it is new. Names count as far as there is room for them. */
 size_t fair_row(struct fair_table *table, const char *name);
+/* 1 when this row is that organisation's. */
+int fair_is(const struct fair_table *table, size_t row, const char *name);
 /* What is in a row. A worker that went mad may write anything there, at any time: nobody reads
  * these fields in another way. Within FAIR_PREFECTURES; at least 1; a string. */
 uint32_t fair_prefecture(const struct fair_organisation *o);
@@ -65,6 +74,11 @@ uint32_t fair_weight(const struct fair_organisation *o);
 void fair_name(const struct fair_organisation *o, char ret_name[static FAIR_NAME_SIZE]);
 /* What a ticket says: JIS X 0401, and the weight (0 counts as 1). */
 void fair_note(struct fair_table *table, size_t row, uint32_t prefecture, uint32_t weight);
+/* This gate's part of a rate, 1 to FAIR_WHOLE; and a new one, for FAIR_SHARE_S. */
+uint32_t fair_share(const _Atomic uint64_t *share, uint64_t now_ns);
+void fair_give(_Atomic uint64_t *share, uint32_t part, uint64_t now_ns);
+/* All rates are whole again. */
+void fair_whole(struct fair_table *table);
 /* A few times a second: who is active. */
 void fair_tick(struct fair *fair, uint64_t now_ns);
 /* How much of want may be read now; 0 and why not. */

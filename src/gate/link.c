@@ -52,6 +52,7 @@ link_tick(struct worker *w)
 		l->pinged = w->now;
 		link_send(w, engawa_LinkType_LINK_PING, engawa_Ping_fields, &ping);
 	}
+	share_tick(w);
 }
 
 void
@@ -92,6 +93,7 @@ link_gone(struct worker *w, struct leg *l, int code)
 	LOG(WARN, "link.down", F_ERR("code", code), F_INT("agents", w->presence.count),
 		F_INT("sessions", w->sessions.count));
 	requests_refuse_all(w, -ERR_NO_CONTROLLER);
+	share_end(w);
 }
 
 int
@@ -176,7 +178,7 @@ link_announce(struct worker *w)
 }
 
 static int
-take_welcome(struct worker *w, const uint8_t *payload, size_t len, uint64_t *ret_controller_s)
+take_welcome(struct worker *w, const uint8_t *payload, size_t len, engawa_LinkWelcome *ret_welcome)
 {
 	engawa_LinkWelcome welcome;
 	int r = frame_decode(engawa_LinkWelcome_fields, &welcome, payload, len);
@@ -198,15 +200,15 @@ take_welcome(struct worker *w, const uint8_t *payload, size_t len, uint64_t *ret
 		memcpy(deny.agent_id, welcome.denied[i].bytes, sizeof deny.agent_id);
 		presence_deny(w, &deny);
 	}
-	*ret_controller_s = welcome.now_s;
+	*ret_welcome = welcome;
 	return 0;
 }
 
 int
 link_welcome(struct worker *w, const uint8_t *payload, size_t len)
 {
-	uint64_t then_s;
-	return take_welcome(w, payload, len, &then_s);
+	engawa_LinkWelcome welcome;
+	return take_welcome(w, payload, len, &welcome);
 }
 
 static void
@@ -255,11 +257,11 @@ int
 link_on_welcome(struct worker *w, struct leg *l, const uint8_t *payload, size_t len)
 {
 	int first = l->state == LEG_HELLO;
-	uint64_t controller_s;
-	int r = take_welcome(w, payload, len, &controller_s);
+	engawa_LinkWelcome welcome;
+	int r = take_welcome(w, payload, len, &welcome);
 	if (r < 0)
 		return r;
-	compare_clocks(controller_s);
+	compare_clocks(welcome.now_s);
 	tell_parent(w, payload, len);
 	if (!first)
 		return 0;
@@ -267,6 +269,7 @@ link_on_welcome(struct worker *w, struct leg *l, const uint8_t *payload, size_t 
 	wheel_clear(&l->timer); /* link_tick watches it from here on */
 	w->link.wait_ms = LINK_RETRY_FIRST_MS;
 	forget_announced(w);
+	share_begin(w, welcome.divides);
 	LOG(INFO, "link.up", F_INT("ticket_keys", w->ticket_keys.count),
 		F_INT("denied", w->presence.denied_count), F_INT("agents", w->presence.count),
 		F_INT("sessions", w->sessions.count));

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 
@@ -145,6 +146,24 @@ write_held(FILE *out, const struct limit_segment *s, size_t workers)
 			fair_weight(&s->fair.organisations[i]));
 }
 
+/* Those that have a rate and have been used. */
+static void
+write_shares(FILE *out, const struct fair_table *t)
+{
+	uint64_t now_ns = mono_now().ns;
+	family(out, "prefecture_share", "gauge",
+		"Permille of a prefecture's rate that this gate has; other gates have the rest.");
+	for (unsigned i = 1; i < FAIR_PREFECTURES; i++)
+		if (tally_get(&t->prefecture_ns[i]))
+			fprintf(out, "engawa_gate_prefecture_share{prefecture=\"%u\"} %u\n", i,
+				(unsigned)fair_share(&t->prefecture_share[i], now_ns));
+	family(out, "organisation_share", "gauge", "Likewise of an organisation's rate.");
+	for (size_t i = 0; i < FAIR_ORGANISATIONS - 1; i++)
+		if (tally_get(&t->organisations[i].own_ns))
+			write_one_organisation(out, "organisation_share", "", t, i,
+				fair_share(&t->organisations[i].share, now_ns));
+}
+
 static void
 write_organisations(FILE *out, const struct fair_table *t)
 {
@@ -197,6 +216,7 @@ metrics_write(
 	write_reasons(out, "sessions_ended", "Sessions by the reason of their end.", sum->ends);
 	write_organisations(out, &s->fair);
 	write_held(out, s, workers);
+	write_shares(out, &s->fair);
 	fputs("# EOF\n", out);
 	free(sum);
 }

@@ -56,6 +56,7 @@ static const struct order table[] = {
 	LINK(READY, END_SESSION, ID_MAX_BYTES, link_on_end_session),
 	LINK(READY, DENY, ID_MAX_BYTES, link_on_deny),
 	LINK(READY, ALLOW, ID_MAX_BYTES, link_on_allow),
+	LINK(READY, SHARES, ANSWER_MAX_BYTES, link_on_shares),
 	LINK(READY, PING, ID_MAX_BYTES, link_on_ping),
 	LINK(READY, PONG, ID_MAX_BYTES, link_on_pong),
 };

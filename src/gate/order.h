@@ -37,4 +37,5 @@ order_fn presence_on_pong, presence_on_refuse, presence_on_send_code, presence_o
 	presence_on_session_waits;
 order_fn client_on_ask, client_on_join, client_on_resume, client_on_answer, client_on_enrol;
 order_fn link_on_welcome, link_on_grant, link_on_enrolled, link_on_code_sent, link_on_mail_state,
-	link_on_end_session, link_on_deny, link_on_allow, link_on_ping, link_on_pong;
+	link_on_end_session, link_on_deny, link_on_allow, link_on_shares, link_on_ping,
+	link_on_pong;

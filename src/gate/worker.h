@@ -20,6 +20,7 @@
 #include "gate/secure.h"
 #include "gate/session.h"
 #include "gate/settings.h"
+#include "gate/share.h"
 #include "gate/wheel.h"
 #include "net/frame.h"
 
@@ -56,6 +57,7 @@ struct worker {
 	struct pool pool;
 	struct limits limits;
 	struct fair fair;
+	struct shares shares;
 	struct quotas quotas;
 	struct presence presence;
 	struct sessions sessions;

@@ -8,5 +8,5 @@ static const pb_msgdesc_t *const messages[] = {M(Hello), M(Bye), M(Ping), M(Pong
 	M(Answer), M(Joined), M(Enrol), M(Enrolled), M(LinkHello), M(LinkWelcome), M(AgentUp),
 	M(LinkAsk), M(LinkGrant), M(LinkEnrol), M(LinkEnrolled), M(LinkSendCode), M(LinkCodeSent),
 	M(SessionUp), M(SessionDown), M(EndSession), M(Deny), M(AgentDown), M(MailState),
-	M(LinkMailState)};
+	M(LinkMailState), M(LinkSessionWaits), M(LinkDemand), M(LinkShares)};
 #undef M

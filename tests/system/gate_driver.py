@@ -122,8 +122,8 @@ class Frames:
 class Controller:
     """A peer on link.sock and http.sock. What gates say is kept in `heard`; `answers` are the reactions."""
 
-    def __init__(self, run, messages, keys):
-        self.run, self.keys = run, keys
+    def __init__(self, run, messages, keys, welcome=None):
+        self.run, self.keys, self.welcome = run, keys, welcome or {}
         self.outer, self.link, self.signed = messages
         self.heard, self.changed = [], threading.Condition()
         self.denied, self.answers, self.links, self.listeners, self.requests, self.workers = [], {}, [], [], [], []
@@ -164,7 +164,7 @@ class Controller:
         types = {"LINK_HELLO": link.LinkHello, "LINK_AGENT_UP": link.AgentUp, "LINK_AGENT_DOWN": link.AgentDown,
             "LINK_ASK": link.LinkAsk, "LINK_ENROL": link.LinkEnrol, "LINK_SEND_CODE": link.LinkSendCode,
             "LINK_SESSION_UP": link.SessionUp, "LINK_SESSION_DOWN": link.SessionDown, "LINK_PING": self.outer.Ping, "LINK_SESSION_WAITS": link.LinkSessionWaits,
-            "LINK_PONG": self.outer.Pong}
+            "LINK_PONG": self.outer.Pong, "LINK_DEMAND": link.LinkDemand}
         try:
             while True:
                 kind, payload = frames.recv()
@@ -175,7 +175,7 @@ class Controller:
                     self.workers.append(frames)
                     point = point_of(self.keys.ticket_key)
                     frames.send(link.LINK_WELCOME, link.LinkWelcome(denied=self.denied, ticket_keys=[
-                        link.TicketKey(key_id=hashlib.sha256(point).digest()[:8], public_key=point)]))
+                        link.TicketKey(key_id=hashlib.sha256(point).digest()[:8], public_key=point)], **self.welcome))
                     self.welcomed += 1
                 if name == "LINK_PING":
                     frames.send(link.LINK_PONG, self.outer.Pong(id=message.id))
@@ -254,12 +254,12 @@ class Gate:
 
     program = BUILD / "src/gate/engawa-gate"
 
-    def __init__(self, keys, messages, run, program=None, **settings):
+    def __init__(self, keys, messages, run, program=None, welcome=None, **settings):
         self.program = program or self.program
         self.keys, self.run, self.messages = keys, run, messages
         self.outer, self.link, self.signed = messages
         self.log_path = run / "gate.log"
-        self.controller = Controller(run, messages, keys)
+        self.controller = Controller(run, messages, keys, welcome)
         defaults = {"LISTEN": "127.0.0.1:0", "NAME": "east", "CERTIFICATE": keys.dir / "gates/east.pem",
             "KEY": keys.dir / "gates/east.key", "ISSUER": keys.dir / "issuer.pem", "PAGE_CERTIFICATE": keys.dir / "page.pem",
             "PAGE_KEY": keys.dir / "page.key", "RUN_DIRECTORY": run, "USER": "nobody",

@@ -119,6 +119,59 @@ test_prefecture_is_shared(void **state)
 	near(got[0], 30000000);
 }
 
+/* Two gates: this one has its part of a rate while it is told so. */
+static void
+test_shares(void **state)
+{
+	(void)state;
+	size_t row = fair_row(fair.table, "a");
+	struct fair_organisation *o = &fair.table->organisations[row];
+	uint64_t got;
+	fair.rates.organisation = 1000000;
+	fair_give(&o->share, 250, now);
+	run(&row, (size_t[]){50000}, 1, 3, &got);
+	near(got, 750000);
+	assert_true(now - o->hungry_ns < SECOND);
+	/* nobody has said it again: whole */
+	now += 2 * SECOND;
+	assert_int_equal(fair_share(&o->share, now), FAIR_WHOLE);
+	run(&row, (size_t[]){50000}, 1, 3, &got);
+	near(got, 3000000);
+	/* of a prefecture, also where its organisations have parts of it */
+	fair.rates.organisation = 0;
+	fair.rates.prefecture = 1000000;
+	fair_note(fair.table, row, 13, 1);
+	fair_give(&fair.table->prefecture_share[13], 500, now);
+	run(&row, (size_t[]){50000}, 1, 3, &got);
+	near(got, 1500000);
+	assert_true(now - fair.table->prefecture_hungry_ns[13] < SECOND);
+	fair_whole(fair.table);
+	run(&row, (size_t[]){50000}, 1, 3, &got);
+	near(got, 3000000);
+	assert_true(fair_is(fair.table, row, "a"));
+	assert_false(fair_is(fair.table, row, "b"));
+	assert_false(fair_is(fair.table, row + 1, ""));
+	assert_false(fair_is(fair.table, UINT32_MAX, "a"));
+}
+
+/* Tried: a worker that went mad writes parts that nobody gave: nothing, more than the whole, for
+ * ever. What comes of it: the whole rate. */
+static void
+test_attack_share(void **state)
+{
+	(void)state;
+	_Atomic uint64_t share;
+	const uint64_t mad[] = {UINT64_MAX, UINT64_MAX & ~UINT64_C(1023), 500,
+		((now + SECOND) | 1023), (now + SECOND) & ~UINT64_C(1023),
+		((now + 3600 * SECOND) & ~UINT64_C(1023)) | 1};
+	for (size_t i = 0; i < sizeof mad / sizeof mad[0]; i++) {
+		atomic_store(&share, mad[i]);
+		assert_int_equal(fair_share(&share, now), FAIR_WHOLE);
+	}
+	fair_give(&share, 1, now);
+	assert_int_equal(fair_share(&share, now), 1);
+}
+
 static void
 test_weights(void **state)
 {
@@ -252,6 +305,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_organisation, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_prefecture_is_shared, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_shares, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_attack_share, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_weights, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_attack_flood, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_crosses, setup, teardown),

@@ -295,7 +295,8 @@ test_order_of_the_controller(void **state)
 			engawa_LinkType_LINK_ENROLLED, engawa_LinkType_LINK_CODE_SENT,
 			engawa_LinkType_LINK_MAIL_STATE, engawa_LinkType_LINK_END_SESSION,
 			engawa_LinkType_LINK_DENY, engawa_LinkType_LINK_ALLOW,
-			engawa_LinkType_LINK_PING, engawa_LinkType_LINK_PONG};
+			engawa_LinkType_LINK_SHARES, engawa_LinkType_LINK_PING,
+			engawa_LinkType_LINK_PONG};
 		int expected = welcome || bye;
 		for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++)
 			expected |= type == answers[i];
