@@ -13,6 +13,7 @@ enum {
 	DEMANDS_MAX = sizeof((engawa_LinkDemand *)0)->demands / sizeof(engawa_Demand),
 };
 #define SECOND_NS UINT64_C(1000000000)
+_Static_assert(sizeof((engawa_Demand *)0)->organisation == FAIR_NAME_SIZE, "fair_name fills it");
 
 static uint64_t
 moved(const struct fair_organisation *o)
@@ -52,6 +53,13 @@ share_end(struct worker *w)
 {
 	make_whole(w, "link");
 	w->shares.offered = 0;
+}
+
+int
+share_name(const struct fair_organisation *o, char ret_name[static FAIR_NAME_SIZE])
+{
+	fair_name(o, ret_name);
+	return ret_name[0] && str_printable(ret_name);
 }
 
 /* Adds to the frame, which goes when it is full. */
@@ -97,8 +105,8 @@ tell_organisations(struct worker *w, engawa_LinkDemand *frame, uint64_t sums[FAI
 			.row = (uint32_t)i,
 			.used = used(bytes, span_ns, rates->organisation),
 			.hungry = is_lately(&o->hungry_ns, span_ns, now_ns)};
-		fair_name(o, one.organisation);
-		demand(w, frame, &one);
+		if (share_name(o, one.organisation))
+			demand(w, frame, &one);
 	}
 }
 

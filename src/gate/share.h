@@ -19,6 +19,9 @@ struct shares {
 	uint8_t offered; /* this controller divides */
 };
 
+/* The name in a row. 0 when the controller would cut our link for it: a worker that went mad has
+ * written it. */
+int share_name(const struct fair_organisation *o, char ret_name[static FAIR_NAME_SIZE]);
 /* Every tick. */
 void share_tick(struct worker *w);
 /* The link is there, or not any more. */

@@ -17,6 +17,7 @@
 #include "gate/limit.h"
 #include "gate/metrics.h"
 #include "gate/settings.h"
+#include "gate/share.h"
 #include "gate/switchboard.h"
 
 enum {
@@ -349,6 +350,28 @@ test_attack_shared_numbers(void **state)
 	free(l);
 }
 
+/* Tried: a name in the common segment that the controller takes for a broken frame, so that it cuts
+ * the link of the worker that tells it every second. What comes of it: that row is not told. */
+static void
+test_attack_names_for_the_controller(void **state)
+{
+	static const char *const mad[] = {"", "\xff", "a\xe3\x81", "a\n", "\xc0\x80"};
+	struct fair_organisation o = {0};
+	char name[FAIR_NAME_SIZE];
+	(void)state;
+	for (size_t i = 0; i < sizeof mad / sizeof mad[0]; i++) {
+		memset(o.name, 0, sizeof o.name);
+		memcpy(o.name, mad[i], strlen(mad[i]));
+		assert_false(share_name(&o, name));
+	}
+	memset(o.name, 'x', sizeof o.name); /* without an end */
+	assert_true(share_name(&o, name));
+	assert_int_equal(strlen(name), FAIR_NAME_SIZE - 1);
+	memcpy(o.name, "緑町", sizeof "緑町");
+	assert_true(share_name(&o, name));
+	assert_string_equal(name, "緑町");
+}
+
 int
 main(void)
 {
@@ -360,6 +383,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_hand_over, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_attack_answers_and_floods, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_attack_shared_numbers, setup, teardown),
+		cmocka_unit_test(test_attack_names_for_the_controller),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
