@@ -18,7 +18,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		len = len < in.left ? len : in.left;
 		memcpy(payload, rd_bytes(&in, len), len);
 		switchboard_hear(&board, seat, type, payload, len, -1);
-		assert(board.directory.count <= 8);
+		assert(board.directory.each[0] <= 8 && board.directory.each[1] <= 8 &&
+			board.directory.count ==
+				board.directory.each[0] + board.directory.each[1]);
 	}
 	switchboard_fini(&board);
 	return 0;

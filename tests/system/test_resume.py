@@ -11,7 +11,6 @@ import sys
 import time
 
 import pytest
-from PIL import Image
 from PIL import Image, ImageChops
 
 import system

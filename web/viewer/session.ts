@@ -101,6 +101,8 @@ export class Session {
 	private stream = 0;
 	/** When a picture could not be taken apart. */
 	private brokenAt = -Infinity;
+	/** Whether the session can go on over another connection. */
+	private resumable = false;
 	private received = 0n;
 	private passedOver = 0n;
 	private drawn = 0;
@@ -202,6 +204,7 @@ export class Session {
 	/** Start of the next connection; throws when there is none. */
 	private async workThenComeBack(start: Start): Promise<Start> {
 		const resumption = this.channel!.resumption(start);
+		this.resumable = resumption !== null;
 		try {
 			return await this.work(start, resumption);
 		} catch (thrown) {
@@ -409,7 +412,7 @@ export class Session {
 
 	/** A picture that cannot be taken apart costs the stream, not the session: it goes on with empty hands. Another one within a minute ends it. */
 	private broken(failure: Failure): Failure {
-		const again = performance.now() - this.brokenAt < ANEW_MS;
+		const again = performance.now() - this.brokenAt < ANEW_MS || !this.resumable;
 		this.brokenAt = performance.now();
 		return again || failure.code !== codeOf("PROTOCOL") ? failure : new Failure("CLOSED");
 	}
