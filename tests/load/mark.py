@@ -25,7 +25,7 @@ SESSION, STARTED = "4F2A-91C0", 1795300000
 OTHER = "9ZZ0-0001"
 TOOLS = system.BUILD / "tests"
 RECORDED = ["typing", "scrolling", "switching"]
-COSTS = [*RECORDED, "web"]
+COSTS = [*RECORDED, "web", "sheet", "paper", "terminal", "dragging"]
 QUICK_S = 270
 
 
