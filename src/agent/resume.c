@@ -21,9 +21,6 @@ enum {
 
 /* What a gate can cause is not allowed to fill the disk. */
 static struct log_limit resume_limit = {.burst = 20, .window_ms = 60000};
-/* Less than what a gate takes for a fault (AGENT_FAULTS_PER_MINUTE): whoever cuts a path all the
- * time must not have this office PC blamed. What the relay's list says is late then. */
-static struct log_limit tell_limit = {.burst = 20, .window_ms = 60000};
 
 const uint8_t *
 resume_psk(const struct session *base, uint32_t generation)
@@ -260,7 +257,6 @@ resume_tell(struct agent *agent)
 {
 	engawa_SessionWaits waits = engawa_SessionWaits_init_zero;
 	uint8_t bytes[engawa_SessionWaits_size];
-	uint32_t held;
 	pb_ostream_t stream = pb_ostream_from_buffer(bytes, sizeof bytes);
 	const struct session *s = agent->working;
 	if (s && s->state == SESSION_LOST) {
@@ -274,8 +270,7 @@ resume_tell(struct agent *agent)
 		waits.browser = s->flow.facts.kind == engawa_ClientKind_CLIENT_HTML5;
 		waits.wait_s = (uint32_t)(wait_s > gone_s ? wait_s - gone_s : 0);
 	}
-	if (!log_limit_pass(&tell_limit, &held) ||
-		!pb_encode(&stream, engawa_SessionWaits_fields, &waits))
+	if (!pb_encode(&stream, engawa_SessionWaits_fields, &waits))
 		return;
 	struct note note = {.rest = bytes, .rest_len = stream.bytes_written};
 	agent_control(agent, MSG_WAITS, &note); /* no gate: when there is one */

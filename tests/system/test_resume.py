@@ -408,8 +408,9 @@ def test_attack_ended_by_the_administrator(office, client):
     """The relay's administrator ends it while it works: the broken path is no reason to come back."""
     c = client().begin()
     start = c.log_in()
-    [session] = json.loads(office.tool("engawa", "session", "list", "--json"))
-    office.tool("engawa", "session", "end", session["id"])
+    listed = lambda: json.loads(office.tool("engawa", "session", "list", "--json"))
+    system.wait_for(lambda: [session["state"] for session in listed()] == ["up"], "an earlier one is still seen", 20)
+    office.tool("engawa", "session", "end", listed()[0]["id"])
     system.wait_for(lambda: office.agent_status()["sessions"] == 0, "it does not end")
     assert refused(client, start.resume_ticket, c.next_psk) == CODE["ENDED_BY_ADMIN"]
 
