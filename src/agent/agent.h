@@ -65,6 +65,8 @@ struct agent {
 	struct gate_state gates[ORGFILE_GATES_MAX];
 	struct process *control;
 	struct timer *control_retry;
+	struct timer *tell_pause; /* resume_tell: NULL when nothing was said a moment ago */
+	int tell_again;           /* and there is something newer */
 	uint8_t instance[16];
 	struct session *sessions[SESSIONS_MAX];
 	struct session *working; /* the one that has the desktop, or is about to */

@@ -17,12 +17,10 @@
 #include "base/mem.h"
 #include "crypto/tls.h"
 #include "net/frame.h"
+#include "outer.pb.h"
 
 enum {
-	SESSION_DIAL_MS = 10000,
-	/* half of what a gate takes from an office PC (AGENT_FAULTS_PER_MINUTE): whoever cuts a
-	 * path all the time must not have it blamed */
-	WAITS_PAUSE_MS = 2000,
+	SESSION_DIAL_MS = 10000
 };
 
 /* The dial of one session's socket. */
@@ -129,38 +127,16 @@ renew(struct control *c, const struct note *note)
 
 /* When there is no connection now: the monitor says it again when there is one. */
 static void
-say_waits(struct control *c)
-{
-	c->waits_state = WAITS_PAUSE;
-	timer_start(c->waits_pause, WAITS_PAUSE_MS, 0);
-	for (size_t i = 0; i < c->link_count; i++)
-		if (c->links[i].state == LINK_UP &&
-			frame_send(c->links[i].conn, engawa_OuterType_OUTER_SESSION_WAITS,
-				engawa_SessionWaits_fields, &c->waits) == 0)
-			return;
-}
-
-static void
-on_waits_pause(void *user)
-{
-	struct control *c = user;
-	if (c->waits_state == WAITS_HELD)
-		say_waits(c);
-	else
-		c->waits_state = WAITS_SAID;
-}
-
-static void
 session_waits(struct control *c, const struct note *note)
 {
 	engawa_SessionWaits waits;
 	if (frame_decode(engawa_SessionWaits_fields, &waits, note->rest, note->rest_len) < 0)
 		return;
-	c->waits = waits;
-	if (c->waits_state == WAITS_SAID)
-		say_waits(c);
-	else
-		c->waits_state = WAITS_HELD;
+	for (size_t i = 0; i < c->link_count; i++)
+		if (c->links[i].state == LINK_UP &&
+			frame_send(c->links[i].conn, engawa_OuterType_OUTER_SESSION_WAITS,
+				engawa_SessionWaits_fields, &waits) == 0)
+			return;
 }
 
 /* Connections that are made from now on show the new one. */
@@ -215,7 +191,6 @@ control_main(const struct options *options)
 	role_expect(MSG_RUN, c.instance, sizeof c.instance, NULL);
 	c.proxy = getenv("PROXY");
 	role_sandbox(options, "control", SANDBOX_NETWORK);
-	c.waits_pause = timer_new(c.loop, on_waits_pause, &c);
 	struct watch *watch = watch_new(c.loop, ROLE_CHANNEL, on_monitor, &c);
 	watch_set(watch, WATCH_READ);
 	/* two gates where there are two: one may go away and the office PC stays within reach */

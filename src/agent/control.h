@@ -8,7 +8,6 @@
 #include "net/conn.h"
 #include "net/dial.h"
 #include "net/loop.h"
-#include "outer.pb.h"
 
 enum {
 	INSTANCE_BYTES = 16,
@@ -44,14 +43,6 @@ struct control {
 	uint8_t instance[INSTANCE_BYTES];
 	struct link links[LINKS_MAX];
 	size_t link_count;
-	/* whether a session waits for its client: the last word counts, said now and then */
-	struct timer *waits_pause;
-	engawa_SessionWaits waits;
-	enum {
-		WAITS_SAID,
-		WAITS_PAUSE, /* said a moment ago */
-		WAITS_HELD,  /* and there is a newer word */
-	} waits_state;
 };
 
 void link_init(struct link *link, struct control *control);

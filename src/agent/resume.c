@@ -16,7 +16,10 @@
 #include "outer.pb.h"
 
 enum {
-	ATTEMPTS_MAX = 256 /* through one gate, as long as a ticket is remembered */
+	ATTEMPTS_MAX = 256, /* through one gate, as long as a ticket is remembered */
+	/* half of what a gate takes from an office PC (AGENT_FAULTS_PER_MINUTE): whoever cuts a
+	 * path all the time must not have it blamed */
+	TELL_PAUSE_MS = 2000,
 };
 
 /* What a gate can cause is not allowed to fill the disk. */
@@ -252,8 +255,8 @@ resume_adopt(struct session *s)
 	return 0;
 }
 
-void
-resume_tell(struct agent *agent)
+static void
+say_waits(struct agent *agent)
 {
 	engawa_SessionWaits waits = engawa_SessionWaits_init_zero;
 	uint8_t bytes[engawa_SessionWaits_size];
@@ -274,6 +277,27 @@ resume_tell(struct agent *agent)
 		return;
 	struct note note = {.rest = bytes, .rest_len = stream.bytes_written};
 	agent_control(agent, MSG_WAITS, &note); /* no gate: when there is one */
+}
+
+static void
+on_tell_pause(void *user)
+{
+	struct agent *agent = user;
+	timer_free(agent->tell_pause);
+	agent->tell_pause = NULL;
+	if (agent->tell_again)
+		resume_tell(agent);
+}
+
+void
+resume_tell(struct agent *agent)
+{
+	agent->tell_again = agent->tell_pause != NULL;
+	if (agent->tell_pause)
+		return;
+	agent->tell_pause = timer_new(agent->loop, on_tell_pause, agent);
+	timer_start(agent->tell_pause, TELL_PAUSE_MS, 0);
+	say_waits(agent);
 }
 
 /* What a person should know. */
