@@ -177,6 +177,8 @@ take_text(const ASN1_STRING *text, char ret_name[static USER_NAME_SIZE])
 		ret_name[len] = '\0';
 		ok = str_printable(ret_name);
 	}
+	if (!ok)
+		ret_name[0] = '\0';
 	OPENSSL_free(utf8);
 	return ok ? 0 : -ERR_CERTIFICATE_REFUSED;
 }

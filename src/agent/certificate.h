@@ -37,7 +37,7 @@ int certificate_check_holder(struct x509_st *certificate,
 	const uint8_t digest[static HOLDER_DIGEST_BYTES], const uint8_t *signature, size_t len);
 
 /* rule: "cn", "email" or "upn". The one name of that kind; -ERR_CERTIFICATE_REFUSED when there is
- * none or more than one, or it is no text. */
+ * none or more than one, or it is not one line of text; then ret_name is "". */
 int certificate_name_rule_fit(const char *rule);
 int certificate_name(
 	struct x509_st *certificate, const char *rule, char ret_name[static USER_NAME_SIZE]);

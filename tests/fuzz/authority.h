@@ -25,7 +25,7 @@ authority_extend(X509 *x, int nid, const char *value)
 	X509_EXTENSION_free(e);
 }
 
-/* Not signed yet: of an issuer, or its own (NULL). */
+/* Not signed yet: with a name (NULL: none yet), of an issuer (NULL: its own). */
 static inline X509 *
 authority_draft(const char *name, long serial, EVP_PKEY *key, X509 *issuer)
 {
@@ -35,7 +35,9 @@ authority_draft(const char *name, long serial, EVP_PKEY *key, X509 *issuer)
 	ASN1_INTEGER_set(X509_get_serialNumber(x), serial);
 	ASN1_TIME_set_string(X509_getm_notBefore(x), "20200101000000Z");
 	ASN1_TIME_set_string(X509_getm_notAfter(x), "20991231235959Z");
-	X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const uint8_t *)name, -1, -1, 0);
+	if (name)
+		X509_NAME_add_entry_by_txt(
+			subject, "CN", MBSTRING_UTF8, (const uint8_t *)name, -1, -1, 0);
 	X509_set_issuer_name(x, issuer ? X509_get_subject_name(issuer) : subject);
 	X509_set_pubkey(x, key);
 	return x;

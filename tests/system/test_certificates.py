@@ -93,6 +93,15 @@ def test_attack_name_with_a_nul(ca):
     assert judge(ca.person("tanaka\0.attacker"), ca=ca.path)[0] == REFUSED
 
 
+def test_attack_name_with_control_characters(ca):
+    """Tried: a name that would begin a new line of the log, or turn a terminal's screen. Comes of it: refused like any other that is none, and
+    nothing of it reaches the monitor, which would take the helper's answer for damaged."""
+    other = x509.OtherName(UPN, b"\x0c\x08tanaka\x1b[")
+    person = ca.person("tanaka\nadmin", alternative=[x509.RFC822Name("tanaka\r@x"), other])
+    for rule in "cn", "email", "upn":
+        assert judge(person, ca=ca.path, rule=rule) == (REFUSED, NOT_ASKED, NOT_ASKED, "")
+
+
 def test_intermediate(ca, directory):
     """The issuers' file holds the root and what stands below it; the client sends its own certificate only."""
     below = Authority(directory / "below", "Engawa-shi Persons CA 2", ca)
