@@ -439,7 +439,8 @@ class Engawa:
         conf = self.settings(part, **{"LISTEN": f"{address}:{port}", "RUN_DIRECTORY": self.run_dir, "NAME": name,
             "CERTIFICATE": self.ca / "gates" / f"{name}.pem", "KEY": self.ca / "gates" / f"{name}.key", "ISSUER": self.ca / "issuer.pem",
             "PAGE_CERTIFICATE": self.ca / "page.pem", "PAGE_KEY": self.ca / "page.key", "USER": self.user, "LOG_LEVEL": "debug"} | changes)
-        self.gates[name] = self.part(part, [*prefix, BUILD / program, "--config", conf], lambda: self.gate_up(port, address)).start()
+        self.gates[name] = self.part(part, [*prefix, BUILD / program, "--config", conf], lambda: self.gate_up(name, port, address))
+        self.gates[name].start()
         if name == first:
             self.gate = self.gates[name]
 
@@ -519,9 +520,13 @@ class Engawa:
     def agent_status(self):
         return json.loads(self.tool("engawa", "agent", "status", "--state-directory", self.agent_dir))
 
-    def gate_up(self, port, address):
-        """Clients get in, and the controller knows it, if there is one."""
-        return accepts(port, address) and (not self.controller.alive or self.tool("engawa", "gate", "list", "--json") != "[]")
+    def gate_up(self, name, port, address):
+        """Clients get in, and the controller knows every worker, if there is one."""
+        if not accepts(port, address) or not self.controller.alive:
+            return accepts(port, address)
+        workers = set(re.findall(r"worker\.up worker=(\d+)", self.gates[name].log.read_text(errors="replace")))
+        known = [row["worker"] for row in json.loads(self.tool("engawa", "gate", "list", "--json")) if row["gate"] == name]
+        return workers and len(known) >= len(workers)
 
     def agent_up(self):
         return self.agent_at() > 0

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -280,6 +281,13 @@ process_hand(struct process *process, void *user)
 {
 	if (process)
 		process->user = user;
+}
+
+int
+process_is_gone(const struct process *process)
+{
+	struct pollfd p = {.fd = process ? process->channel : -1};
+	return p.fd < 0 || (poll(&p, 1, 0) == 1 && p.revents & POLLHUP);
 }
 
 int

@@ -448,8 +448,10 @@ on_heard(struct session *s, const uint8_t *payload, size_t len)
 	struct lost lost;
 	if (lost_get(payload, len, &lost) < 0)
 		finish(s, -ERR_PROTOCOL);
-	else if (lost.epoch == s->epoch)
+	else if (lost.epoch == s->epoch) {
+		LOG(DEBUG, "session.heard", F_STR("session", s->code));
 		mem_wipe(&s->keys[1], sizeof s->keys[1]);
+	}
 }
 
 static void
@@ -550,6 +552,9 @@ session_process_gone(struct session *s, enum role role)
 		finish(s, -ERR_CLOSED);
 	else if (role == ROLE_WORK && s->state >= SESSION_DESKTOP && s->state < SESSION_ENDING)
 		finish(s, -ERR_INTERNAL);
+	else if (role == ROLE_DESKTOP && s->state >= SESSION_DESKTOP && s->state < SESSION_ENDING &&
+		 process_is_gone(s->work))
+		finish(s, -ERR_INTERNAL); /* the desktop only followed it, and is heard of first */
 	else if (role == ROLE_DESKTOP && s->state >= SESSION_DESKTOP && s->state < SESSION_ENDING)
 		session_end(s, ERR_DESKTOP_FAILED);
 }

@@ -173,11 +173,16 @@ def test_attack_damaged_picture(engawa, home_pc):
     home_pc.keyboard.press("Control+End")
     home_pc.keyboard.type("before ")
     system.wait_for(lambda: "desktop.restart" in engawa.agent.log.read_text()[mark:], "the stream does not begin anew", 30)
-    home_pc.wait("canvas")
+
+    def same():
+        return any(marked(engawa, m) == home_pc.pixels().rgba for m in candidates)
+    # what is typed before the page has the new stream is typed by nobody
+    system.wait_for(lambda: "session.heard" in engawa.agent.log.read_text()[mark:], "the page does not come back", 30)
+    system.wait_for(same, "the pictures differ", 60, 0.2)
     click(home_pc, *EDITOR)
     home_pc.keyboard.type("after the damage")
     arrives(engawa, "after the damage")
-    system.wait_for(lambda: any(marked(engawa, m) == home_pc.pixels().rgba for m in candidates), "the pictures differ", 60, 0.2)
+    system.wait_for(same, "the pictures differ after that", 60, 0.2)
     assert "session.start" not in engawa.agent.log.read_text()[mark:]
 
 

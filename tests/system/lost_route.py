@@ -21,7 +21,7 @@ def run(engawa, home):
     log = engawa.log_dir / "agent.log"
     argv = [*home.prefix, *engawa.connect_argv("--for", "12s", "--click", "300,300", "--type", "a", "--wait", "9s", "--type", "b")]
     client = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    system.wait_for(lambda: "session.start" in log.read_text() or client.poll() is not None, "no session", 30)
+    system.wait_for(lambda: "session.heard" in log.read_text() or client.poll() is not None, "no session", 30)
     if client.poll() is not None:
         raise system.Failed(str(client.communicate()))
     gate = engawa.gate_in_use()

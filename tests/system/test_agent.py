@@ -80,7 +80,7 @@ def start_session(office, **options):
     """A session that is at work, for 20 seconds if nothing happens to it."""
     mark = log_size(office)
     client = start(office, "--for", "20s", **options)
-    system.wait_for(lambda: "session.start" in log(office, mark) or client.poll() is not None, "no session", 20)
+    system.wait_for(lambda: "session.heard" in log(office, mark) or client.poll() is not None, "no session", 20)
     assert client.poll() is None, client.communicate()
     return client
 

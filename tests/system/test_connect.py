@@ -57,7 +57,7 @@ def start_and_wait(office, *actions):
     """A session that stays, when its login is through and its first pictures are there."""
     log = office.agent.log.stat().st_size
     process = start(office, "--for", "60", *actions)
-    system.wait_for(lambda: "session.start" in office.agent.log_tail(log) or process.poll() is not None, "no session", 30)
+    system.wait_for(lambda: "session.heard" in office.agent.log_tail(log) or process.poll() is not None, "no session", 30)
     time.sleep(1)
     assert process.poll() is None, process.communicate()
     return process

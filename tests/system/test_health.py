@@ -60,7 +60,7 @@ def test_disk_low(own_engawa, small_disk):
     start = log_size(office)
     client = session(office, "--for", "60s")
     try:
-        system.wait_for(lambda: "session.start" in log(office, start), "no session", 30)
+        system.wait_for(lambda: "session.heard" in log(office, start), "no session", 30)
         fill(small_disk, 3)
         system.wait_for(lambda: codes(office) == [1193], "the status does not say so", 30)
         [warning] = office.agent_status()["warnings"]

@@ -182,7 +182,7 @@ def start_session(office, **options):
     process = subprocess.Popen([str(a) for a in office.connect_argv("--for", "60s", **options)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, env=os.environ | {"LC_ALL": "C.UTF-8"})
     mark = log_size(office)
-    system.wait_for(lambda: "session.start" in log(office, mark), "no session", 30)
+    system.wait_for(lambda: "session.heard" in log(office, mark), "no session", 30)
     return process
 
 
