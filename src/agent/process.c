@@ -286,7 +286,7 @@ process_hand(struct process *process, void *user)
 int
 process_is_gone(const struct process *process)
 {
-	struct pollfd p = {.fd = process ? process->channel : -1};
+	struct pollfd p = {.fd = process->channel};
 	return p.fd < 0 || (poll(&p, 1, 0) == 1 && p.revents & POLLHUP);
 }
 

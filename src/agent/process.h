@@ -66,7 +66,7 @@ void process_leave(struct process *process);
 /* Its events go to another user from here on. NULL is fine. */
 void process_hand(struct process *process, void *user);
 
-/* Nobody is at the other end of its channel: it has exited, or does so. NULL is gone too. */
+/* Nobody is at the other end of its channel: it has exited, or does so. */
 int process_is_gone(const struct process *process);
 
 /* 0 or -errno; -EAGAIN means that it does not read, and kills it (gone follows). fd -1 = none,

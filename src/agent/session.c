@@ -553,7 +553,7 @@ session_process_gone(struct session *s, enum role role)
 	else if (role == ROLE_WORK && s->state >= SESSION_DESKTOP && s->state < SESSION_ENDING)
 		finish(s, -ERR_INTERNAL);
 	else if (role == ROLE_DESKTOP && s->state >= SESSION_DESKTOP && s->state < SESSION_ENDING &&
-		 process_is_gone(s->work))
+		 s->work && process_is_gone(s->work))
 		finish(s, -ERR_INTERNAL); /* the desktop only followed it, and is heard of first */
 	else if (role == ROLE_DESKTOP && s->state >= SESSION_DESKTOP && s->state < SESSION_ENDING)
 		session_end(s, ERR_DESKTOP_FAILED);

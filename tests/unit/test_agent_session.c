@@ -34,7 +34,8 @@
 
 struct process {
 	enum role role;
-	int fds[2]; /* its own, as a real process has them */
+	int fds[2];  /* its own, as a real process has them */
+	int is_gone; /* nobody has been told yet */
 };
 
 static unsigned started[ROLE_COUNT], alive[ROLE_COUNT], sent[MSG_RESULT + 1];
@@ -100,6 +101,12 @@ void
 process_hand(struct process *process, void *user)
 {
 	(void)process, (void)user;
+}
+
+int
+process_is_gone(const struct process *process)
+{
+	return process->is_gone;
 }
 
 static void
@@ -660,6 +667,29 @@ test_attack_person_disabled_at_work(void **state)
 	users.count = 0;
 }
 
+/* The desktop ends when its work process does; the system may tell of both in either order. */
+static void
+test_work_dies_first(void **state)
+{
+	for (int heard = 0; heard < 3; heard++) {
+		knock();
+		for (int i = 0; i < STEPS; i++)
+			honest(i);
+		struct ended_session *end = &agent.ended[agent.ended_next % ENDED_MAX];
+		if (heard < 2)
+			session->work->is_gone = 1;
+		session_process_gone(session, heard == 0 ? ROLE_WORK : ROLE_DESKTOP);
+		if (heard == 2) /* told to the client, by the work process */
+			session_process_gone(session, ROLE_PUMP);
+		assert_int_equal(alive[ROLE_WORK] + alive[ROLE_DESKTOP], 0);
+		assert_int_equal(end->code, heard < 2 ? -ERR_RESUME_OVER : -ERR_DESKTOP_FAILED);
+		turn_loop(1);
+		teardown(state);
+		sent[MSG_START] = 0;
+		setup(state);
+	}
+}
+
 static void
 test_desktop_fails(void **state)
 {
@@ -804,6 +834,7 @@ main(void)
 		T(test_take_over),
 		T(test_attack_lost_without_return),
 		T(test_attack_person_disabled_at_work),
+		T(test_work_dies_first),
 		T(test_desktop_fails),
 		T(test_end_during_check),
 		T(test_without_policy_file),
