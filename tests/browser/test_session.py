@@ -456,7 +456,7 @@ def test_gate_is_drained(engawa, home_pc):
     engawa.gate.kill()
     engawa.gate.start()
     home_pc.see("庁内PCに接続しました")
-    system.wait_for(lambda: "session.resumed" in log()[since:], "the session does not come back", 60)
+    system.wait_for(lambda: "session.heard" in log()[since:].partition("session.resumed")[2], "the session does not come back", 60)
     assert 'picture="goes on"' in log()[since:] and "desktop.restart" not in log()[since:]
     click(home_pc, *EDITOR)
     home_pc.keyboard.type("once more")

@@ -377,7 +377,7 @@ def test_gate_comes_and_goes(office):
     assert office.agent_status()["gates"][0]["code"] != 0
     office.start_gate()
     system.wait_for(office.agent_up, "the agent does not come back", 90)
-    system.wait_for(lambda: "session.resumed" in log(office, mark), "the session does not go on", 60)
+    system.wait_for(lambda: "session.heard" in log(office, mark).partition("session.resumed")[2], "the session does not go on", 60)
     client.terminate()
     result = result_of(client)
     assert result["name"] in STOPPED and result["resumes"] == 1
