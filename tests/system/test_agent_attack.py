@@ -1,6 +1,8 @@
 """Clients that do not keep to the protocol, against a real office PC: no mail, no picture, and the next one comes in as ever."""
+import collections
 import os
 import random
+import secrets
 import struct
 import time
 
@@ -210,6 +212,37 @@ def test_attack_input(office, client, inner):
         assert kind == inner.INNER_END and inner.End.FromString(payload).code == CODE["PROTOCOL"], name
         assert c.hear_until()[0] is None
         c.close()
+
+
+def test_attack_wire_audit(office, client, inner):
+    """Tried: a client takes down all that it gets while somebody at the office PC copies a secret to the clipboard, selects it and rings the
+    bell. Comes of it: pictures, shapes of the pointer, sizes, notices and answers to pings, with no field that is not in their table; the secret
+    is in none of them, neither as it is nor as wide characters."""
+    tables = {inner.INNER_FRAME: inner.Frame, inner.INNER_CURSOR: inner.Cursor, inner.INNER_LAYOUT: inner.Layout, inner.INNER_NOTICE: inner.Notice,
+        inner.INNER_PONG: inner.InnerPong}
+    secret = f"secret{secrets.token_hex(8)}"
+    needles = [secret.encode(encoding) for encoding in ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le")]
+    c = client().begin()
+    c.log_in()
+    office.xdotool("windowfocus", office.window("mousepad").split()[0], "key", "ctrl+End", "Return", "type", secret)
+    office.xdotool("key", "ctrl+a", "ctrl+c", "ctrl+x", "ctrl+v")
+    heard = collections.Counter()
+    for number in range(1, 41):
+        c.input(inner.INNER_PING, inner.InnerPing(id=number))
+        kind = None
+        while kind != inner.INNER_PONG:
+            kind, payload = c.hear()
+            assert kind in tables, kind
+            message = tables[kind].FromString(payload)
+            assert message.SerializeToString(deterministic=True) == payload and not any(needle in payload for needle in needles)
+            heard[kind] += 1
+            if kind == inner.INNER_FRAME and message.last:
+                c.input(inner.INNER_ACK, inner.Ack(seq=message.seq))
+        time.sleep(0.05)
+    assert heard[inner.INNER_FRAME] and heard[inner.INNER_PONG] == 40
+    office.xdotool("key", "ctrl+s")
+    system.wait_for(lambda: secret in office.memo.read_text(), "it was not copied and pasted")
+    c.leave()
 
 
 def test_silent_client(office, client, inner):
