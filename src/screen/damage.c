@@ -5,10 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	DAMAGE_JOIN_MAX = 64,
-	DAMAGE_WASTE_PART = 1
-};
 int
 damage_init(struct damage *damage, uint32_t width, uint32_t height)
 {
@@ -173,21 +169,28 @@ area(const struct rect *r)
 	return (uint64_t)r->w * r->h;
 }
 
+/* The box around what it touches, and around what that touches. */
+static struct rect
+box_around(const struct rect *rects, size_t count, struct rect box)
+{
+	uint64_t before;
+	do {
+		before = area(&box);
+		for (size_t i = 0; i < count; i++)
+			if (rect_overlap(&rects[i], &box))
+				box = rect_union(box, rects[i]);
+	} while (area(&box) > before);
+	return box;
+}
+
 /* Box around two of the rectangles and all that it touches: they become one when that does not
  * double them, and there is so much to spare. */
 static int
 join_two(struct rect *rects, size_t *count, size_t a, size_t b, uint64_t *spare)
 {
-	struct rect box = rect_union(rects[a], rects[b]);
+	struct rect box = box_around(rects, *count, rect_union(rects[a], rects[b]));
 	uint64_t own = 0;
 	size_t kept = 0;
-	for (size_t i = 0; i < *count; i++)
-		if (rect_overlap(&rects[i], &box)) {
-			struct rect larger = rect_union(box, rects[i]);
-			if (area(&larger) > area(&box))
-				i = SIZE_MAX; /* may touch one that was passed */
-			box = larger;
-		}
 	for (size_t i = 0; i < *count; i++)
 		own += rect_overlap(&rects[i], &box) ? area(&rects[i]) : 0;
 	uint64_t waste = area(&box) - own;
