@@ -8,21 +8,6 @@
 #include "base/conf.h"
 #include "base/err.h"
 #include "base/mem.h"
-#include "base/str.h"
-
-static int
-from_file(const char *file, char text[static PASSPHRASE_SIZE])
-{
-	char *line;
-	size_t len;
-	int r = conf_read_secret(file, PASSPHRASE_SIZE - 1, &line, &len);
-	if (r < 0)
-		return r;
-	line[strcspn(line, "\r\n")] = '\0';
-	r = str_copy(text, PASSPHRASE_SIZE, line);
-	mem_wipe_free(line, len);
-	return r;
-}
 
 static int
 from_input(const char *prompt, char text[static PASSPHRASE_SIZE])
@@ -52,7 +37,7 @@ passphrase_read(const char *file, int new, char ret_text[static PASSPHRASE_SIZE]
 {
 	char again[PASSPHRASE_SIZE] = "";
 	if (file)
-		return from_file(file, ret_text);
+		return conf_read_secret_line(file, ret_text, PASSPHRASE_SIZE);
 	int r = from_input("控えの合言葉 / Passphrase of the backup", ret_text);
 	if (r == 0 && new &&isatty(STDIN_FILENO)) {
 		r = from_input("もう一度 / Again", again);

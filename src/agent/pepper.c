@@ -33,17 +33,13 @@ pepper_make(const char *path, struct pepper *pepper)
 int
 pepper_load(const char *path, int make, struct pepper *ret_pepper)
 {
-	char *text;
-	size_t len;
-	int r = conf_read_secret(path, 2 * PEPPER_BYTES + 2, &text, &len);
+	char text[2 * PEPPER_BYTES + 1] = "";
+	int r = conf_read_secret_line(path, text, sizeof text);
 	if (r == -ENOENT && make)
 		return pepper_make(path, ret_pepper);
-	if (r < 0)
-		return r == -EFBIG ? -ERR_SETTING : r;
-	text[strcspn(text, "\r\n")] = '\0';
-	if (strlen(text) != 2 * PEPPER_BYTES || str_unhex(text, ret_pepper->key, PEPPER_BYTES) < 0)
+	if (r == -EFBIG || (r == 0 && str_unhex(text, ret_pepper->key, PEPPER_BYTES) < 0))
 		r = -ERR_SETTING;
-	mem_wipe_free(text, len);
+	mem_wipe(text, sizeof text);
 	return r;
 }
 
@@ -60,25 +56,11 @@ pepper_by_file(
 
 /* ---- a token ---- */
 
-static int
-read_pin(const char *path, char ret_pin[static TOKEN_PIN_SIZE])
-{
-	char *text;
-	size_t len;
-	int r = conf_read_secret(path, TOKEN_PIN_SIZE, &text, &len);
-	if (r < 0)
-		return r;
-	text[strcspn(text, "\r\n")] = '\0';
-	r = str_copy(ret_pin, TOKEN_PIN_SIZE, text);
-	mem_wipe_free(text, len);
-	return r;
-}
-
 int
 pepper_set_token(struct pepper *pepper, const char *module, const char *uri, const char *pin_file)
 {
 	struct token_question *q = &pepper->token;
-	int r = pin_file ? read_pin(pin_file, q->pin) : 0;
+	int r = pin_file ? conf_read_secret_line(pin_file, q->pin, sizeof q->pin) : 0;
 	if (r == 0 &&
 		(!module || !token_fits(module, uri) || str_copy(q->uri, sizeof q->uri, uri) < 0 ||
 			str_copy(q->module, sizeof q->module, module) < 0))

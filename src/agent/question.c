@@ -24,17 +24,11 @@ put_field(struct check_question *q, enum check_field field, const char *text)
 static int
 put_secret(struct check_question *q, const char *path)
 {
-	char *secret;
-	size_t len;
+	char *secret = q->field[CHECK_SECRET];
 	if (!path)
 		return -ERR_SETTING;
-	int r = conf_read_secret(path, SECRET_MAX_BYTES, &secret, &len);
-	if (r < 0)
-		return r;
-	secret[strcspn(secret, "\r\n")] = '\0';
-	r = secret[0] ? put_field(q, CHECK_SECRET, secret) : -ERR_SETTING;
-	mem_wipe_free(secret, len);
-	return r;
+	int r = conf_read_secret_line(path, secret, SECRET_MAX_BYTES + 1);
+	return r == 0 && !secret[0] ? -ERR_SETTING : r;
 }
 
 static int

@@ -78,6 +78,9 @@ int conf_load(const char *path, size_t max, conf_line_fn *on_line, void *user, s
 
 /* conf_read_file for keys and passwords: -EPERM when group or others may read or write the file. Wipe it. */
 int conf_read_secret(const char *path, size_t max, char **ret_text, size_t *ret_len);
+/* A password or a PIN, alone in such a file: its first line, without the end, which may be empty. -EFBIG for a line that does
+ * not fit into size bytes with a NUL, or with much behind it; -ERR_SETTING for one with a NUL. Wipe it. */
+int conf_read_secret_line(const char *path, char *ret_text, size_t size);
 
 /*
  * Writes path so that a crash or a full disk leaves the old file or the new one: temporary (PATH.new-XXXXXX), fsync, rename,

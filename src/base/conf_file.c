@@ -136,6 +136,27 @@ conf_read_secret(const char *path, size_t max, char **ret_text, size_t *ret_len)
 	return r;
 }
 
+int
+conf_read_secret_line(const char *path, char *ret_text, size_t size)
+{
+	char *text;
+	size_t len;
+	int r = conf_read_secret(path, size + 1, &text, &len); /* size - 1, CR and LF */
+	if (r < 0)
+		return r;
+	size_t line = strcspn(text, "\r\n");
+	if (line >= size)
+		r = -EFBIG;
+	else if (line < len && text[line] == '\0')
+		r = -ERR_SETTING;
+	if (r == 0) {
+		memcpy(ret_text, text, line);
+		ret_text[line] = '\0';
+	}
+	mem_wipe_free(text, len);
+	return r;
+}
+
 static int
 write_all(int fd, const void *data, size_t len)
 {

@@ -70,15 +70,7 @@ read_lock(const struct agent_settings *s, char text[static TEXT_SIZE])
 {
 	if (!s->settings_password_file)
 		return agent_read_tty("設定用パスワード / Settings password", text);
-	char *line;
-	size_t len;
-	int r = conf_read_secret(s->settings_password_file, TEXT_SIZE - 1, &line, &len);
-	if (r < 0)
-		return r;
-	line[strcspn(line, "\r\n")] = '\0';
-	r = str_copy(text, TEXT_SIZE, line);
-	mem_wipe_free(line, len);
-	return r;
+	return conf_read_secret_line(s->settings_password_file, text, TEXT_SIZE);
 }
 
 /* The settings password first, on the same connection; a person may take longer over it than the

@@ -232,15 +232,9 @@ run_command(struct answer *a, const engawa_Prompt *prompt, const char *const wor
 static int
 read_password(struct answer *a)
 {
-	char *text;
-	size_t len;
-	int r = conf_read_secret(a->sources.password_file, sizeof a->text - 1, &text, &len);
-	if (r < 0)
-		return r;
-	memcpy(a->text, text, len + 1);
-	a->len = strcspn(text, "\r\n");
-	mem_wipe_free(text, len);
-	return 0;
+	int r = conf_read_secret_line(a->sources.password_file, a->text, sizeof a->text);
+	a->len = r == 0 ? strlen(a->text) : 0;
+	return r;
 }
 
 /* Where nobody was told one, and none is needed, the answer is empty. */

@@ -1,5 +1,6 @@
 #include "cli/connect_certificate.h"
 
+#include <errno.h>
 #include <openssl/ecdsa.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -87,17 +88,11 @@ take_der(X509 *x509, struct holder_proof *proof)
 static int
 load_pin(const char *path, char ret_pin[static TOKEN_PIN_SIZE])
 {
-	char text[TEXT_SIZE] = "", *pin;
-	size_t len;
+	char text[TEXT_SIZE] = "";
 	int r;
 	if (path) {
-		r = conf_read_secret(path, sizeof text - 1, &pin, &len);
-		if (r < 0)
-			return r;
-		pin[strcspn(pin, "\r\n")] = '\0';
-		r = str_copy(ret_pin, TOKEN_PIN_SIZE, pin) < 0 ? -ERR_TOKEN_PIN : 0;
-		mem_wipe_free(pin, len);
-		return r;
+		r = conf_read_secret_line(path, ret_pin, TOKEN_PIN_SIZE);
+		return r == -EFBIG ? -ERR_TOKEN_PIN : r;
 	}
 	r = agent_read_tty("暗証番号 / PIN", text) < 0 ? -ERR_NO_ANSWER : 0;
 	if (r == 0 && str_copy(ret_pin, TOKEN_PIN_SIZE, text) < 0)

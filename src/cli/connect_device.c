@@ -1,5 +1,6 @@
 #include "cli/connect_device.h"
 
+#include <errno.h>
 #include <openssl/sha.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,17 +16,10 @@
 static int
 load_pin(struct connect_device *d)
 {
-	char *text;
-	size_t len;
 	if (!d->token_pin_file)
 		return 0;
-	int r = conf_read_secret(d->token_pin_file, sizeof d->question.pin + 2, &text, &len);
-	if (r < 0)
-		return r;
-	text[strcspn(text, "\r\n")] = '\0';
-	r = str_copy(d->question.pin, sizeof d->question.pin, text) < 0 ? -ERR_TOKEN_PIN : 0;
-	mem_wipe_free(text, len);
-	return r;
+	int r = conf_read_secret_line(d->token_pin_file, d->question.pin, sizeof d->question.pin);
+	return r == -EFBIG ? -ERR_TOKEN_PIN : r;
 }
 
 static int

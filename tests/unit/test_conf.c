@@ -270,6 +270,51 @@ test_write(void **state)
 	assert_int_equal(conf_read_secret(directory, 8, &text, &len), -EPERM);
 }
 
+/* Every place where a password or a PIN stands in a file reads it like this. */
+static void
+test_secret_line(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *bytes, *line;
+		size_t len;
+		int result;
+	} rows[] = {
+		{"1234567", "1234567", 7, 0},
+		{"1234567\n", "1234567", 8, 0},
+		{"1234567\r\n", "1234567", 9, 0},
+		{"pin\nmore", "pin", 8, 0},
+		{" p n \n", " p n ", 6, 0},
+		{"pin\n\0", "pin", 5, 0},
+		{"", "", 0, 0},
+		{"\n", "", 1, 0},
+		{"12345678", NULL, 8, -EFBIG},
+		{"12345678\n", NULL, 9, -EFBIG},
+		{"pin\nand more", NULL, 12, -EFBIG},
+		{"pi\0n\n", NULL, 5, -ERR_SETTING},
+		{"pin\0", NULL, 4, -ERR_SETTING},
+	};
+	char text[8];
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		assert_int_equal(conf_write_file(path, rows[i].bytes, rows[i].len, 0600), 0);
+		strcpy(text, "before");
+		assert_int_equal(conf_read_secret_line(path, text, sizeof text), rows[i].result);
+		assert_string_equal(text, rows[i].line ? rows[i].line : "before");
+	}
+	static const mode_t others[] = {0640, 0620, 0604, 0602};
+	assert_int_equal(conf_write_file(path, "pin", 3, 0600), 0);
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+		assert_int_equal(chmod(path, others[i]), 0);
+		assert_int_equal(conf_read_secret_line(path, text, sizeof text), -EPERM);
+	}
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(conf_read_secret_line(path, text, sizeof text), -ENOENT);
+	assert_int_equal(mkfifo(path, 0600), 0); /* nobody waits for a writer */
+	assert_int_equal(conf_read_secret_line(path, text, sizeof text), -EPERM);
+	assert_int_equal(unlink(path), 0);
+	assert_string_equal(text, "before");
+}
+
 /* A full disk leaves the old file. */
 static void
 test_full_disk(void **state)
@@ -297,6 +342,7 @@ main(void)
 		cmocka_unit_test(test_arguments),
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_write),
+		cmocka_unit_test(test_secret_line),
 		cmocka_unit_test(test_full_disk),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
