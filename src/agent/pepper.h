@@ -27,8 +27,7 @@ struct pepper {
 };
 
 /* Reads the key file (64 hex digits, of the owner only). A missing one is made when `make`. 0,
- * -errno
- * (-ENOENT), -ERR_SETTING, -ERR_CRYPTO. */
+ * -errno (-ENOENT), -ERR_SETTING, -ERR_CRYPTO. */
 int pepper_load(const char *path, int make, struct pepper *ret_pepper);
 /* Sets the token: its module, the URI of the key, and a file with its PIN (of the owner only; NULL
  * = it needs none). 0, -ERR_SETTING, -errno of the file. The token is not asked yet. */

@@ -155,18 +155,14 @@ void
 persons_rehash(struct agent *agent, const char *old, const char *now)
 {
 	int r = -ERR_NOT_FOUND;
-	if (strcmp(agent->settings.password, old) == 0) {
-		struct settings settings = agent->settings;
-		memcpy(settings.password, now, strlen(now) + 1);
-		r = local_save(agent, &settings);
-		mem_wipe(&settings, sizeof settings);
-	}
-	if (strcmp(agent->settings.lock, old) == 0) {
-		struct settings settings = agent->settings;
-		memcpy(settings.lock, now, strlen(now) + 1);
-		r = local_save(agent, &settings);
-		mem_wipe(&settings, sizeof settings);
-	}
+	struct settings settings = agent->settings;
+	char *hashes[] = {settings.password, settings.lock}; /* with a salt each: one of them */
+	for (size_t i = 0; i < 2; i++)
+		if (strcmp(hashes[i], old) == 0) {
+			memcpy(hashes[i], now, strlen(now) + 1);
+			r = local_save(agent, &settings);
+		}
+	mem_wipe(&settings, sizeof settings);
 	struct users *users = mem_new(sizeof *users);
 	*users = *agent->users;
 	for (size_t i = 0; i < users->count; i++) {
