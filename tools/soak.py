@@ -8,6 +8,7 @@ import random
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -218,7 +219,7 @@ def main():
                 run(minutes, engawa, streams.start(directory / "streams"), random.Random(seed), home)
             finally:
                 streams.stop()
-    except system.Failed as failure:
+    except (system.Failed, subprocess.TimeoutExpired) as failure:
         kept = system.ROOT / "out/soak"
         shutil.rmtree(kept, ignore_errors=True)
         shutil.copytree(directory / "log", kept)
