@@ -1,7 +1,10 @@
 """Two gates and a home in another network, whose route to either gate can become a black hole: nobody hears a word, in both directions. For root, in a
 network namespace of its own (enter)."""
+import contextlib
 import os
+import pathlib
 import subprocess
+import tempfile
 
 import system
 
@@ -55,3 +58,17 @@ class Home:
     def close(self):
         self.process.kill()
         self.process.wait()
+
+
+@contextlib.contextmanager
+def engawa_and_home():
+    """Everything for a program of its own in here (not started yet, in a directory that goes away), and the home."""
+    system.BUILD = pathlib.Path(os.environ.get("ENGAWA_BUILD", system.BUILD))
+    with tempfile.TemporaryDirectory(prefix="engawa-") as directory:
+        os.chmod(directory, 0o711)
+        home = Home()
+        try:
+            with system.Engawa(directory, gates=tuple(GATES), hosts=GATES) as engawa:
+                yield engawa, home
+        finally:
+            home.close()

@@ -1,19 +1,14 @@
 """black_hole.py COUNT, in a network namespace of its own (two_sites.enter): the home's route to the gate under a session becomes a black hole. Prints, as
 JSON, for how many milliseconds each client had no path: from the last that it heard to the first of the other gate."""
 import json
-import os
 import pathlib
-import shutil
 import sys
-import tempfile
 import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
 import system  # noqa: E402
 import two_sites  # noqa: E402
-
-system.BUILD = pathlib.Path(os.environ.get("ENGAWA_BUILD", system.BUILD))
 
 
 def one(engawa, home):
@@ -37,16 +32,9 @@ def one(engawa, home):
 
 
 def main():
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="engawa-bench-"))
-    directory.chmod(0o711)
-    home = two_sites.Home()
-    try:
-        with system.Engawa(directory, gates=tuple(two_sites.GATES), hosts=two_sites.GATES) as engawa:
-            engawa.start()
-            print(json.dumps([one(engawa, home) for _ in range(int(sys.argv[1]))]))
-    finally:
-        home.close()
-        shutil.rmtree(directory, ignore_errors=True)
+    with two_sites.engawa_and_home() as (engawa, home):
+        engawa.start()
+        print(json.dumps([one(engawa, home) for _ in range(int(sys.argv[1]))]))
 
 
 main()

@@ -1,17 +1,13 @@
 """In a network of its own (test_login.py): one PC that is an office PC and a client, and an office PC elsewhere. Prints what its person gets, as JSON."""
 import json
-import os
 import pathlib
 import shutil
 import sys
-import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 import system  # noqa: E402
 import two_sites  # noqa: E402
-
-system.BUILD = pathlib.Path(os.environ.get("ENGAWA_BUILD", system.BUILD))
 
 
 def enrol_here(engawa, both):
@@ -35,23 +31,16 @@ def enrol_here(engawa, both):
 
 
 def main():
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="engawa-"))
-    directory.chmod(0o711)
-    both = two_sites.Home()
-    try:
-        with system.Engawa(directory, gates=tuple(two_sites.GATES), hosts=two_sites.GATES) as engawa:
-            engawa.agent_options["SELF_CONNECT"] = "no"
-            engawa.start()
-            terminal_id, status = enrol_here(engawa, both)
-            mails = engawa.mail.count()
-            itself = engawa.connect("--for", "100ms", prefix=both.prefix, terminal_id=terminal_id, env={"LC_ALL": "ja_JP.UTF-8"})
-            itself["mails"] = engawa.mail.count() - mails
-            other = engawa.connect("--for", "100ms", prefix=both.prefix)
-            print(json.dumps({"itself": itself, "other": other, "sessions": status()["sessions"],
-                "elsewhere": engawa.connect("--for", "100ms", terminal_id=terminal_id)}))
-    finally:
-        both.close()
-        shutil.rmtree(directory)
+    with two_sites.engawa_and_home() as (engawa, both):
+        engawa.agent_options["SELF_CONNECT"] = "no"
+        engawa.start()
+        terminal_id, status = enrol_here(engawa, both)
+        mails = engawa.mail.count()
+        itself = engawa.connect("--for", "100ms", prefix=both.prefix, terminal_id=terminal_id, env={"LC_ALL": "ja_JP.UTF-8"})
+        itself["mails"] = engawa.mail.count() - mails
+        other = engawa.connect("--for", "100ms", prefix=both.prefix)
+        print(json.dumps({"itself": itself, "other": other, "sessions": status()["sessions"],
+            "elsewhere": engawa.connect("--for", "100ms", terminal_id=terminal_id)}))
 
 
 main()

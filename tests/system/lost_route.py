@@ -1,20 +1,15 @@
 """In a network namespace of its own (test_resume.py): a client at home, in another one, and two gates. The route between the home and
 the gate in use becomes a black hole. Prints what came of it as JSON."""
 import json
-import os
 import pathlib
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 import system  # noqa: E402
 import two_sites  # noqa: E402
-
-system.BUILD = pathlib.Path(os.environ.get("ENGAWA_BUILD", system.BUILD))
 
 
 def run(engawa, home):
@@ -35,17 +30,10 @@ def run(engawa, home):
 
 
 def main():
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="engawa-"))
-    directory.chmod(0o711)
-    home = two_sites.Home()
-    try:
-        with system.Engawa(directory, gates=tuple(two_sites.GATES), hosts=two_sites.GATES) as engawa:
-            engawa.start()
-            system.wait_for(engawa.agent_everywhere, "the agent is not at both gates")
-            print(json.dumps(run(engawa, home)))
-    finally:
-        home.close()
-        shutil.rmtree(directory)
+    with two_sites.engawa_and_home() as (engawa, home):
+        engawa.start()
+        system.wait_for(engawa.agent_everywhere, "the agent is not at both gates")
+        print(json.dumps(run(engawa, home)))
 
 
 main()
