@@ -20,7 +20,8 @@
 
 enum {
 	ANSWER_MAX_BYTES = 4 << 20,
-	TIME_S = 5
+	TIME_S = 5,
+	WHOLE = 1000
 };
 
 struct settings {
@@ -50,6 +51,34 @@ static const struct row {
 	{"to_client_bytes", {"接続元へ送ったバイト (累計)", "bytes to clients"}},
 	{"to_agent_bytes", {"庁内PCへ送ったバイト (累計)", "bytes to office PCs"}},
 	{"handshakes_failed", {"失敗したTLSハンドシェイク (累計)", "TLS handshakes failed"}},
+};
+
+/* With a label: one line each, but for those that have nothing to say. */
+static const struct family {
+	const char *key, *label, *title[2];
+	int is_part; /* permille of a rate; what is whole is not divided */
+} families[] = {
+	{"limit_reached", "limit", {"上限に達した回数", "limits that were reached"}, 0},
+	{"sessions_ended", "name",
+		{"セッションの終了の理由", "sessions by the reason of their end"}, 0},
+	{"connections_closed", "name",
+		{"接続の終了の理由", "connections by the reason of their end"}, 0},
+	{"organisation_to_client_bytes", "organisation",
+		{"団体ごとの送信バイト", "bytes to clients, by organisation"}, 0},
+	{"organisation_agents", "organisation",
+		{"団体ごとの待機中の庁内PC", "office PCs waiting, by organisation"}, 0},
+	{"organisation_sessions_now", "organisation",
+		{"団体ごとの利用中のセッション", "sessions, by organisation"}, 0},
+	{"organisation_refused", "organisation",
+		{"団体の上限のため断った回数", "refused for an organisation's limits"}, 0},
+	{"organisation_share", "organisation",
+		{"団体の帯域のうちこのゲートの分 (残りは他のゲート)",
+			"this gate's part of an organisation's rate (other gates have the rest)"},
+		1},
+	{"prefecture_share", "prefecture",
+		{"都道府県の帯域のうちこのゲートの分 (都道府県番号ごと、残りは他のゲート)",
+			"this gate's part of a prefecture's rate, by its number (other gates have the rest)"},
+		1},
 };
 
 static int
@@ -150,47 +179,37 @@ parse(char *text)
 }
 
 static void
-print_family(const json_t *root, const char *key, const char *label, const char *title)
+print_family(const json_t *root, const struct family *family, int ja)
 {
 	size_t i;
 	json_t *row;
 	int first = 1;
-	json_array_foreach(json_object_get(root, key), i, row)
+	json_array_foreach(json_object_get(root, family->key), i, row)
 	{
 		json_int_t value = json_integer_value(json_object_get(row, "value"));
-		const char *name = json_string_value(json_object_get(row, label));
-		if (value == 0 || !name)
+		const char *name = json_string_value(json_object_get(row, family->label));
+		if (!name || value == (family->is_part ? WHOLE : 0))
 			continue;
 		if (first)
-			printf("\n%s\n", title);
+			printf("\n%s\n", family->title[ja ? 0 : 1]);
 		first = 0;
-		printf("  %-32s %" JSON_INTEGER_FORMAT "\n", name, value);
+		if (family->is_part)
+			printf("  %-32s %.1f%%\n", name, (double)value / 10);
+		else
+			printf("  %-32s %" JSON_INTEGER_FORMAT "\n", name, value);
 	}
 }
 
 static void
 print_table(const json_t *root)
 {
-	enum err_lang lang = command_language();
-	int ja = lang == ERR_LANG_JA;
+	int ja = command_language() == ERR_LANG_JA;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
 		printf("%" JSON_INTEGER_FORMAT "\t%s\n",
 			json_integer_value(json_object_get(root, rows[i].key)),
 			rows[i].name[ja ? 0 : 1]);
-	print_family(root, "limit_reached", "limit",
-		ja ? "上限に達した回数" : "limits that were reached");
-	print_family(root, "sessions_ended", "name",
-		ja ? "セッションの終了の理由" : "sessions by the reason of their end");
-	print_family(root, "connections_closed", "name",
-		ja ? "接続の終了の理由" : "connections by the reason of their end");
-	print_family(root, "organisation_to_client_bytes", "organisation",
-		ja ? "団体ごとの送信バイト" : "bytes to clients, by organisation");
-	print_family(root, "organisation_agents", "organisation",
-		ja ? "団体ごとの待機中の庁内PC" : "office PCs waiting, by organisation");
-	print_family(root, "organisation_sessions_now", "organisation",
-		ja ? "団体ごとの利用中のセッション" : "sessions, by organisation");
-	print_family(root, "organisation_refused", "organisation",
-		ja ? "団体の上限のため断った回数" : "refused for an organisation's limits");
+	for (size_t i = 0; i < sizeof families / sizeof families[0]; i++)
+		print_family(root, &families[i], ja);
 }
 
 static int

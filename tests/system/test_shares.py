@@ -1,8 +1,11 @@
 """One organisation's rate over two gates: the controller divides it, and whoever lies, dies or falls silent takes nothing from the others."""
 import contextlib
 import itertools
+import os
 import pathlib
+import re
 import shutil
+import subprocess
 import tempfile
 import threading
 import time
@@ -11,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from controller_driver import Controller, Link, OfficePC
-from gate_driver import CODE, Gate, Keys, keys, messages, start_gate  # noqa: F401 (fixtures)
+from gate_driver import BUILD, CODE, Gate, Keys, keys, messages, start_gate  # noqa: F401 (fixtures)
 from test_gate_numbers import feed, pump, value, wait
 
 RATE = 1_000_000
@@ -19,6 +22,11 @@ RATE = 1_000_000
 
 def share(gate, organisation):
     return value(gate, "organisation_share", organisation=organisation)
+
+
+def status(gate, **env):
+    return subprocess.run([BUILD / "src/cli/engawa", "gate", "status", "--socket", gate.socket], check=True, capture_output=True, text=True,
+        env=os.environ | env).stdout
 
 
 class Relay:
@@ -190,6 +198,25 @@ def divided(lone):
     gate.controller.send(gate.link.LINK_SHARES, gate.link.LinkShares(shares=[city]))
     gate.wait_log("shares.divided rates=1")
     return gate, city
+
+
+def test_status(lone):
+    """People see which parts of rates their gate has, as long as it has them, and nothing of whole ones."""
+    gate = lone(ORGANISATION_RATE_BYTES_S=RATE, PREFECTURE_RATE_BYTES_S=RATE, welcome={"divides": True})
+    lone.flow(gate, prefecture=13)
+    rows = lambda: [one.row for name, heard in list(gate.controller.heard) if name == "LINK_DEMAND" for one in heard.demands if one.organisation == "city"]
+    wait(rows, 20)
+    shares = gate.link.LinkShares(shares=[gate.link.Share(organisation="city", prefecture=13, weight=1, part=305, row=rows()[0]),
+        gate.link.Share(prefecture=13, part=70)])
+    assert "part of" not in status(gate, LC_ALL="C.UTF-8")
+
+    def shown(language, organisation, prefecture):
+        gate.controller.send(gate.link.LINK_SHARES, shares)
+        text = status(gate, LC_ALL=language)
+        return re.search(rf"^{organisation}.*\n  city +30\.5%\n\n{prefecture}.*\n  13 +7\.0%$", text, re.M)
+    wait(lambda: shown("C.UTF-8", "this gate's part of an organisation's rate", "this gate's part of a prefecture's rate"), 30)
+    wait(lambda: shown("ja_JP.UTF-8", "団体の帯域のうちこのゲートの分", "都道府県の帯域のうちこのゲートの分"), 30)
+    wait(lambda: "part of" not in status(gate, LC_ALL="C.UTF-8"), 30)  # nobody has told them again
 
 
 def test_silence(lone):
