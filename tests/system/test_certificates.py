@@ -109,7 +109,8 @@ def test_intermediate(ca, directory):
     assert judge(below.person("tanaka"), ca=ca.path)[0] == REFUSED
 
 
-def test_outdated(ca):
+def test_attack_outdated_certificate(ca):
+    """Tried: a certificate whose time is over, or has not come. Comes of it: it is refused as outdated, also where it is pinned."""
     for since, until in (NOW - 2 * DAY, NOW - DAY), (NOW + DAY, NOW + 2 * DAY):
         person = ca.person("tanaka", since=since, until=until)
         assert judge(person, ca=ca.path)[0] == OUTDATED
@@ -201,7 +202,9 @@ def ocsp(person, ca, responder, **options):
     return said
 
 
-def test_ocsp(ca, responder, tanaka):
+def test_attack_ocsp_revoked_or_unknown(ca, responder, tanaka):
+    """Tried: a certificate that was revoked, and one that its authority never made known. Comes of it: the responder says so and each is refused
+    by its own code; without a responder's address nobody vouches for one."""
     assert ocsp(tanaka, ca, responder) == GOOD
     revoked, unknown = ca.person("tanaka"), ca.person("tanaka", known=False)
     ca.revoke(revoked)
@@ -229,7 +232,8 @@ def test_ocsp_outdated_certificate_is_not_asked_about(ca, responder):
     assert len(responder.requests) == before
 
 
-def test_ocsp_unreachable(ca, responder, tanaka):
+def test_attack_ocsp_unreachable(ca, responder, tanaka):
+    """Tried: the responder is kept from answering: a closed port, an address that is none. Comes of it: no answer, which is not a good one."""
     assert ocsp(tanaka, ca, responder, url=f"http://127.0.0.1:{system.free_port()}/") == NO_ANSWER
     assert ocsp(tanaka, ca, responder, url="https://127.0.0.1/") == NO_ANSWER
     assert ocsp(tanaka, ca, responder, url="nonsense") == NO_ANSWER
@@ -425,7 +429,9 @@ def test_required(office, tanaka):
     assert connect(office, None, "suzuki", "kawara to tsubame no su") == CODE["CERTIFICATE_NEEDED"]
 
 
-def test_revoked_unknown_and_silent(office, ca, responder):
+def test_attack_login_revoked_unknown_and_silent(office, ca, responder):
+    """Tried: logins with an unknown certificate, and with a responder that gives no verdict. Comes of it: refused; where policy has grace, only a
+    certificate that was found good before gets in, and the log says so."""
     user(office, "add", "*", "--method", "certificate")
     person, unknown = ca.person("ito"), ca.person("sato", known=False)
     assert connect(office, unknown) == OK  # nobody is asked

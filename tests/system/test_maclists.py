@@ -279,6 +279,17 @@ def test_attack_office_pc_that_is_not_listed(own_engawa, come, lists, card):
         office(engawa, "mac", "remove", "00-16-3E-44-55-66")
 
 
+def test_attack_listed_address_alone(own_engawa, come):
+    """Tried: a stranger's device tells an address that is on the list. Comes of it: an address opens nothing by itself: the device is refused as
+    unknown."""
+    policy(own_engawa, DISABLE_DEVICECHECK=None, ENFORCE_DEVICECHECK="yes")
+    office(own_engawa, "mac", "add", "00-16-3E-11-22-33")
+    try:
+        assert come(LISTED) == CODE["DEVICE_UNKNOWN"]
+    finally:
+        office(own_engawa, "mac", "remove", "00-16-3E-11-22-33")
+
+
 def test_attack_exempt_name_claimed(own_engawa, come):
     """Tried: a device calls itself as one that need not close its network. Only the name it was registered with counts: the claimant, registered
     or not, is refused; the exempt device comes in under whatever name it has today."""

@@ -404,13 +404,16 @@ def test_attack_after_the_end(office, client, inner):
     assert refused(client, start.resume_ticket, c.next_psk) == CODE["RESUME_OVER"]
 
 
-def test_attack_ended_by_the_administrator(office, client):
-    """The relay's administrator ends it while it works: the broken path is no reason to come back."""
+def test_attack_ended_by_the_administrator(office, client, inner):
+    """The relay's administrator ends it while it works: within two seconds nothing comes any more, and the broken path is no reason to come back."""
     c = client().begin()
     start = c.log_in()
     listed = lambda: json.loads(office.tool("engawa", "session", "list", "--json"))
     system.wait_for(lambda: [session["state"] for session in listed()] == ["up"], "an earlier one is still seen", 20)
     office.tool("engawa", "session", "end", listed()[0]["id"])
+    told = time.monotonic()
+    assert c.hear_until(inner.INNER_END)[0] in (inner.INNER_END, None) and c.hear_until()[0] is None
+    assert time.monotonic() - told < 2
     system.wait_for(lambda: office.agent_status()["sessions"] == 0, "it does not end")
     assert refused(client, start.resume_ticket, c.next_psk) == CODE["ENDED_BY_ADMIN"]
 
