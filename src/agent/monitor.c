@@ -42,7 +42,8 @@ enum {
 	TICKETS_MAX = 4096,
 	CONTROL_RETRY_MS = 2000,
 	STOP_LOOK_MS = 200,
-	STOP_LOOKS = 60, /* twelve seconds */
+	STOP_LOOKS = 60,       /* twelve seconds */
+	LAST_WORDS_LOOKS = 15, /* three: as long as a session waits for its own to be out */
 };
 
 /* What a gate can cause is not allowed to fill the disk. */
@@ -478,6 +479,16 @@ load(struct agent *agent, struct conf_error *error)
 	return r;
 }
 
+int
+monitor_lingers(struct agent *agent)
+{
+	int looks = agent->stop_looks++;
+	for (size_t i = 0; i < SESSIONS_MAX && looks < LAST_WORDS_LOOKS; i++)
+		if (agent->sessions[i] && agent->sessions[i]->state == SESSION_ENDING)
+			return 1;
+	return looks < STOP_LOOKS && office_busy(agent->office);
+}
+
 /* Sessions at work are told; everything else just ends. */
 void
 monitor_stop(struct agent *agent, uint32_t code)
@@ -503,8 +514,8 @@ static void
 on_control_retry(void *user)
 {
 	struct agent *agent = user;
-	/* a service manager kills what is left when we go: the guard first puts everything back */
-	if (agent->stopping && office_busy(agent->office) && agent->stop_looks++ < STOP_LOOKS)
+	/* a service manager kills what is left when we go */
+	if (agent->stopping && monitor_lingers(agent))
 		timer_start(agent->control_retry, STOP_LOOK_MS, 0);
 	else if (agent->stopping)
 		loop_stop(agent->loop);

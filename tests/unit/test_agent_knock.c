@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <openssl/rand.h>
 
+#include "agent/monitor.h"
 #include "agent/resume.h"
 #include "agent/session.h"
 #include "base/clock.h"
@@ -306,6 +307,23 @@ test_attack_strangers_that_do_not_leave(void **state)
 	assert_int_equal(knock(), 0);
 }
 
+/* Who is told that the agent stops is waited for, but not for ever, and nobody who has just come.
+ */
+static void
+test_stop_waits_for_last_words(void **state)
+{
+	(void)state;
+	unsigned looks = 0;
+	make(1);
+	assert_int_equal(knock(), 0);
+	agent.sessions[0]->state = SESSION_LOGIN;
+	assert_int_equal(monitor_lingers(&agent), 0);
+	agent.sessions[0]->state = SESSION_ENDING;
+	while (monitor_lingers(&agent))
+		assert_true(++looks < 30);
+	assert_true(looks > 5);
+}
+
 /* A session that works, as far as those who want to go on with it see it, and the ticket for that:
  * in a note as a gate brings it. */
 static void
@@ -386,6 +404,7 @@ main(void)
 		T(test_attack_signature),
 		T(test_attack_strangers_in_all_places),
 		T(test_attack_strangers_that_do_not_leave),
+		T(test_stop_waits_for_last_words),
 		T(test_attack_gate_that_invents_attempts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
