@@ -1,5 +1,6 @@
 """A whole Engawa on one machine, as ./demo, the system tests and ./bench start it: mail server, controller, gate, an office PC
 with its own X server, and the agent. Everything is kept in one directory and listens on the loopback only."""
+import contextlib
 import ctypes
 import email
 import email.policy
@@ -8,6 +9,7 @@ import mailbox
 import os
 import pathlib
 import pwd
+import random
 import re
 import secrets
 import shlex
@@ -69,10 +71,19 @@ class Failed(Exception):
     """What went wrong, in words for the person who started us."""
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+def ports():
+    """Below those that the kernel gives away: nobody gets one of them while a program that listens there is started anew. Tests that run beside each other
+    have a part each."""
+    part = 10000 + 2000 * (int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or 0) % 10)
+    while True:
+        yield from random.sample(range(part, part + 2000), 2000)
+
+
+def free_port(source=ports()):
+    for port in source:
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_for(condition, what, timeout_s=15, every_s=0.05):
@@ -341,7 +352,8 @@ class Engawa:
             sessions = json.loads(self.tool("engawa", "session", "list", "--json"))
             for session in sessions:
                 if session["state"] == "waiting":
-                    self.tool("engawa", "session", "end", session["id"])
+                    with contextlib.suppress(Failed):  # it may have ended by itself
+                        self.tool("engawa", "session", "end", session["id"])
             return not sessions
         wait_for(none_left, "a session goes on", 20)
 
@@ -421,7 +433,8 @@ class Engawa:
             CA_DIRECTORY=self.ca, WEB_DIRECTORY=ROOT / "web" / "dist", USER=self.file_user, SMTP_URL=self.smtp_url,
             SMTP_FROM="engawa@relay.example", SMTP_CA_FILE=self.dir / "smtp" / "cert.pem", BOUNCE_ADDRESS="bounce@relay.example", BOUNCE_USER=self.file_user, MAIL_BURST=100, LOG_LEVEL="debug")
         self.controller = self.part("controller", [BUILD / "src/controller/engawa-controller", "--config", conf],
-            lambda: self.admin_ready()).start()
+            lambda: self.admin_ready() and self.gates_up())
+        self.controller.start()
 
     def admin_ready(self):
         try:
@@ -526,7 +539,11 @@ class Engawa:
             return accepts(port, address)
         workers = set(re.findall(r"worker\.up worker=(\d+)", self.gates[name].log.read_text(errors="replace")))
         known = [row["worker"] for row in json.loads(self.tool("engawa", "gate", "list", "--json")) if row["gate"] == name]
-        return workers and len(known) >= len(workers)
+        return len(known) >= max(1, len(workers))  # none of them in a log that keeps warnings only
+
+    def gates_up(self):
+        """Those that were at work before the controller have found it."""
+        return all(self.gate_up(name, self.gate_ports[name], self.hosts.get(name, "127.0.0.1")) for name, gate in self.gates.items() if gate.alive)
 
     def agent_up(self):
         return self.agent_at() > 0
@@ -535,9 +552,14 @@ class Engawa:
         return self.agent_at() == len(self.gate_ports)
 
     def agent_at(self):
-        """At how many gates the office PC waits."""
+        """At how many gates the office PC waits, as it says itself and as the relay says, if there is one: of a gate that has just gone they hear one after
+        the other."""
         try:
-            return sum(gate["up"] for gate in self.agent_status()["gates"])
+            status = self.agent_status()
+            own = sum(gate["up"] for gate in status["gates"])
+            if not own or not self.controller.alive:
+                return own
+            return min([own, *(len(agent["gates"]) for agent in self.agents() if agent["terminal_id"] == status["terminal_id"])])
         except Failed:
             return 0
 
