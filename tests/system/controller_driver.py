@@ -32,7 +32,7 @@ ENGAWA = BUILD / "src/cli/engawa"
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
-def wait_for(condition, what, timeout_s=10):
+def wait_for(condition, what, timeout_s=30):
     end = time.monotonic() + timeout_s
     while not (value := condition()):
         assert time.monotonic() < end, f"{what}: nothing after {timeout_s} s"
@@ -63,9 +63,10 @@ class Controller:
         with open(f"{self.dir}/conf", "w") as conf:
             conf.writelines(f"{key} {value}\n" for key, value in self.settings.items())
         with open(self.log, "ab") as log:
+            before = len(self.log_text())  # of an earlier start
             self.process = subprocess.Popen([*prefix, PROGRAM, "--config", f"{self.dir}/conf"], stdout=log, stderr=log)
         roles = ["parent", "core", "web"] + ["mailer"] * ("SMTP_URL" in self.settings)
-        wait_for(lambda: all(f"role={role}" in self.log_text() for role in roles), "roles")
+        wait_for(lambda: all(f"role={role}" in self.log_text()[before:] for role in roles), "roles")
         wait_for(lambda: self.answers(), "admin.sock")
         return self
 
@@ -90,7 +91,7 @@ class Controller:
     def stop(self, number=signal.SIGTERM):
         if self.process and self.process.poll() is None:
             self.process.send_signal(number)
-            self.process.wait(10)
+            self.process.wait(30)
         return self.process.returncode if self.process else None
 
     def close(self):
@@ -322,7 +323,7 @@ class Mailbox:
         self.mails, self.envelopes, self.refusal = [], [], None
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
-        self.server = Server(self, hostname="localhost", port=self.port, **options)
+        self.server = Server(self, hostname="localhost", port=self.port, ready_timeout=30, **options)
         self.server.start()
 
     async def handle_RCPT(self, server, session, envelope, address, options):

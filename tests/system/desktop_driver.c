@@ -45,6 +45,10 @@
 #include "screen/decode.h"
 #include "screen/film.h"
 
+enum {
+	LAST_READS = 1000 /* of what lies in the socket of a process that is gone: more than fits */
+};
+
 static struct driver {
 	int fd; /* -1: closed */
 	pid_t pid;
@@ -365,8 +369,12 @@ usage(double *cpu_ms, long *peak_kib)
 static void
 reap(int options)
 {
-	if (!d.exited && waitpid(d.pid, &d.status, options) == d.pid)
-		d.exited = 1;
+	if (d.exited || waitpid(d.pid, &d.status, options) != d.pid)
+		return;
+	d.exited = 1;
+	/* its last words are heard, too */
+	for (int i = 0; i < LAST_READS && d.fd >= 0 && pump(0); i++)
+		;
 }
 
 static void

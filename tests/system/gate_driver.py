@@ -187,7 +187,7 @@ class Controller:
         except (EOFError, OSError):
             pass
 
-    def wait(self, name, count=1, timeout=10):
+    def wait(self, name, count=1, timeout=30):
         """The last of at least count messages of this name."""
         def found():
             return [message for kind, message in self.heard if kind == name]
@@ -292,7 +292,7 @@ class Gate:
     def log(self):
         return self.log_path.read_text()
 
-    def wait_log(self, pattern, count=1, timeout=10):
+    def wait_log(self, pattern, count=1, timeout=30):
         end = time.monotonic() + timeout
         while len(found := re.findall(pattern, self.log())) < count:
             assert time.monotonic() < end, f"no {pattern} in the log:\n{self.log()[-4000:]}"

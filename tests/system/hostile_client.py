@@ -118,8 +118,8 @@ class HostileClient:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         context.set_alpn_protocols(["engawa/1"])
-        self.stream = context.wrap_socket(socket.create_connection(("127.0.0.1", port or engawa.port), 15))
-        self.stream.settimeout(15)
+        self.stream = context.wrap_socket(socket.create_connection(("127.0.0.1", port or engawa.port), 30))
+        self.stream.settimeout(30)
         self.frames = Frames(self.stream)
         self.frames.send(outer.OUTER_HELLO, outer.Hello(version=1, role=outer.ROLE_CLIENT, build=1, locale="ja"))
         self.frames.expect(outer.OUTER_HELLO)

@@ -34,7 +34,7 @@ def clean(request):
     office.sign_policy()
     system.wait_for(office.agent_up, "the agent does not come back", 90)
     system.wait_for(lambda: office.agent_status()["sessions"] == 0, "a session is left")
-    system.wait_for(lambda: roles(office) == ["control"], "processes are left", 5)
+    system.wait_for(lambda: roles(office) == ["control"], "processes are left", 30)
 
 
 def tool(office, *argv, **options):
@@ -77,9 +77,9 @@ def start(office, *actions, **options):
 
 
 def start_session(office, **options):
-    """A session that is at work, for 20 seconds if nothing happens to it."""
+    """A session that is at work, for a minute if nothing happens to it."""
     mark = log_size(office)
-    client = start(office, "--for", "20s", **options)
+    client = start(office, "--for", "60s", **options)
     system.wait_for(lambda: "session.heard" in log(office, mark) or client.poll() is not None, "no session", 20)
     assert client.poll() is None, client.communicate()
     return client
@@ -89,7 +89,7 @@ STOPPED = "OK", "ENDED"  # by a signal, after or before its first picture
 
 
 def result_of(client):
-    out, _ = client.communicate(timeout=20)
+    out, _ = client.communicate(timeout=70)
     return json.loads(out)
 
 
@@ -128,8 +128,8 @@ def test_session_is_logged_and_secrets_are_not(office):
 
 def test_processes_have_no_rights(office):
     client = start_session(office)
+    system.wait_for(lambda: roles(office) == ["control", "desktop", "pump", "work"], "the login process stays")
     found = dict(processes(office))
-    assert sorted(found) == ["control", "desktop", "pump", "work"]  # the login process is gone
     for role in "control", "pump", "work":
         status = pathlib.Path(f"/proc/{found[role]}/status").read_text()
         assert re.search(r"NoNewPrivs:\t1", status) and re.search(r"Seccomp:\t2", status)
@@ -153,7 +153,7 @@ def test_agent_killed(office):
     client = start_session(office)
     children = [p for _, p in processes(office)]
     office.agent.kill(signal.SIGKILL)
-    system.wait_for(lambda: not any(pathlib.Path(f"/proc/{p}/exe").exists() for p in children), "processes are left", 5)
+    system.wait_for(lambda: not any(pathlib.Path(f"/proc/{p}/exe").exists() for p in children), "processes are left", 30)
     start_agent(office)
     assert result_of(client)["name"] == "RESUME_OVER"  # a new agent knows nothing of it
     assert office.connect("--for", "100ms")["code"] == 0
@@ -195,8 +195,9 @@ def test_pump_killed(office):
 
 def test_control_killed(office):
     client = start_session(office)
-    os.kill(pid(office, "control"), signal.SIGKILL)
-    system.wait_for(lambda: "control" in roles(office) and office.agent_up(), "control does not come back")
+    killed = pid(office, "control")
+    os.kill(killed, signal.SIGKILL)
+    system.wait_for(lambda: dict(processes(office)).get("control", killed) != killed and office.agent_up(), "control does not come back", 60)
     client.terminate()
     assert result_of(client)["name"] in STOPPED  # the session never noticed
 
@@ -207,7 +208,7 @@ def test_process_hangs(office, role):
     mark = log_size(office)
     os.kill(pid(office, role), signal.SIGSTOP)
     client.send_signal(signal.SIGTERM)
-    client.communicate(timeout=20)
+    client.communicate(timeout=50)
     if role == "pump":  # the client's last word did not arrive: its desktop waits for it, or for the next login
         system.wait_for(lambda: "session.lost" in log(office, mark), "the loss is not noticed")
         assert office.connect("--for", "100ms")["code"] == 0
@@ -235,12 +236,13 @@ def test_take_over(office):
 
 
 def test_idle(office):
-    office.sign_policy(IDLE_TIMEOUT=2)
-    begin = time.monotonic()
-    result = office.connect("--for", "15s")
-    assert result["name"] == "IDLE" and time.monotonic() - begin < 12
+    office.sign_policy(IDLE_TIMEOUT=3)
+    mark = log_size(office)
+    assert office.connect("--for", "40s")["name"] == "IDLE"
+    ended = system.wait_for(lambda: re.search(r"session\.end .*code=IDLE .*worked_s=(\d+)", log(office, mark)), "no end in the log")
+    assert 2 <= int(ended[1]) < 15
     # input starts the clock again
-    assert office.connect("--wait", "1500", "--key", "a", "--wait", "1500", "--key", "b", "--wait", "500")["code"] == 0
+    assert office.connect(*["--wait", "1000", "--key", "a"] * 4)["code"] == 0
 
 
 def test_unset(office):

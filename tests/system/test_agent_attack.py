@@ -247,11 +247,11 @@ def test_attack_wire_audit(office, client, inner):
 
 def test_silent_client(office, client, inner):
     c = client().begin()
+    begin = time.monotonic()  # before the silence
     c.log_in()
-    begin = time.monotonic()
     kind, payload = c.hear_until(inner.INNER_END)
     assert kind == inner.INNER_END and inner.End.FromString(payload).code == CODE["TIMEOUT"]
-    assert 2 < time.monotonic() - begin < 6
+    assert 3 <= time.monotonic() - begin < 25
 
 
 def test_attack_ack_of_the_future(office, client, inner):
@@ -272,5 +272,5 @@ def test_attack_client_that_does_not_read(office, client, inner):
         c.input(inner.INNER_PING, inner.InnerPing(id=i))
         time.sleep(0.1)
     c.close()
-    system.wait_for(lambda: office.agent_status()["sessions"] == 0, "the session stays", 10)
+    system.wait_for(lambda: office.agent_status()["sessions"] == 0, "the session stays", 30)
     assert office.connect("--for", "100ms")["code"] == 0

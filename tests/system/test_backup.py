@@ -157,7 +157,12 @@ def test_copied_computer(office):
     conf.write_text("".join(line for line in (office.dir / "agent.conf").read_text().splitlines(True) if not line.startswith("STATE_DIRECTORY ")) +
         f"STATE_DIRECTORY {copy}\n")
     mine = office.agent_status()["terminal_id"]
-    status = lambda: json.loads(office.tool("engawa", "agent", "status", "--state-directory", copy))
+
+    def copy_is_up():
+        try:
+            return any(gate["up"] for gate in json.loads(office.tool("engawa", "agent", "status", "--state-directory", copy))["gates"])
+        except system.Failed:  # the socket's file is there a moment before the agent listens
+            return False
     part = office.part("copy", [system.BUILD / "src/agent/engawa-agent", "--config", conf, "run"], lambda: (copy / "agent.sock").exists())
     gate = office.log_dir / "gate.log"
     part.start()
@@ -170,7 +175,7 @@ def test_copied_computer(office):
         "--state-directory", copy)
     assert terminal_id != mine
     part.start()
-    system.wait_for(lambda: any(gate["up"] for gate in status()["gates"]) and office.agent_up(), "not both are there", 60)
+    system.wait_for(lambda: copy_is_up() and office.agent_up(), "not both are there", 60)
     for own in mine, terminal_id:
         assert office.connect("--for", "100ms", terminal_id=own)["code"] == 0, own
     part.stop()

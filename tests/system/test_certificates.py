@@ -441,8 +441,9 @@ def test_attack_login_revoked_unknown_and_silent(office, ca, responder):
     responder.spoil = lambda answer: b"\x30\x03\x0a\x01\x06"  # unauthorized
     assert connect(office, person) == CODE["CERTIFICATE_UNCHECKED"]
     office.sign_policy(**POLICY, ENABLE_OCSP="yes", OCSP_FAILURE="grace")
+    mark = len(office.agent.log.read_bytes())
     assert connect(office, person) == OK
-    assert "certificate.let_in_unchecked" in office.agent.log_tail()
+    assert "certificate.let_in_unchecked" in office.agent.log.read_bytes()[mark:].decode()
     assert connect(office, ca.person("ito")) == CODE["CERTIFICATE_UNCHECKED"]  # never was good
     record = office.agent_dir / "certificates"
     word, fingerprint, at_s = record.read_text().split()[:3]
@@ -534,12 +535,14 @@ def test_pin_is_asked_for_here(office, card):
     seen = b""
     while b"PIN" not in seen:
         seen += os.read(terminal, 4096)
+    prompt = len(seen)
     os.write(terminal, b"5678\n")
     with contextlib.suppress(OSError):
         while more := os.read(terminal, 4096):
             seen += more
     os.close(terminal)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0 and b"5678" not in seen and b"\"code\": 0" in seen, seen
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0 and b"\"code\": 0" in seen, seen
+    assert b"5678" not in seen[prompt:].partition(b"{")[0], seen  # the numbers of the result may be any
 
 
 # --- a hostile client ---------------------------------------------------------------------------------------------------

@@ -244,7 +244,7 @@ def test_code_command_that_fails(office, own_mail, command):
 def test_interrupt_ends_politely(office):
     process = start_and_wait(office)
     process.send_signal(signal.SIGINT)
-    out, errors = process.communicate(timeout=10)
+    out, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (0, "")
     assert json.loads(out)["pictures"] >= 1
 
@@ -254,7 +254,7 @@ def test_interrupt_while_a_code_is_awaited(office, own_mail, tmp_path):
     process = start(office, code_command=f"touch {started}; sleep 60")
     system.wait_for(started.exists, "the code command does not run", 20)
     process.send_signal(signal.SIGTERM)
-    out, errors = process.communicate(timeout=10)
+    out, errors = process.communicate(timeout=30)
     assert process.returncode == 1 and json.loads(out)["name"] == "ENDED"
 
 
@@ -266,7 +266,7 @@ def test_dead_path_is_noticed(office):
     try:
         begin = time.monotonic()
         assert select.select([process.stderr], [], [], 20)[0]
-        assert 2 < time.monotonic() - begin < 8
+        assert 2 < time.monotonic() - begin < 15
         assert "made again" in process.stderr.readline()
     finally:
         for pid in workers:
@@ -274,7 +274,7 @@ def test_dead_path_is_noticed(office):
         system.wait_for(office.agent_up, "the office PC does not come back", 90)
     assert select.select([process.stderr], [], [], 60)[0] and "is back" in process.stderr.readline()
     process.send_signal(signal.SIGTERM)
-    assert json.loads(process.communicate(timeout=10)[0])["resumes"] == 1
+    assert json.loads(process.communicate(timeout=30)[0])["resumes"] == 1
 
 
 def memory_holds(pid, needles):
@@ -301,7 +301,7 @@ def test_secrets_are_wiped_after_the_login(office):
         text = pathlib.Path(f"/proc/{process.pid}/{name}").read_bytes()
         assert password not in text and code not in text
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=10)
+    process.communicate(timeout=30)
 
 
 def test_person_at_a_terminal(office, tmp_path):
@@ -318,7 +318,7 @@ def test_person_at_a_terminal(office, tmp_path):
 
     def until(what):
         nonlocal shown
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while what not in shown:
             assert time.monotonic() < end, shown
             if select.select([terminal], [], [], 0.2)[0]:

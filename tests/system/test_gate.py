@@ -1,9 +1,13 @@
 """The gate between agents, clients and the controller: who may come in, sessions, and what happens when somebody goes."""
+import array
 import contextlib
+import fcntl
 import os
+import select
 import signal
 import socket
 import ssl
+import termios
 import threading
 import time
 
@@ -56,6 +60,15 @@ def test_half_close_goes_through(gate):
     assert gate.controller.wait("LINK_SESSION_DOWN").bytes_to_client == len(b"still here")
 
 
+def arrived(stream, count):
+    """So many bytes have come for a connection, which nobody has read."""
+    unread, end = array.array("i", [0]), time.monotonic() + 20
+    while unread[0] < count:
+        assert time.monotonic() < end, f"{unread[0]} of {count} bytes"
+        time.sleep(0.02)
+        fcntl.ioctl(stream.fileno(), termios.FIONREAD, unread)
+
+
 @pytest.mark.parametrize("side", [0, 1])
 def test_side_vanishes(gate, side):
     """A reset of one side ends the other, which still gets what was on its way."""
@@ -63,7 +76,7 @@ def test_side_vanishes(gate, side):
     gone, stays = pair[side].stream, pair[1 - side].stream
     gone.sendall(b"x" * 1000)
     gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    time.sleep(0.1)
+    arrived(stays, 1000)  # what the gate has not read goes with a reset
     gone.close()
     got = b""
     while data := stays.recv(4096):
@@ -83,10 +96,10 @@ def test_agent_process_dies_session_goes_on(gate):
 
 def test_silent_session_ends(start_gate):
     gate = start_gate(SESSION_SILENCE_S=1)
-    client, session = gate.join(gate.agent())
-    start = time.monotonic()
+    agent, start = gate.agent(), time.monotonic()
+    client, session = gate.join(agent)
     assert client.stream.recv(1) == b"" and session.stream.recv(1) == b""
-    assert 0.5 < time.monotonic() - start < 5
+    assert 0.5 < time.monotonic() - start < 15
     assert gate.controller.wait("LINK_SESSION_DOWN").code == CODE["TIMEOUT"]
 
 
@@ -96,23 +109,22 @@ def test_every_busy_connection_has_its_turn(gate):
     pairs, quick = [gate.join(agent) for _ in range(6)], gate.join(agent)
     worker = gate.child("worker")
     os.kill(worker, signal.SIGSTOP)
-    data, sent = os.urandom(1 << 16), []
+    data, sent = os.urandom(1 << 16) * 100, []
     try:
         for _, session in pairs:
-            session.stream.settimeout(0.2)
+            session.stream.setblocking(False)
             count = 0
-            with contextlib.suppress(TimeoutError):
-                while count < 100:
-                    session.stream.sendall(data)
-                    count += 1
+            while count < len(data) and select.select([], [session.stream], [], 0.2)[1]:
+                with contextlib.suppress(ssl.SSLWantWriteError):
+                    count += session.stream.send(data[count:count + (1 << 14)])
             sent.append(count)
         quick[1].stream.sendall(b"?")
     finally:
         os.kill(worker, signal.SIGCONT)
-    assert min(sent) >= 4, "not more than a turn was waiting"
+    assert min(sent) >= 4 << 16, "not more than a turn was waiting"
     assert quick[0].exactly(1) == b"?"
     for (client, _), count in zip(pairs, sent):
-        assert client.exactly(count << 16) == data * count
+        assert client.exactly(count) == data[:count]
 
 
 def test_stalled_reader_is_bounded_and_alone(start_gate):
@@ -167,12 +179,12 @@ def test_client_rate(start_gate):
     drink(session.stream, 100000)
     took = time.monotonic() - start
     # the burst is free, and a record passes whole: its excess is owed and waited for
-    assert (100000 - 20000 - 16384) / 20000 < took < 6
+    assert (100000 - 20000 - 16384) / 20000 < took < 12
     assert "limit.client_rate" in gate.log()
     # the other direction is free
     start = time.monotonic()
     exchange(client.stream, session.stream, 3_000_000, 0)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 30  # two minutes and a half at that rate
 
 
 # Tickets
@@ -271,9 +283,9 @@ def test_agent_does_not_answer(start_gate):
 # Presence
 
 def test_agent_up_and_down(gate):
-    instance = os.urandom(16)
+    instance, before_s = os.urandom(16), int(time.time())
     agent = gate.agent(instance=instance)
-    assert agent.welcome.keepalive_s == 30 and agent.welcome.silence_s == 75 and abs(agent.welcome.time_s - time.time()) < 5
+    assert agent.welcome.keepalive_s == 30 and agent.welcome.silence_s == 75 and before_s <= agent.welcome.time_s <= time.time()
     up = gate.controller.wait("LINK_AGENT_UP")
     assert (up.agent_id, up.instance, up.address, up.build) == (agent.id, instance, "127.0.0.1", 7)
     agent.stream.close()
@@ -282,9 +294,8 @@ def test_agent_up_and_down(gate):
 
 
 def test_keepalive_and_silence(start_gate):
-    gate = start_gate(KEEPALIVE_S=1, SILENCE_S=3)
+    gate = start_gate(KEEPALIVE_S=1, SILENCE_S=4)
     lively, mute = gate.agent(), gate.agent()
-    lively.stream.settimeout(6)
     start = time.monotonic()
     pings = 0
     while time.monotonic() - start < 5:
@@ -479,7 +490,8 @@ def test_drain(start_gate):
     goaway = agent.expect(gate.outer.OUTER_GOAWAY, gate.outer.Goaway)
     assert goaway.code == CODE["DRAIN"] and goaway.after_ms <= 10000
     with pytest.raises(ConnectionRefusedError):
-        for _ in range(200):  # several workers do not close in the same moment
+        end = time.monotonic() + 20
+        while time.monotonic() < end:  # several workers do not close in the same moment
             gate.tcp().close()
             time.sleep(0.01)
     exchange(client.stream, session.stream, 100_000, 10_000)
@@ -487,7 +499,7 @@ def test_drain(start_gate):
     assert gate.process.poll() is None
     client.stream.close()
     gate.refused(agent, "DRAIN")
-    assert gate.process.wait(10) == 0
+    assert gate.process.wait(30) == 0
     assert "worker.died" not in gate.log()
 
 
@@ -496,7 +508,7 @@ def test_drain_has_an_end(start_gate):
     client, session = gate.join(gate.agent())
     gate.process.send_signal(signal.SIGTERM)
     assert client.stream.recv(1) == b"" and session.stream.recv(1) == b""
-    assert gate.process.wait(15) == 0
+    assert gate.process.wait(30) == 0
 
 
 def test_reload(gate):

@@ -1,4 +1,5 @@
 """What strangers send: wrong, late, slow, too much. The gate says why, closes, and goes on serving the others."""
+import contextlib
 import multiprocessing
 import os
 import pathlib
@@ -222,7 +223,7 @@ def test_random_frames(gate):
 # Slow ones and many
 
 def test_deadlines(start_gate):
-    gate = start_gate(HANDSHAKE_S=1, HELLO_S=1, FRAME_S=1)
+    gate = start_gate(HANDSHAKE_S=2, HELLO_S=2, FRAME_S=2)
     silent, greeting = gate.tcp(), gate.native()
     half = gate.native()
     half.stream.sendall(b"\x01\x00")
@@ -235,7 +236,7 @@ def test_deadlines(start_gate):
     gate.refused(half, "SLOW")
     gate.refused(client, "SLOW")
     assert b" 408 " in web.recv(100)
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < 8  # and not ten or twenty, as it is when nothing is set
 
 
 def crawl(gate, kind, stop):
@@ -284,12 +285,22 @@ def test_slow_loris(start_gate):
 
 def room_again(gate):
     """The gate hears of a closed connection a moment later than we close it."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     while True:
         try:
             return gate.client()
         except (OSError, EOFError):
             assert time.monotonic() < end
+            time.sleep(0.05)
+
+
+def no_room(gate, **options):
+    """The gate takes a connection a moment later than we have it, and counts it then."""
+    end = time.monotonic() + 30
+    with contextlib.suppress(OSError, EOFError):
+        while True:
+            gate.client(**options).stream.close()
+            assert time.monotonic() < end, "all get in"
             time.sleep(0.05)
 
 
@@ -303,8 +314,7 @@ def test_limits_of_a_source(start_gate):
     crowd.pop().stream.close()
     room_again(gate)
     half = [gate.tcp(source="127.0.0.3") for _ in range(3)]
-    with pytest.raises((OSError, EOFError)):
-        gate.client(source="127.0.0.3")
+    no_room(gate, source="127.0.0.3")
     gate.wait_log("limit.source_half_open address=127.0.0.3")
     del half
 

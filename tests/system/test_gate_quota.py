@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gate_driver import CODE, ROOT, exchange, keys, messages, start_gate  # noqa: F401 (fixtures)
-from test_gate_numbers import numbers, value, wait
+from test_gate_numbers import listens, numbers, value, wait
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def make(start_gate):  # noqa: F811
         path = directory / "gate.sock"
         gate = start_gate(**({"CLIENT_RATE_BYTES_S": 0, "METRICS_SOCKET": path} | settings))
         gate.socket = path
-        wait(path.exists)
+        wait(lambda: listens(path))
         return gate
     yield make_gate
     shutil.rmtree(directory)
@@ -169,7 +169,7 @@ def test_an_organisation_crosses_an_upgrade(make):
     agent_of(gate, "village")
     for _ in range(2):
         gate.renew()
-        wait(lambda: gate.socket.exists() and value(gate, "organisation_weight", organisation="city") == 5)
+        wait(lambda: listens(gate.socket) and value(gate, "organisation_weight", organisation="city") == 5)
         assert value(gate, "organisation_weight", organisation="city", prefecture="13") == 5
         wait(lambda: holds(gate, "organisation_agents", "city") == 3 and holds(gate, "organisation_sessions_now", "city") == 1)
         agent_refused(gate, "ORGANISATION_FULL", organisation="city")
@@ -251,7 +251,9 @@ def test_attack_two_hundred_bad_ones_behind_the_same_address(make):
     end = time.monotonic() + 60
     while bad_hello(gate, elsewhere):
         assert time.monotonic() < end
-    assert not bad_hello(gate, elsewhere)
+    begin = time.monotonic()
+    let_in = sum(bad_hello(gate, elsewhere) for _ in range(10))
+    assert let_in <= 1 + (time.monotonic() - begin) / 2, let_in  # thirty a minute
     gate.agent(source=town)
     gate.agent(source="127.0.9.3")
 
@@ -364,7 +366,7 @@ def test_attack_one_bad_device(make):
 def test_attack_have_an_office_pc_blamed(make):
     """Tried: somebody who knows a terminal ID, and no more, knocks again and again and goes before the office PC answers, or keeps it waiting. What
     comes of it: its answers come to nothing, which is not the office PC's fault: it is let in as before."""
-    gate = make(WORKERS=1, AGENT_FAULTS_PER_MINUTE=3, FRAME_S=2)
+    gate = make(WORKERS=1, AGENT_FAULTS_PER_MINUTE=3)
     agent = gate.agent()
     for _ in range(8):
         client = gate.client()
@@ -514,7 +516,7 @@ def test_no_close_without_a_reason():
 
 def test_every_close_has_its_reason(make):
     """Whatever ends a connection counts once, with a reason: as many ends as connections that came and are gone."""
-    gate = make(WORKERS=3, HANDSHAKE_S=2, HELLO_S=2, FRAME_S=2, ANSWER_S=2)
+    gate = make(WORKERS=3, HANDSHAKE_S=3, HELLO_S=3, FRAME_S=3, ANSWER_S=3)
     agent = gate.agent()
     stays = gate.join(agent)  # noqa: F841
     client, session = gate.join(agent)

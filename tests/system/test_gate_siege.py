@@ -74,7 +74,7 @@ def test_attack_ten_thousand_half_open(start_gate, capsys):  # noqa: F811
     before = round_trips(pair, 300)
     siege = Siege(gate.port)
     try:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180
         while siege.begun < BESIEGERS:
             during = round_trips(pair, 100)
             assert time.monotonic() < end
@@ -89,7 +89,7 @@ def test_attack_ten_thousand_half_open(start_gate, capsys):  # noqa: F811
         try:
             exchange(*(side.stream for side in gate.join(agent)), 10_000, 10_000)
             break
-        except OSError:
+        except (OSError, EOFError):
             assert time.monotonic() < end
     with capsys.disabled():
         print(f"\n  round trips before: {before}; during: {during}")
@@ -117,7 +117,7 @@ def test_attack_no_descriptors_left(start_gate):  # noqa: F811
         try:
             client = gate.client()
             break
-        except OSError:
+        except (OSError, EOFError):
             assert time.monotonic() < end
     exchange(*(side.stream for side in pair), 100_000, 100_000)
     resource.prlimit(worker, resource.RLIMIT_NOFILE, limit)
@@ -141,20 +141,22 @@ def test_attack_no_memory_left(start_gate):  # noqa: F811
             streams.append(stream)
             stream.sendall(bytes.fromhex("160301010001000000fc0303"))
         exchange(*(side.stream for side in pair), 500_000, 100_000)
-        for stream in streams:
-            stream.settimeout(0)
-            try:
-                refused += stream.recv(1) == b""
-            except BlockingIOError:
-                pass
-            except ConnectionResetError:
-                refused += 1
-        assert refused > 0, "there was enough"
+        end = time.monotonic() + 20
+        while refused == 0:  # the last of them may still wait to be looked at
+            assert time.monotonic() < end, "there was enough"
+            for stream in streams:
+                stream.settimeout(0)
+                try:
+                    refused += stream.recv(1) == b""
+                except BlockingIOError:
+                    pass
+                except ConnectionResetError:
+                    refused += 1
     finally:
         resource.prlimit(worker, resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         for stream in streams:
             stream.close()
-    assert gate.child("worker") == worker and "limit.memory" in gate.log()
+    assert gate.child("worker") == worker and gate.wait_log("limit.memory")
     end = time.monotonic() + 30
     while True:
         try:

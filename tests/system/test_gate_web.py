@@ -169,7 +169,6 @@ def test_stalled_browser_is_bounded(start_gate):
 def test_bad_upgrade(gate, headers, status):
     answer, stream, _ = gate.upgrade(**headers)
     assert answer.startswith(f"HTTP/1.1 {status} ") and "Connection: close" in answer
-    stream.settimeout(5)
     while stream.recv(100):
         pass
     assert not gate.controller.requests
@@ -229,7 +228,7 @@ def status_of(stream):
 
 def wait_request(gate, count=1):
     with gate.controller.changed:
-        assert gate.controller.changed.wait_for(lambda: len(gate.controller.requests) >= count, 10)
+        assert gate.controller.changed.wait_for(lambda: len(gate.controller.requests) >= count, 30)
         return gate.controller.requests[-1][0]
 
 
@@ -248,7 +247,7 @@ def test_spliced_stays_spliced(gate):
     assert status_of(stream)[0] == 200
     second = b"GET /v1/ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n\x82\x80"
     stream.sendall(second)
-    end = time.monotonic() + 5
+    end = time.monotonic() + 20
     while not wait_request(gate).endswith(second) and time.monotonic() < end:
         wait_request(gate)
         time.sleep(0.02)
@@ -337,5 +336,7 @@ def test_pages_have_their_own_limit(start_gate):
     session.stream.sendall(b"hello")
     assert ws.recv() == b"hello"
     held.pop().close()
-    time.sleep(0.3)
-    assert status_of(fetch(gate, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"))[0] == 200
+    end = time.monotonic() + 20
+    while (status := status_of(fetch(gate, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"))[0]) != 200:  # it hears of the end a moment later
+        assert status == 503 and time.monotonic() < end
+        time.sleep(0.02)

@@ -1,4 +1,5 @@
 """Several workers behind one port: connections find each other, and one worker's death is its own."""
+import contextlib
 import ctypes
 import os
 import pathlib
@@ -102,16 +103,17 @@ def test_killed_worker_costs_only_its_own(gate):
     for thread in threads:
         thread.start()
     time.sleep(0.5)
-    victim = gate.children("worker")[1]
+    victim = worker_of(gate, pairs[0][0].stream)
     os.kill(victim, signal.SIGKILL)
     gate.wait_log("worker.up", 4)
-    before = list(sent)
-    time.sleep(0.5)
+    before, end = list(sent), time.monotonic() + 20
+    while any(sent[number] <= before[number] for number in set(range(12)) - broken) and time.monotonic() < end:
+        time.sleep(0.05)
     stop.set()
     for thread in threads:
         thread.join(20)
         assert not thread.is_alive()
-    # the kernel spread the agents; that one worker had none or all of twelve is one in a hundred
+    # the kernel spread the agents; that one worker had all of twelve is one in a hundred thousand
     assert 0 < len(broken) < 12
     for number in set(range(12)) - broken:
         assert sent[number] > before[number]
@@ -129,7 +131,7 @@ def test_kill_while_connections_cross(gate):
     failed, done = [], []
 
     def join_on():
-        while time.monotonic() < end:
+        while time.monotonic() < end or len(done) <= 20 and time.monotonic() < end + 60:
             try:
                 agent = gate.agent()
                 for _ in range(5):
@@ -150,16 +152,17 @@ def test_kill_while_connections_cross(gate):
         time.sleep(1.5)
         os.kill(gate.children("worker")[0], signal.SIGKILL)
     for thread in threads:
-        thread.join(40)
+        thread.join(120)
         assert not thread.is_alive()
     assert len(done) > 20
     gate.wait_log("worker.up", 6)
     gate.wait_log("link.up", 6)
     gate.join(gate.agent())
-    time.sleep(0.5)
     # nothing of it is left: listeners, channels, link, and the two connections of the last join at the most
-    for pid in gate.children("worker"):
-        assert len(os.listdir(f"/proc/{pid}/fd")) < 20
+    until = time.monotonic() + 20
+    while any(len(os.listdir(f"/proc/{pid}/fd")) >= 20 for pid in gate.children("worker")):
+        assert time.monotonic() < until
+        time.sleep(0.1)
     assert len(os.listdir(f"/proc/{gate.process.pid}/fd")) < 30
 
 
@@ -198,16 +201,16 @@ class Mad:
 
 def worker_of(gate, stream):
     """Which worker has the other end of this connection."""
-    ours, theirs = (f":{end:04X}" for end in (stream.getsockname()[1], gate.port))
-    rows = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    inode = next(row[9] for row in rows if row[1].endswith(theirs) and row[2].endswith(ours))
-    for pid in gate.children("worker"):
-        for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
-            try:
-                if os.readlink(fd) == f"socket:[{inode}]":
-                    return pid
-            except OSError:
-                pass
+    ours, theirs = (f":{port:04X}" for port in (stream.getsockname()[1], gate.port))
+    for _ in range(20):  # the kernel's list of a busy machine is never of one moment
+        rows = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        inodes = {f"socket:[{row[9]}]" for row in rows if row[1].endswith(theirs) and row[2].endswith(ours)}
+        for pid in gate.children("worker"):
+            for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+                with contextlib.suppress(OSError):
+                    if os.readlink(fd) in inodes:
+                        return pid
+        time.sleep(0.05)
     raise AssertionError("no worker has it")
 
 
@@ -309,12 +312,12 @@ def test_ticket_twice_at_different_workers(gate):
 
 
 def test_counts_of_a_dead_worker_are_given_back(start_gate):
-    gate = start_gate(SOURCE_MAX=12)
+    gate = start_gate(SOURCE_MAX=12, FRAME_S=300)
     held = [gate.client() for _ in range(12)]
     with pytest.raises(OSError):
         gate.client()
     gate.wait_log("limit.source")
-    os.kill(gate.children("worker")[0], signal.SIGKILL)
+    os.kill(worker_of(gate, held[0].stream), signal.SIGKILL)
     gate.wait_log("worker.up", 4)
     lost = sum(not alive(client.stream) for client in held)
     assert lost > 0
