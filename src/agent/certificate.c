@@ -138,6 +138,14 @@ parse_crl(const void *data, size_t len)
 	return crl;
 }
 
+/* What is new since another list says nothing of who stands there. OpenSSL of before June 2026 took
+ * it for the whole (its pull request 31044). */
+static int
+is_whole(const X509_CRL *crl)
+{
+	return X509_CRL_get_ext_by_NID(crl, NID_delta_crl, -1) < 0;
+}
+
 /* The library knows which lists speak for which certificates (RFC 5280 6.3). */
 enum revocation
 certificate_crl_judge(const void *data, size_t len, X509 *certificate, X509_STORE *store,
@@ -147,8 +155,8 @@ certificate_crl_judge(const void *data, size_t len, X509 *certificate, X509_STOR
 	X509_CRL *crl = parse_crl(data, len);
 	STACK_OF(X509_CRL) *crls = sk_X509_CRL_new_null();
 	X509_STORE_CTX *ctx = open_context(certificate, store, now_s);
-	*ret_text = "no CRL";
-	if (crl && crls && ctx && sk_X509_CRL_push(crls, crl) > 0) {
+	*ret_text = crl && !is_whole(crl) ? "a CRL of what is new only" : "no CRL";
+	if (crl && is_whole(crl) && crls && ctx && sk_X509_CRL_push(crls, crl) > 0) {
 		X509_STORE_CTX_set0_crls(ctx, crls);
 		X509_VERIFY_PARAM_set_flags(X509_STORE_CTX_get0_param(ctx), X509_V_FLAG_CRL_CHECK);
 		int good = X509_verify_cert(ctx) == 1, error = X509_STORE_CTX_get_error(ctx);

@@ -158,11 +158,12 @@ answer_list(struct signers *s, struct rd *in, struct answer *a)
 		{NID_issuing_distribution_point, 0, "critical,DER:3004830206c0"}, /* some reasons */
 		{NID_issuing_distribution_point, 0, "critical,DER:30038401ff"},   /* others' too */
 		{NID_issuing_distribution_point, 0,
-			"critical,DER:30038501ff"},             /* no certificates */
-		{NID_delta_crl, 0, "critical,DER:020103"},      /* what is new since another one */
+			"critical,DER:30038501ff"},        /* no certificates */
+		{NID_delta_crl, 0, "critical,DER:020103"}, /* what is new since another one */
+		{NID_delta_crl, 0, "DER:0500"},
 		{NID_netscape_comment, 0, "critical,DER:1600"}, /* who knows what it means? */
 	};
-	uint8_t who = rd_u8(in) % 2 * 3, kind = rd_u8(in) % 8, begin = rd_u8(in), end = rd_u8(in);
+	uint8_t who = rd_u8(in) % 2 * 3, kind = rd_u8(in) % 9, begin = rd_u8(in), end = rd_u8(in);
 	uint8_t count = rd_u8(in) % 4, *at = a->der;
 	long from_s = answer_offset_s(begin), until_s = answer_offset_s(end);
 	ASN1_TIME *from = ASN1_TIME_set(NULL, AUTHORITY_NOW_S + from_s);

@@ -334,6 +334,18 @@ def test_attack_crl_stale_forged_or_missing(ca, responder, revoked, directory):
     assert crl(revoked, ca, responder.crl_url) == (NOT_ASKED, NO_ANSWER)
 
 
+def test_attack_crl_of_what_is_new_only(ca, revoked, directory):
+    """Tried: where a CA publishes what is new since its last list as well (Windows does), that one in place of the list, for somebody who was revoked
+    before. Comes of it: no answer."""
+    builder = x509.CertificateRevocationListBuilder().issuer_name(ca.certificate.subject).last_update(NOW - DAY).next_update(NOW + DAY)
+    path = directory / "new.crl"
+    for changes, answer in ([], GOOD), ([x509.DeltaCRLIndicator(1)], NO_ANSWER):
+        for one in changes:
+            builder = builder.add_extension(one, True)
+        path.write_bytes(builder.add_extension(x509.CRLNumber(2), False).sign(ca.key, hashes.SHA256()).public_bytes(serialization.Encoding.DER))
+        assert crl(revoked, ca, path) == (NOT_ASKED, answer)
+
+
 # --- through the whole relay --------------------------------------------------------------------------------------------
 
 POLICY = dict(ENFORCE_OTP="no", DISABLE_OTP="yes", AUTH_LOCKOUT_COUNT="50")
