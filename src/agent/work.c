@@ -137,6 +137,7 @@ begin(struct work *work)
 		rates_init(&work->rates, work->now); /* a new path is no new hand */
 	}
 	work->begun = 1;
+	work->ticked = work->now;
 	timer_start(work->tick, TICK_MS, TICK_MS);
 	inner_read(&work->inner);
 	work_desktop_resume(work);

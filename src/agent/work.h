@@ -31,8 +31,9 @@ struct work {
 	int warned;      /* that the session will end for idleness */
 	int begun;       /* a client has worked here: the idle clock runs */
 	int heard;       /* over this path */
+	int late;        /* the last tick was; two in a row are not forgiven */
 	struct mono now; /* of the event that is handled */
-	struct mono last_byte, last_input;
+	struct mono last_byte, last_input, ticked;
 	struct rates rates;
 	uint32_t x_px, y_px, buttons; /* of the last Pointer */
 	struct timer *tick;

@@ -7,6 +7,7 @@
 
 enum {
 	PATH_DEAD_MS = 3000, /* the client pings every second (docs/protocol.md 8.3) */
+	LATE_MS = 1500,      /* from tick to tick: this process was not run meanwhile */
 	IDLE_WARN_S = 60,
 };
 
@@ -47,8 +48,12 @@ idle_tick(struct work *work)
 void
 work_tick(struct work *work)
 {
-	int silent = work->state == WORK_RUNNING &&
+	/* then the silence was ours: what waits in the socket is read before the next tick */
+	work->late =
+		!work->late && work->ticked.ns && mono_diff_ms(work->ticked, work->now) >= LATE_MS;
+	int silent = work->state == WORK_RUNNING && !work->late &&
 		     mono_diff_ms(work->last_byte, work->now) >= PATH_DEAD_MS;
+	work->ticked = work->now;
 	if (silent && !work->keep)
 		work_end(work, ERR_TIMEOUT);
 	else if (silent)

@@ -261,6 +261,20 @@ test_path_dead(void **state)
 	assert_int_equal(ended, ERR_TIMEOUT);
 }
 
+/* The silence of a process that was not run is not the client's: what waits is read first. */
+static void
+test_path_is_not_dead_for_being_late(void **state)
+{
+	(void)state;
+	pass(2);
+	work.now = (struct mono){(ms + 5000) * 1000000};
+	work_tick(&work);
+	assert_int_equal(ended, 0);
+	work.now = (struct mono){(ms + 9000) * 1000000}; /* not again and again */
+	work_tick(&work);
+	assert_int_equal(ended, ERR_TIMEOUT);
+}
+
 /* 2,000 keys in a second, as a program types them: the session ends long before. */
 static void
 test_attack_two_thousand_keys(void **state)
@@ -364,6 +378,7 @@ main(void)
 		T(test_attack_kept_alive),
 		T(test_attack_continue),
 		T(test_path_dead),
+		T(test_path_is_not_dead_for_being_late),
 		T(test_attack_two_thousand_keys),
 		T(test_attack_other_floods),
 		T(test_people),

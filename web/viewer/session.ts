@@ -39,6 +39,9 @@ const MOVE_AGAIN_MS = 5000;
 const MOVE_MAX_S = 600;
 const SLOW_PATH_MS = 1500;
 const DEAD_PATH_MS = 3000;
+/** Between two ticks of the page's clock, which come each second: this page was not run meanwhile, and ticks that waited come at once. */
+const LATE_TICK_MS = 2000;
+const CAUGHT_UP_MS = 500;
 /** Where the page has little memory, a shorter history costs bytes on the wire. */
 const WINDOW_MIB = 32;
 const WINDOW_SMALL_MIB = 8;
@@ -89,6 +92,9 @@ export class Session {
 	private open: Prompt | null = null;
 	private readonly stop = new AbortController();
 	private pings = 0n;
+	/** The last tick at work, and whether it was late. */
+	private tickedAt = -Infinity;
+	private late = false;
 	private finished = false;
 	/** The other side has said that it is over. */
 	private over = false;
@@ -493,11 +499,15 @@ export class Session {
 	}
 
 	private onTick(): void {
-		if (!this.working) {
+		const sinceMs = performance.now() - this.tickedAt;
+		if (!this.working || sinceMs < CAUGHT_UP_MS) {
 			return;
 		}
+		this.tickedAt = performance.now();
+		this.late = sinceMs >= LATE_TICK_MS && !this.late;
 		const silenceMs = performance.now() - this.channel!.heardAt;
-		if (silenceMs > DEAD_PATH_MS) {
+		// after a pause the silence was ours: what waits in the socket is read before the next tick
+		if (silenceMs > DEAD_PATH_MS && !this.late) {
 			this.channel!.close(new Failure("CLOSED"));
 		} else {
 			this.events.onPath(silenceMs > SLOW_PATH_MS);
