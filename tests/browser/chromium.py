@@ -1,6 +1,7 @@
 """Chromium and the test office (web/tests/office.ts) for tests in Python."""
 import base64
 import collections
+import contextlib
 import json
 import os
 import pathlib
@@ -119,7 +120,7 @@ class Office(Program):
         while "behaviour" not in self.read():
             pass
 
-    def next(self, kind, timeout_s=15):
+    def next(self, kind, timeout_s=30):
         """The next event of this kind; others before it are dropped."""
         end = time.monotonic() + timeout_s
         while (left := end - time.monotonic()) > 0:
@@ -127,6 +128,17 @@ class Office(Program):
             if kind in event:
                 return event[kind]
         raise Failed(f"no {kind} event")
+
+    def gather(self, enough, timeout_s=30):
+        """Events until enough(those so far), and what still comes after them."""
+        events, end = [], time.monotonic() + timeout_s
+        while not enough(events):
+            left = end - time.monotonic()
+            if left <= 0:
+                raise Failed(f"not enough events: {events}")
+            with contextlib.suppress(Failed):
+                events.append(self.read(left))
+        return events + self.drain()
 
     def drain(self, wait_s=0.3):
         """Everything that came, and comes until nothing does for a while."""

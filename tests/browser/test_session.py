@@ -7,6 +7,7 @@ import subprocess
 import time
 
 import pytest
+from PIL import ImageChops
 
 import system
 from chromium import Failed
@@ -52,9 +53,13 @@ def log_in(home_pc, engawa, language="ja"):
     submit_all(home_pc, engawa)
 
 
-def submit_all(home_pc, engawa):
+def submit_prompts(home_pc, engawa):
     submit(home_pc, "#code", pin(ask(home_pc, engawa)))
     submit(home_pc, "#password", engawa.password)
+
+
+def submit_all(home_pc, engawa):
+    submit_prompts(home_pc, engawa)
     home_pc.wait("canvas")
 
 
@@ -66,13 +71,28 @@ def click(home_pc, x, y):
 
 def arrives(engawa, text):
     """Until the file has it that the editor writes, told by somebody at the office PC."""
-    time.sleep(2)  # what is typed comes at human rates, and Ctrl+S must not come in between
-
     def saved():
+        stands_still(engawa)
         engawa.xdotool("windowfocus", engawa.window("mousepad").split()[0], "key", "ctrl+s")
         time.sleep(0.5)
         return text in engawa.memo.read_text()
-    system.wait_for(saved, "the text does not arrive", 20)
+    system.wait_for(saved, "the text does not arrive", 60)
+
+
+CARET_PX = 3
+
+
+def stands_still(engawa):
+    """Waits until nothing is typed there any more: it comes at human rates, and Ctrl+S must not come in between."""
+    before, since = engawa.grab(), time.monotonic()
+    end = since + 30
+    while time.monotonic() - since < 1 and time.monotonic() < end:
+        time.sleep(0.1)
+        now = engawa.grab()
+        box = ImageChops.difference(now.convert("RGB"), before.convert("RGB")).getbbox()
+        if box and box[2] - box[0] > CARET_PX:
+            since = time.monotonic()
+        before = now
 
 
 def marked(engawa, mark):
@@ -137,15 +157,20 @@ def test_film(engawa, home_pc):
     log_in(home_pc, engawa)
     home_pc.wait("canvas")
     candidates = [watermark_of(engawa, home_pc, second) for second in range(began, int(time.time()) + 1)]
-    film = subprocess.Popen([system.BUILD / "tests/system/moving", "100", "80", "640", "360", "120"], env=engawa.desktop_env, stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE, text=True)
+    argv = [str(system.BUILD / "tests/system/moving"), "100", "80", "640", "360", "120"]
+    seen, films = set(), []
     try:
-        seen = set()
-        while not select.select([film.stdout], [], [], 0)[0]:
-            seen.add(hash(home_pc.pixels().rgba))
+        while len(seen) <= 3 and len(films) < 5:  # a busy computer sees little of one
+            for film in films:
+                film.stdin.close()
+                film.wait(10)
+            films.append(subprocess.Popen(argv, env=engawa.desktop_env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+            while not select.select([films[-1].stdout], [], [], 0)[0]:
+                seen.add(hash(home_pc.pixels().rgba))
         assert len(seen) > 3
-        system.wait_for(lambda: any(marked(engawa, mark) == home_pc.pixels().rgba for mark in candidates), "the pictures differ", 30, 0.2)
+        system.wait_for(lambda: any(marked(engawa, mark) == home_pc.pixels().rgba for mark in candidates), "the pictures differ", 60, 0.2)
     finally:
+        film = films[-1]
         film.stdin.close()
         film.wait(10)
     assert "desktop.film " in engawa.agent.log.read_text()
@@ -238,23 +263,31 @@ def test_two_sessions_one_after_another_without_a_reload(engawa, home_pc):
     submit_all(home_pc, engawa)
 
 
+WATCH_THE_NOTICE = """(() => {
+    window.noticeGone = false;
+    new MutationObserver(() => { window.noticeGone ||= document.querySelector(".notice") === null; }).observe(document.body, { subtree: true, childList: true });
+})()"""
+
+
 def test_idle_warning_and_end(engawa, home_pc):
     """Warned a minute before; the button, or any input, takes the warning away; who does neither is out."""
     engawa.sign_policy(IDLE_TIMEOUT=62)
     try:
         log_in(home_pc, engawa)
         home_pc.see("操作がないため、あと")
+        home_pc.page.evaluate(WATCH_THE_NOTICE)  # it may be back before anybody has looked
         home_pc.page.click("text=接続を続ける")
-        assert home_pc.page.isVisible(".notice") is False
+        system.wait_for(lambda: home_pc.page.evaluate("window.noticeGone"), "the warning stays")
         home_pc.see("操作がないため、あと")
+        home_pc.page.evaluate(WATCH_THE_NOTICE)
         home_pc.keyboard.press("Shift")
-        system.wait_for(lambda: not home_pc.page.isVisible(".notice"), "the warning stays")
+        system.wait_for(lambda: home_pc.page.evaluate("window.noticeGone"), "the warning stays")
         home_pc.page.click(".button-end")
         home_pc.wait(".banner")
         engawa.sign_policy(IDLE_TIMEOUT=3)
         home_pc.page.click(".button-main")
-        submit_all(home_pc, engawa)
-        home_pc.wait(".banner")
+        submit_prompts(home_pc, engawa)
+        home_pc.wait(".banner")  # the screen is there for three seconds only
         assert "EW-1019" in home_pc.text("main") and "接続を終了しました" in home_pc.text("h1")
     finally:
         engawa.sign_policy()
@@ -455,8 +488,9 @@ def test_gate_is_drained(engawa, home_pc):
     since = len(log())
     engawa.gate.kill()
     engawa.gate.start()
-    home_pc.see("庁内PCに接続しました")
+    # only then is what is typed for somebody
     system.wait_for(lambda: "session.heard" in log()[since:].partition("session.resumed")[2], "the session does not come back", 60)
+    home_pc.see("庁内PCに接続しました")
     assert 'picture="goes on"' in log()[since:] and "desktop.restart" not in log()[since:]
     click(home_pc, *EDITOR)
     home_pc.keyboard.type("once more")

@@ -1,6 +1,7 @@
 """The whole system on this machine, for tests that need all of it: fixtures around tools/system.py."""
 import os
 import pathlib
+import socket
 import sys
 
 import pytest
@@ -45,6 +46,14 @@ def outer(tmp_path_factory):
 def inner(tmp_path_factory):
     """The messages of proto/inner.proto."""
     return load_inner(tmp_path_factory.mktemp("inner"))
+
+
+@pytest.fixture
+def nobody_there():
+    """A port where nobody listens, and nobody else can: it is taken."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Keyboards of home against keyboard maps of the office PC: what is printed on the key at home is what arrives."""
 import re
+import time
 
 import pytest
 
@@ -16,6 +17,8 @@ JIS = [(0x1E, "1!"), (0x1F, "2\""), (0x20, "3#"), (0x21, "4$"), (0x22, "5%"), (0
 MAC = [(usage, "¥|" if usage == 0x89 else signs[:1] + "_" if usage == 0x87 else signs) for usage, signs in JIS]
 FRENCH = [(0x1E, "&1"), (0x1F, "é2"), (0x24, "è7"), (0x26, "ç9"), (0x04, "qQ"), (0x14, "aA"), (0x2D, ")°"), (0x37, ":/")]
 OFFICES = {"us": ["-layout", "us"], "jp106": ["-layout", "jp", "-model", "jp106"], "OADG109A": ["-layout", "jp", "-variant", "OADG109A", "-model", "jp106"]}
+
+KEY_BURST, KEY_PER_S = 40, 30  # src/desktop/input.c
 
 
 def keyboard(desk, office):
@@ -53,7 +56,7 @@ def test_what_is_printed_arrives(start, desk, home, office):
     # ¥ and \ are one key to Japanese keyboards, whose maps call it either
     alike = str.maketrans("¥", "\\")
     assert typed(desk)[:-1].translate(alike) == want.translate(alike)
-    assert d("keys")["keys"] == []
+    wait_for(lambda: d("wait", 30) is not None and d("keys")["keys"] == [], "a key stays down")
 
 
 def meaning(desk, d, usage, keysym):
@@ -124,20 +127,22 @@ def test_a_held_sign_repeats(start, desk):
     """Auto-repeat is the office PC's, and with the Shift that the sign takes there."""
     keyboard(desk, "us")
     desk.run("xset", "r", "rate", "150", "50")
-    desk.terminal("cat >typed")
+    desk.terminal("stty -icanon; cat >typed")
+    wait_for((desk.home / "typed").exists, "no cat")
     d = start(Driver, desk)
+    repeats = lambda sign: wait_for(lambda: d("wait", 100) is not None and typed(desk).count(sign) > 4, f"{sign} does not repeat", 30)
     d("key", SHIFT, 0xFFE1, 1)
     d("key", 0x23, ord("&"), 1)  # Shift+6 of a JIS keyboard; Shift+7 here
-    d("wait", 800)
+    repeats("&")
     d("key", 0x23, ord("&"), 0)
     d("key", 0x2F, ord("`"), 1)  # Shift+@ there, no Shift here
-    d("wait", 800)
+    repeats("`")
     d("key", 0x2F, ord("`"), 0)
     d("key", SHIFT, 0xFFE1, 0)
     d.key(RETURN, 0xFF0D)
     wait_for(lambda: typed(desk).endswith("\n"), "nothing is typed", 30)
     assert re.fullmatch(r"&{2,}`{2,}\n", typed(desk)), typed(desk)
-    assert d("keys")["keys"] == []
+    wait_for(lambda: d("wait", 30) is not None and d("keys")["keys"] == [], "a key stays down")
 
 
 @pytest.mark.parametrize("message", [140, 141], ids=["path lost", "path back"])
@@ -149,13 +154,15 @@ def test_released_with_the_path(start, desk, message):
     d("key", USAGE["a"], 0, 1)
     d("pointer", 600, 400, 0b1)
     wait_for(lambda: d("wait", 30) is not None and len(d("keys")["keys"]) == 2, "not held")
+    begin = time.monotonic()
     for _ in range(60):
         d.key(USAGE["b"])  # more than pass at once
     d("ack", 0)  # an acknowledgement of the stream before would be wrong in the new one
-    d("wait", 300)
+    d("wait", 100)
     d.message(message, b"")
     wait_for(lambda: d("wait", 30) is not None and d("keys")["keys"] == [] and d("keys")["mask"] & 0x1FFF == 0, "something stays held")
+    allowed = KEY_BURST + KEY_PER_S * (time.monotonic() - begin)  # on a busy computer all of them
     d("wait", 500)
     d.key(RETURN)
     wait_for(lambda: typed(desk).endswith("\n"), "nothing is typed", 30)
-    assert typed(desk).lower().count("b") < 50
+    assert typed(desk).lower().count("b") <= allowed

@@ -73,17 +73,24 @@ def test_unreachable_terminals_look_alike(own_engawa):
         start_agent(engawa, name)
     engawa.tool("engawa", "agent", "suspend", agents[ids["suspended"]])
     times, words = {name: [] for name in ids}, set()
-    for _ in range(12):
-        for name, terminal_id in ids.items():
-            begin = time.monotonic()
-            result = engawa.connect(terminal_id=terminal_id)
-            times[name].append(time.monotonic() - begin)
-            assert (result["status"], result["code"]) == (1, CODE["UNREACHABLE"]), (name, result)
-            words.add(result["stderr"])
+
+    def alike():
+        medians = [statistics.median(values) for values in times.values()]
+        quartiles = statistics.quantiles(sum(times.values(), []), n=4)
+        return max(medians) - min(medians) < max(0.02, quartiles[2] - quartiles[0])
+    # chance makes some unlike now and then; with more of them it goes, and what is in the time itself stays
+    for turn in range(4):
+        for _ in range(12):
+            for name, terminal_id in ids.items():
+                begin = time.monotonic()
+                result = engawa.connect(terminal_id=terminal_id, device=f"asks-{turn}.key")  # a gate takes only so many from one device
+                times[name].append(time.monotonic() - begin)
+                assert (result["status"], result["code"]) == (1, CODE["UNREACHABLE"]), (name, result)
+                words.add(result["stderr"])
+        if alike():
+            break
     assert len(words) == 1
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    spread = max(statistics.quantiles(sum(times.values(), []), n=4)) - min(statistics.quantiles(sum(times.values(), []), n=4))
-    assert max(medians.values()) - min(medians.values()) < max(0.02, spread), medians
+    assert alike(), times
 
 
 def test_mistyped_id_is_told_at_home(engawa):
@@ -210,6 +217,12 @@ def app_code(secret, at_s=None):
     return f"{(int.from_bytes(digest[offset:offset + 4], 'big') & 0x7fffffff) % 1000000:06}"
 
 
+def earliest_s():
+    """In the first step whose code is taken and will be for a while: one step before the present one is, until that ends."""
+    now = time.time()
+    return now // 30 * 30 - (30 if now % 30 < 15 else 0)
+
+
 class App:
     def __init__(self, engawa):
         """Enrols as a person does: reads the QR code's text, types one code."""
@@ -217,16 +230,18 @@ class App:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.shown = ""
         while "otpauth://" not in self.shown:
-            self.shown += enrolling.stdout.readline()
+            line = enrolling.stdout.readline()
+            assert line, self.shown
+            self.shown += line
         self.uri = self.shown[self.shown.index("otpauth://"):].strip()
         self.secret = urllib.parse.parse_qs(urllib.parse.urlsplit(self.uri).query)["secret"][0]
-        self.used_s = time.time() - 30  # leaves the current step and the next one to the test
+        self.used_s = earliest_s()  # leaves the steps after it to the test
         enrolling.communicate(app_code(self.secret, self.used_s) + "\n", timeout=20)
         assert enrolling.returncode == 0
 
     def code(self):
         """One that has not been used."""
-        self.used_s = max(self.used_s // 30 * 30 + 30, time.time() // 30 * 30 - 30)
+        self.used_s = max(self.used_s // 30 * 30 + 30, earliest_s())
         while self.used_s > time.time() + 30:
             time.sleep(0.2)
         return app_code(self.secret, self.used_s)

@@ -201,7 +201,7 @@ def radsec(radsec_keys):
     service.stop()
 
 
-def test_radsec(radsec, radius):
+def test_radsec(radsec, radius, nobody_there):
     assert ask("radius", **TANAKA, **radsec) == OK
     assert ask("radius", USER="田中", PASSWORD="瓦屋根と燕", **radsec) == OK
     for user, password in ("tanaka", "himitsu"), ("nobody", "himitsu no kawara"), ("suzuki", "anything"):
@@ -209,7 +209,7 @@ def test_radsec(radsec, radius):
     by_address = radsec["SERVICE"].replace("localhost", "127.0.0.1")
     assert ask("radius", **TANAKA, **radsec | {"SERVICE": by_address}) == OK
     # the next server in turn, over UDP
-    nobody = f"tls://localhost:{system.free_port()}"
+    nobody = f"tls://localhost:{nobody_there}"
     assert ask("radius", **TANAKA, **radsec | {"SERVICE": f"{nobody} {radius['SERVICE']}", "SECRET": SECRET}) == OK
 
 
@@ -610,14 +610,14 @@ def test_everybody_of_a_service(office):
     assert connect(office, "suzuki", "kawara to tsubame no su")[0] == 0
 
 
-def test_radius_as_set(office, radius, radsec):
+def test_radius_as_set(office, radius, radsec, nobody_there):
     """Over TLS the monitor gives the helper its certificate's key, over UDP the secret: files that USER may not read."""
     key = pathlib.Path(radsec["CERTIFICATE"]).with_suffix(".key")
     key.chmod(0o600)
     tls = {"RADIUS_CA_FILE": radsec["CA"], "RADIUS_CERTIFICATE_FILE": radsec["CERTIFICATE"], "RADIUS_KEY_FILE": key}
     user(office, "add", "*", "--method", "radius")
     kept = dict(office.agent_options)
-    nobody = f"tls://localhost:{system.free_port()}"
+    nobody = f"tls://localhost:{nobody_there}"
     try:
         for servers, more, code in (radsec["SERVICE"], tls, 0), ([nobody, radius["SERVICE"].strip()], tls, 0), (nobody, tls, CODE["PERSON_SERVICE"]):
             office.agent_options = kept | more | {"RADIUS_SERVER": servers}
@@ -701,13 +701,16 @@ def test_attack_time_of_unknown_names(office):
     user(office, "add", "suzuki", "--method", "radius")
     user(office, "add", "sato", "--method", "ldap")
     rest = {name: [] for name in ("tanaka", "suzuki", "sato", "nobody")}
-    for _ in range(3):
+    # whose timers come late now and then has to be asked again; what is in the time itself would be so each time
+    for turn in range(12):
         for name in rest:
             start = office.agent.log.stat().st_size
             assert connect(office, name, "wrong")[0] in (CODE["PASSWORD_WRONG"], CODE["PERSON_SERVICE"])
             [after_ms] = re.findall(r"check.told .*after_ms=(\d+)", office.agent.log_tail(start))
             assert int(after_ms) >= ROUND_MS, (name, after_ms)
             rest[name].append(int(after_ms) % ROUND_MS)
+        if turn >= 2 and max(min(values) for values in rest.values()) < 60:
+            break
     assert max(min(values) for values in rest.values()) < 60, rest
 
 
@@ -725,9 +728,11 @@ def sleeping():
 def test_attack_service_that_hangs(office):
     """Its process is killed, with whatever a module of PAM has started, the person is told, and others come in meanwhile."""
     user(office, "add", "tanaka", "--method", "pam")
-    code, seconds = connect(office, "tanaka", "anything")
-    assert code == CODE["PERSON_SERVICE"] and 11 < seconds < 16
-    assert "check.late" in office.agent.log_tail()
+    start = office.agent.log.stat().st_size
+    assert connect(office, "tanaka", "anything")[0] == CODE["PERSON_SERVICE"]
+    log = office.agent.log.read_bytes()[start:].decode(errors="replace")
+    [after_ms] = re.findall(r"check.told .*after_ms=(\d+)", log)
+    assert "check.late" in log and 11000 < int(after_ms) < 16000
     names = [pathlib.Path(f"/proc/{pid}/comm").read_text() for pid in system.family(office.agent.pid) if pathlib.Path(f"/proc/{pid}/comm").exists()]
     assert not [name for name in names if "check" in name], names
     if os.geteuid() == 0:  # who is not has no right to the namespace that they are in

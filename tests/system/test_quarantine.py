@@ -230,7 +230,7 @@ def test_connect_from_a_home_pc(office, home):
 
 def test_clamd_dies_in_the_session(office, home):
     """A real clamd, that finds what it should, lets the real client in; killed while the session works, it is a finding, a warning with the time that
-    is left, and then the end. The client's clock runs faster, so that its next report comes soon."""
+    is left, and then the end. The client's clock is set forward then, so that its next report comes soon."""
     home.clamav(age_days=1)
     assert b"Engawa.Test.UNOFFICIAL FOUND" in home.clamd.scan(Clamd.PATTERN) and b"OK" in home.clamd.scan(b"a letter")
     faketime = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
@@ -239,10 +239,14 @@ def test_clamd_dies_in_the_session(office, home):
     try:
         begun = len(log.read_text())
         with ThreadPoolExecutor() as pool:
-            session = pool.submit(connect, office, home, "--for", "20m", env={"LD_PRELOAD": str(faketime), "FAKETIME": "+0 x20"})
-            system.wait_for(lambda: office.agent_status()["working"] or session.done(), "nobody works", 60)
+            home.put("ahead", "+0\n")
+            session = pool.submit(connect, office, home, "--for", "20m",
+                env={"LD_PRELOAD": str(faketime), "FAKETIME_TIMESTAMP_FILE": "/ahead", "FAKETIME_NO_CACHE": "1"})
+            system.wait_for(lambda: "session.heard" in log.read_text()[begun:] or session.done(), "nobody works", 60)
             assert not session.done(), session.result()
             home.clamd.stop()
+            home.put("later", "+65\n")
+            (home.root / "later").rename(home.root / "ahead")
             result = session.result(timeout=90)
         assert result["code"] == CODE["ANTIVIRUS_STOPPED"] and "freshclam" in result["stderr"], result
         told = re.search("session.notice .*", log.read_text()[begun:])

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -78,9 +79,9 @@ def test_gate_dies(office):
     """No login, no controller: the same desktop through the other gate, and nothing stays pressed."""
     mark = log_size(office)
     mails = office.mail.count()
-    client = start(office, "--for", "1s", "--click", EDITOR, "--type", "before ", "--wait", "7s", "--type", "after\n")
+    client = start(office, "--for", "1s", "--click", EDITOR, "--type", "before ", "--key", "Control+s", "--wait", "7s", "--type", "after\n")
     gate = working(office, mark)
-    time.sleep(4)  # the word is typed, the next one is not
+    system.wait_for(lambda: "before " in office.memo.read_text(), "the word is not typed", 30)  # and the next one is not
     office.controller.kill()
     try:
         office.gates[gate].kill()
@@ -123,7 +124,7 @@ def test_gate_is_drained(office):
     result = finish(client)
     assert (result["code"], result["resumes"], result["stderr"]) == (0, 1, "") and result["gate"] != gate
     office.gates[gate].process.wait(30)
-    assert "code=DRAIN" in log(office, mark)
+    system.wait_for(lambda: "code=DRAIN" in log(office, mark), "the agent does not say why")
     # the new path was there before the old one went, and it took one try
     assert "session.lost" not in log(office, mark)
     assert re.search(r"session.resumed .*lost_ms=", log(office, mark))
@@ -177,12 +178,21 @@ def stream_records(c, inner, count):
     return records
 
 
+def living(c, condition):
+    """The condition, for a client that has to say something meanwhile: a path is dead after three seconds."""
+    c.input(c.inner.INNER_PING, c.inner.InnerPing(id=1))
+    return condition()
+
+
 @contextlib.contextmanager
-def noise(office, pictures=1):
-    """Covers the office PC's screen with what takes many records; more than one picture: goes on while they are looked at."""
+def noise(office, pictures=1, client=None):
+    """Covers the office PC's screen with what takes many records, while this client waits for it; more than one picture: goes on while they are
+    looked at."""
     argv = [system.BUILD / "tests/system/moving", 0, 0, 1280, 800, pictures, "noise"]
     with subprocess.Popen([str(a) for a in argv], env=office.desktop_env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         if pictures == 1:
+            still = lambda: select.select([process.stdout], [], [], 0.5)[0]
+            system.wait_for(lambda: living(client, still), "no picture", 30)
             assert process.stdout.readline() == b"still\n"
         yield process
         process.stdin.close()
@@ -227,7 +237,7 @@ def in_mid_picture(office, client, inner, records=8):
     while got[-1][0] != inner.INNER_FRAME or not inner.Frame.FromString(got[-1][1]).last:
         got += stream_records(c, inner, 1)
     c.input(inner.INNER_ACK, inner.Ack(seq=1))
-    with noise(office):
+    with noise(office, client=c):
         got += stream_records(c, inner, records)
         mark = log_size(office)
         c.stream.close()
@@ -409,7 +419,7 @@ def test_attack_ended_by_the_administrator(office, client, inner):
     c = client().begin()
     start = c.log_in()
     listed = lambda: json.loads(office.tool("engawa", "session", "list", "--json"))
-    system.wait_for(lambda: [session["state"] for session in listed()] == ["up"], "an earlier one is still seen", 20)
+    system.wait_for(lambda: living(c, lambda: [session["state"] for session in listed()] == ["up"]), "an earlier one is still seen", 20)
     office.tool("engawa", "session", "end", listed()[0]["id"])
     told = time.monotonic()
     assert c.hear_until(inner.INNER_END)[0] in (inner.INNER_END, None) and c.hear_until()[0] is None
@@ -429,7 +439,7 @@ def test_between_two_connections(office, client, inner):
     second, again = go_on(client, first.device, start.resume_ticket, first.next_psk)
     second.input(inner.INNER_PING, inner.InnerPing(id=1))
     second.hear_until(inner.INNER_PONG)
-    system.wait_for(lambda: states() == [("up", True)], "it is not seen to go on", 20)
+    system.wait_for(lambda: living(second, lambda: states() == [("up", True)]), "it is not seen to go on", 20)
     second.stream.close()
     system.wait_for(lambda: states() == [("waiting", False)], "it is not seen waiting again", 20)
     # of a control process that is new the relay hears it too

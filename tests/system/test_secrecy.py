@@ -1,4 +1,5 @@
 """The relay reads nothing: what only home and office may know is searched for in the memory and the logs of everything else."""
+import contextlib
 import os
 import pathlib
 import re
@@ -17,8 +18,8 @@ EDITOR = "400,300"
 
 def memory(pid):
     """Everything a process has in memory and could write to a core dump, mapping by mapping."""
-    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
-        for line in maps:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
+        for line in maps:  # of one that has ended there is nothing
             first, last, mode = re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+)", line).groups()
             if mode[0] != "r" or "[vvar" in line or "[vsyscall" in line:
                 continue
@@ -63,12 +64,15 @@ def session(engawa):
     """A session that lives while we look, with canaries typed, shown and sent."""
     word = "canary" + "".join(secrets.choice("abcdefghijkmnpqrstuvwxyz") for _ in range(12))
     kana = "かなりあ" + "".join(secrets.choice("あいうえおかきくけこさしすせそ") for _ in range(8))
-    argv = engawa.connect_argv("--click", EDITOR, "--key", "Control+a", "--type", f"{word} {kana}\n", "--for", "120s")
+    argv = engawa.connect_argv("--click", EDITOR, "--key", "Control+a", "--type", f"{word} {kana}\n", "--key", "Control+s", "--for", "300s")
     live = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     system.wait_for(lambda: engawa.agent_status()["working"], "no session", 30)
-    time.sleep(3)  # typed, drawn and sent
+    system.wait_for(lambda: f"{word} {kana}" in engawa.memo.read_text(), "the words are not typed", 60)
+    time.sleep(1)  # drawn
     pin = engawa.mail.newest_pin()
-    needles = forms("word", word) | forms("kana", kana) | forms("password", engawa.password) | pieces(engawa.grab())
+    picture = pieces(engawa.grab())
+    system.wait_for(lambda: {name.split()[0] for name in found(Client(live), picture)} >= {"framebuffer"}, "the picture is not sent", 60, 0.5)
+    needles = forms("word", word) | forms("kana", kana) | forms("password", engawa.password) | picture
     yield {"needles": needles, "pin": pin, "client": live, "engawa": engawa}
     live.terminate()
     live.wait(20)

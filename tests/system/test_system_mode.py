@@ -307,8 +307,8 @@ class Server:
             self.connection.close()
 
 
-def test_xrdp_missing_or_not_running(desktop, xrdp):
-    port = system.free_port()
+def test_xrdp_missing_or_not_running(desktop, xrdp, nobody_there):
+    port = nobody_there
     assert desktop(port, xrdp.certificate).failure() == REFUSED
     assert desktop(port, xrdp.certificate, rdp_program="/nonexistent/xrdp").failure() == MISSING
     assert desktop(port, "/nonexistent/cert.pem", rdp_program="/nonexistent/xrdp").failure() == MISSING
@@ -316,11 +316,11 @@ def test_xrdp_missing_or_not_running(desktop, xrdp):
     assert desktop(port, "/etc/passwd").failure() == CERTIFICATE
 
 
-def test_xrdp_is_said_to_be_missing(office, xrdp):
+def test_xrdp_is_said_to_be_missing(office, xrdp, nobody_there):
     """In words, to the person at home."""
     office.agent.stop()
     before = dict(office.agent_options)
-    office.agent_options |= {"RDP_PORT": system.free_port()}
+    office.agent_options |= {"RDP_PORT": nobody_there}
     try:
         office.start_agent()
         result = office.connect()

@@ -74,9 +74,15 @@ def test_idle_releases_keys(office, client, inner):
     c = client().begin()
     assert c.log_in().idle_s == 4
     c.input(inner.INNER_KEY, inner.Key(usage=0xe1, keysym=0xffe1, down=True))
-    system.wait_for(lambda: keyboard.down() == 1, "the key does not arrive")
+
+    def arrived():
+        c.input(inner.INNER_PING, inner.InnerPing(id=1))  # a path is dead after three seconds
+        return keyboard.down() == 1
+    system.wait_for(arrived, "the key does not arrive", every_s=0.3)
     code, notices = live(c, inner, 15)
-    assert code == CODE["IDLE"] and [n.code for n in notices] == [CODE["IDLE"]] and 0 < notices[0].seconds <= 4
+    assert code == CODE["IDLE"] and {n.code for n in notices} == {CODE["IDLE"]} and 0 < notices[-1].seconds <= 4
+    # once, and once more where the key came after the warning and took it back
+    assert [n.seconds > 0 for n in notices] in ([True], [True, False, True])
     system.wait_for(lambda: keyboard.down() == 0, "a key stays down")
 
 
@@ -90,7 +96,7 @@ def test_attack_kept_alive_without_a_person(office, client, inner):
         c.input(inner.INNER_POINTER, inner.Pointer(x_px=0, y_px=0))
     c.input(inner.INNER_CONTINUE, inner.Continue())
     code, notices = live(c, inner, 8, fidget)
-    assert code == 0 and [n.code for n in notices] == [CODE["IDLE"]] and notices[0].seconds == 60
+    assert code == 0 and [n.code for n in notices] == [CODE["IDLE"]] and 50 < notices[0].seconds <= 60
     c.input(inner.INNER_CONTINUE, inner.Continue())  # now somebody was asked
     code, notices = live(c, inner, 1)
     assert code == 0 and [(n.code, n.seconds) for n in notices] == [(CODE["IDLE"], 0)]

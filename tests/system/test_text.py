@@ -5,13 +5,16 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
+from gi.repository import Gio, GLib
 
 from test_desktop import CTRL, DRIVER, RETURN, USAGE, Desk, Driver, desk, start, typed, wait_for  # noqa: F401 (fixtures)
 
 TEXT = "縁側のテレワーク：①髙﨑𠮷"
 ENGINE = "xkb:jp::jpn"
+TEXT_BURST, TEXT_PER_S = 64, 20  # src/desktop/input.c
 
 
 @pytest.fixture
@@ -42,6 +45,21 @@ def office(start, desk):
 
 def engine(desk):
     return subprocess.run(["ibus", "engine"], env=desk.env, capture_output=True, text=True, timeout=20).stdout.strip()
+
+
+def chosen(desk):
+    """What gives the engines that are chosen from now on, as IBus tells everybody: ours is there for a moment only."""
+    text = "".join(file.read_text() for file in desk.ibus.iterdir())
+    flags = Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT | Gio.DBusConnectionFlags.MESSAGE_BUS_CONNECTION
+    bus = Gio.DBusConnection.new_for_address_sync(re.search("(?m)^IBUS_ADDRESS=(.*)", text)[1], flags, None, None)
+    names = []
+    bus.signal_subscribe(None, "org.freedesktop.IBus", "GlobalEngineChanged", None, None, Gio.DBusSignalFlags.NONE, lambda *got: names.append(got[5][0]))
+
+    def look():
+        while GLib.MainContext.default().iteration(False):
+            pass
+        return names if not bus.is_closed() else []
+    return look
 
 
 def choose(desk):
@@ -106,8 +124,9 @@ def test_arrives_exactly(start, session, program):
     choose(session)
     keys = session.run("xmodmap", "-pke")  # the command above sets the map of its engine, too
     d = office(start, session)
+    engines = chosen(session)
     d("text", TEXT)
-    wait_for(lambda: d("wait", 50) is not None and engine(session) == "engawa", "our engine is not chosen")
+    wait_for(lambda: d("wait", 50) is not None and "engawa" in engines(), "our engine is not chosen")
     assert session.run("xmodmap", "-pke") == keys
     wait_for(lambda: engine(session) == ENGINE, "the engine of before does not come back")
     arrives(d, read, TEXT)
@@ -123,7 +142,7 @@ def test_order_of_keys_and_text(start, session):
         d("text", text)
         d.key(USAGE[key])
     arrives(d, read, "縁a側bでc")
-    assert engine(session) == ENGINE
+    wait_for(lambda: engine(session) == ENGINE, "the engine of before does not come back")
 
 
 @pytest.mark.parametrize("how", [["close"], ["signal", signal.SIGTERM.value]], ids=["agent", "signal"])
@@ -132,8 +151,9 @@ def test_an_end_in_the_middle(start, session, how):
     editor(session, "mousepad")
     choose(session)
     d = office(start, session)
+    engines = chosen(session)
     d("text", "縁側" * 8)
-    wait_for(lambda: d("wait", 20) is not None and engine(session) == "engawa", "our engine is not chosen")
+    wait_for(lambda: d("wait", 20) is not None and "engawa" in engines(), "our engine is not chosen")
     d(*how)
     d.gone()
     wait_for(lambda: engine(session) == ENGINE, "the engine of before does not come back")
@@ -144,7 +164,7 @@ def test_ibus_killed_in_the_middle(start, session):
     keys = session.run("xmodmap", "-pke")
     read = editor(session, "mousepad")
     d = office(start, session)
-    text = "".join(chr(0x4E00 + 37 * i) for i in range(90))
+    text = "".join(chr(0x4E00 + 37 * i) for i in range(105))
     for at in range(0, len(text), 15):
         d("text", text[at:at + 15])
     # the burst is 64 characters, which is four texts; the fifth waits for half a second, and nothing is under way
@@ -172,11 +192,11 @@ def test_attack_file_typed_as_text(start, session):
     read = editor(session, "mousepad")
     d = office(start, session)
     text = "縁側で働く" * 18
+    begin = time.monotonic()
     for at in range(0, len(text), 15):
         d("text", text[at:at + 15])
-    d("wait", 500)
-    assert len(read(d).strip()) < len(text)
     arrives(d, read, text)
+    assert time.monotonic() - begin > (len(text) - TEXT_BURST) / TEXT_PER_S
     assert "desktop.input_limited kind=text" in d.log()
     assert counts(d) == [len(text), 0, 0]
 

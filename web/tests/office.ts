@@ -48,6 +48,8 @@ interface Behaviour {
 	promptTwice?: boolean;
 	/** Milliseconds that each step takes. */
 	delayMs?: number;
+	/** /v1/connect is answered when the next behaviour comes; both are told. */
+	hold?: boolean;
 	width?: number;
 	height?: number;
 	/** Its monitors: x, y, width, height. */
@@ -64,6 +66,7 @@ interface Behaviour {
 }
 
 let behaviour: Behaviour = {};
+let release: () => void = () => {};
 const CODE = "12345678";
 const CSP =
 	"default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; connect-src 'self'; " +
@@ -437,11 +440,19 @@ async function onConnect(request: IncomingMessage, response: ServerResponse): Pr
 	}
 	const asked = JSON.parse(Buffer.concat(parts).toString()) as { terminal_id: string; device_hash: string };
 	await wait(behaviour.delayMs ?? 0);
+	const { hold } = behaviour;
+	if (hold) {
+		say({ held: true });
+		await new Promise<void>((resolve) => (release = resolve));
+	}
 	const known = asked.terminal_id === terminalId;
 	const code = behaviour.connectCode ?? (known ? 0 : 202);
 	const answer = code ? { code } : { ticket: toBase64(await ticket(fromBase64(asked.device_hash))) };
 	response.writeHead(behaviour.connectStatus ?? 200, { "Content-Type": "application/json" });
 	response.end(behaviour.connectStatus ? "<html>" : JSON.stringify(answer));
+	if (hold) {
+		say({ answered: true });
+	}
 }
 
 function onGet(path: string, response: ServerResponse): void {
@@ -486,5 +497,6 @@ createInterface({ input: process.stdin })
 	.on("line", (line) => {
 		behaviour = JSON.parse(line) as Behaviour;
 		say({ behaviour });
+		release();
 	})
 	.on("close", () => process.exit(0));
