@@ -86,7 +86,7 @@ def free_port(source=ports()):
             return port
 
 
-def wait_for(condition, what, timeout_s=15, every_s=0.05):
+def wait_for(condition, what, timeout_s=30, every_s=0.05):
     end = time.monotonic() + timeout_s
     while True:
         value = condition()
@@ -130,7 +130,7 @@ class Part:
             start_new_session=True, preexec_fn=self.become)
         out.close()
         try:
-            wait_for(lambda: self.running() and self.ready(), f"{self.name} does not start", 20)
+            wait_for(lambda: self.running() and self.ready(), f"{self.name} does not start", 60)
         except Failed as failure:
             self.stop()
             raise Failed(f"{failure}\n{self.log_tail(start)}") from None
@@ -239,7 +239,7 @@ class Mail:
         messages = self.messages()
         return re.search(r"\b\d{8}\b", messages[-1].get_content())[0] if messages else None
 
-    def next_pin(self, count, timeout_s=15):
+    def next_pin(self, count, timeout_s=30):
         """The code of the first mail after the count that were there."""
         wait_for(lambda: self.count() > count, "no mail with a code", timeout_s)
         return self.newest_pin()

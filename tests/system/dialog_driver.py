@@ -34,7 +34,7 @@ class Dialog:
             extra_groups=[] if self.user else None)
         log.close()
         self.processes.append(process)
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not ready():
             assert time.monotonic() < end and process.poll() is None, f"{argv[0]} does not start"
             time.sleep(0.05)
@@ -56,7 +56,7 @@ class Dialog:
         with open(f"{self.dir.name}/log") as log:
             return log.read()
 
-    def ask(self, *question, timeout_s=20, missing=False):
+    def ask(self, *question, timeout_s=60, missing=False):
         """Asks again until it is so, or says what is on the screen instead."""
         end = time.monotonic() + timeout_s
         while True:

@@ -152,7 +152,7 @@ class Service:
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(30)
 
 
 def udp_port():
@@ -282,7 +282,7 @@ def ask_helper(method, message, payload, timeout_s=20, prefix=()):
         ours.send(struct.pack("=H", message_number(message)) + payload)
         ours.settimeout(timeout_s)
         answer = ours.recv(4096)
-        child.wait(10)
+        child.wait(30)
     finally:
         child.kill()
         child.wait()
