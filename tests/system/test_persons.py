@@ -582,6 +582,21 @@ def connect(office, name, password):
     return result["status"] and result["code"], time.monotonic() - begin
 
 
+@contextlib.contextmanager
+def set_as(office, **more):
+    """The agent with other settings for a while."""
+    kept = office.agent_options
+    office.agent_options = kept | more
+    office.agent.stop()
+    try:
+        office.start_agent()
+        yield
+    finally:
+        office.agent_options = kept
+        office.agent.stop()
+        office.start_agent()
+
+
 def test_users(office):
     user(office, "add", "Tanaka", "--expires", "2099-12-31", input="kawara to tsubame no su\n")
     user(office, "add", "suzuki", "--method", "radius")
@@ -616,18 +631,28 @@ def test_radius_as_set(office, radius, radsec, nobody_there):
     key.chmod(0o600)
     tls = {"RADIUS_CA_FILE": radsec["CA"], "RADIUS_CERTIFICATE_FILE": radsec["CERTIFICATE"], "RADIUS_KEY_FILE": key}
     user(office, "add", "*", "--method", "radius")
-    kept = dict(office.agent_options)
     nobody = f"tls://localhost:{nobody_there}"
-    try:
-        for servers, more, code in (radsec["SERVICE"], tls, 0), ([nobody, radius["SERVICE"].strip()], tls, 0), (nobody, tls, CODE["PERSON_SERVICE"]):
-            office.agent_options = kept | more | {"RADIUS_SERVER": servers}
-            office.agent.stop()
-            office.start_agent()
+    for servers, code in (radsec["SERVICE"], 0), ([nobody, radius["SERVICE"].strip()], 0), (nobody, CODE["PERSON_SERVICE"]):
+        with set_as(office, **tls, RADIUS_SERVER=servers):
             assert connect(office, "田中", "瓦屋根と燕")[0] == code, servers
-    finally:
-        office.agent_options = kept
-        office.agent.stop()
-        office.start_agent()
+
+
+def test_groups_as_set(office, ldap):
+    """Everybody of a directory who is in one group and not in another."""
+    user(office, "add", "*", "--method", "ldap")
+    with set_as(office, LDAP_BASE=ldap["PLACE"], LDAP_FILTER=ldap["FILTER"], LDAP_ALLOW_GROUP=f"cn=telework,{BASE}", LDAP_DENY_GROUP=f"cn=retired,{BASE}"):
+        assert connect(office, "tanaka", TANAKA["PASSWORD"])[0] == 0
+        assert connect(office, "sato", "engawa de neko")[0] == CODE["PERSON_DENIED"]  # in both
+        assert connect(office, "suzuki", "tsubame no su")[0] == CODE["PERSON_DENIED"]  # in none
+        assert connect(office, "sato", "x")[0] == CODE["PASSWORD_WRONG"]
+
+
+def test_pam_as_set(office, directory):
+    pam_service(directory, "engawa-login", '[ "$PAM_USER:$password" = "tanaka:himitsu no kawara" ]')
+    user(office, "add", "tanaka", "--method", "pam")
+    with set_as(office, PAM_SERVICE="engawa-login"):
+        assert connect(office, "tanaka", TANAKA["PASSWORD"])[0] == 0
+        assert connect(office, "tanaka", "himitsu")[0] == CODE["PASSWORD_WRONG"]
 
 
 @pytest.mark.parametrize("password,code", [("kawara", "PASSWORD_SHORT"), ("kawarayane", "PASSWORD_SHORT"), ("abcabcabcabcabcabc", "PASSWORD_GUESSABLE"),
