@@ -1,4 +1,5 @@
 """engawa connect against the whole relay: what a person at home gets, and what nobody gets."""
+import errno
 import json
 import os
 import pathlib
@@ -19,6 +20,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 import system  # noqa: E402
+from gate_driver import CODE  # noqa: E402
 
 system.BUILD = pathlib.Path(os.environ.get("ENGAWA_BUILD", system.BUILD))
 EDITOR = "300,300"  # a point in it
@@ -352,11 +354,11 @@ def test_person_at_a_terminal(office, tmp_path):
 
 
 class Proxy(threading.Thread):
-    """An HTTP proxy that knows CONNECT, one connection at a time, with or without a password."""
+    """An HTTP proxy that knows CONNECT, one connection at a time, with or without a password. way_out: its own address, and the gate's."""
 
-    def __init__(self, authorization=None):
+    def __init__(self, authorization=None, way_out=None):
         super().__init__(daemon=True)
-        self.authorization, self.requests = authorization, []
+        self.authorization, self.requests, self.way_out = authorization, [], way_out
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.start()
@@ -384,7 +386,8 @@ class Proxy(threading.Thread):
                         b"Content-Length: 0\r\n\r\n")
                     continue
                 host, port = request.split()[1].decode().rsplit(":", 1)
-                with socket.create_connection((host, int(port))) as gate:
+                source, host = self.way_out or ("", host)
+                with socket.create_connection((host, int(port)), source_address=(source, 0)) as gate:
                     client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
                     self.splice(client, gate)
                 return
@@ -408,6 +411,36 @@ def test_through_a_proxy(office):
     assert (result["status"], result["code"], result["name"]) == (1, 1041, "PROXY_LOGIN")
     assert "momiji" not in result["stderr"]
     proxy.listener.close()
+
+
+@pytest.mark.parametrize("address, gate, network", [("127.0.0.2", "127.0.0.1", "127.0.0.2"), ("::1", "::1", "::/64")])
+def test_attack_network_behind_a_proxy(office, address, gate, network):
+    """Tried: a home PC of a forbidden network, or one that hides in a proxy. Comes of it: what counts is the address from which the relay is reached,
+    of either kind: refused through the proxy there, let in directly."""
+    if gate == "::1":
+        with socket.socket(socket.AF_INET6) as s:
+            if s.connect_ex(("::1", 9)) == errno.EADDRNOTAVAIL:
+                pytest.skip("this machine has no IPv6")
+        office.gate.stop()
+        office.start_gate(LISTEN=[f"127.0.0.1:{office.port}", f"[::1]:{office.port}"])
+        system.wait_for(office.agent_up, "the office PC does not come back", 90)
+    proxy = Proxy(way_out=(address, gate))
+    through = lambda: office.connect("--for", "100ms", "--proxy", f"http://127.0.0.1:{proxy.port}")
+    own = ["--state-directory", office.agent_dir]
+    try:
+        assert through()["status"] == 0
+        office.tool("engawa", "agent", "addresses", "deny", network, *own)
+        try:
+            assert through()["code"] == CODE["ADDRESS_DENIED"]
+            assert office.connect("--for", "100ms")["status"] == 0
+        finally:
+            office.tool("engawa", "agent", "addresses", "remove", "1", *own)
+    finally:
+        proxy.listener.close()
+        if gate == "::1":
+            office.gate.stop()
+            office.start_gate()
+            system.wait_for(office.agent_up, "the office PC does not come back", 90)
 
 
 def test_no_gate(office):
