@@ -165,7 +165,7 @@ run(const struct source_settings *settings)
 	r = draw_mark(&start, &watermark);
 	if (r == 0)
 		r = open_source(settings, &start, &source);
-	struct session_settings how = {
+	struct pictures_settings how = {
 		start.window_mib, (uint32_t)settings->frame_interval_ms, watermark, start.film};
 	if (r == 0)
 		r = session_new(AGENT_FD, source, &how, &session);

@@ -13,14 +13,9 @@
 #include "desktop/inject.h"
 #include "desktop/input.h"
 #include "desktop/link.h"
+#include "desktop/pictures.h"
 #include "inner.pb.h"
 #include "net/frame.h"
-#include "screen/damage.h"
-#include "screen/encode.h"
-#include "screen/film.h"
-#include "screen/motion.h"
-#include "screen/move.h"
-#include "screen/pace.h"
 
 enum {
 	CURSOR_INTERVAL_MS = 40, /* an animated cursor is no video */
@@ -39,26 +34,14 @@ struct session {
 	struct link link;
 	struct input input;
 	size_t parts; /* areas of the capture under way */
-	struct damage damage;
-	struct image shown; /* what the client has, or will have, without the watermark */
-	struct encoder *encoder;
-	struct pace pace;
-	struct session_settings settings;
+	struct pictures *pictures;
 	enum state state;
-	uint32_t seq;
-	int whole;              /* the next picture covers the screen */
 	int resized;            /* the source said so */
 	engawa_WantLayout want; /* the last wish, until it is looked at */
 	int cursor_stale;
 	unsigned refusals;
 	struct mono cursor_next; /* not before */
 	struct source_cursor cursor;
-	struct moves *moves;
-	struct motion motion;
-	int film_wanted; /* the client shows them, and none has failed */
-	struct film_encoder *film;
-	const struct watermark *watermark;
-	struct rect rects[ENCODE_RECTS_MAX];
 	engawa_Frame frame;
 	engawa_Cursor cursor_message;
 };
@@ -89,20 +72,8 @@ layout(const struct source_shape *d)
 static int
 resize(struct session *s)
 {
-	damage_fini(&s->damage);
-	image_fini(&s->shown);
-	motion_fini(&s->motion);
 	const struct source_shape *shape = source_shape(s->source);
-	int r = damage_init(&s->damage, shape->width, shape->height);
-	if (r == 0)
-		r = motion_init(&s->motion, &s->damage);
-	if (r == 0)
-		r = image_init(&s->shown, shape->width, shape->height);
-	if (r < 0)
-		return r;
-	damage_add_all(&s->damage);
-	s->whole = 1;
-	return 0;
+	return pictures_resize(s->pictures, shape->width, shape->height);
 }
 
 static int
@@ -114,21 +85,15 @@ send_ready(struct session *s)
 }
 
 int
-session_new(int fd, struct source *source, const struct session_settings *settings,
+session_new(int fd, struct source *source, const struct pictures_settings *settings,
 	struct session **ret_session)
 {
 	struct session *s = mem_new(sizeof *s);
 	s->source = source;
-	s->settings = *settings;
 	s->cursor_stale = 1;
-	s->film_wanted = settings->film;
-	s->watermark = settings->watermark;
-	pace_init(&s->pace, settings->interval_ms);
 	int r = link_init(&s->link, fd);
 	if (r == 0)
-		r = encoder_new(settings->window_mib, settings->watermark, &s->encoder);
-	if (r == 0)
-		r = moves_new(&s->moves);
+		r = pictures_new(settings, &s->pictures);
 	if (r == 0)
 		r = resize(s);
 	if (r == 0) {
@@ -149,12 +114,7 @@ session_free(struct session *s)
 	if (!s)
 		return;
 	input_report(&s->input);
-	damage_fini(&s->damage);
-	image_fini(&s->shown);
-	encoder_free(s->encoder);
-	moves_free(s->moves);
-	motion_fini(&s->motion);
-	film_encoder_free(s->film);
+	pictures_free(s->pictures);
 	link_fini(&s->link);
 	mem_wipe_free(s, sizeof *s);
 }
@@ -174,7 +134,7 @@ static int
 read_source(struct session *s)
 {
 	unsigned news;
-	int r = source_read(s->source, &s->damage, &news);
+	int r = source_read(s->source, pictures_damage(s->pictures), &news);
 	on_news(s, news);
 	return r;
 }
@@ -186,7 +146,7 @@ take_ack(struct session *s, const uint8_t *payload, size_t len)
 {
 	engawa_Ack ack;
 	int r = frame_decode(engawa_Ack_fields, &ack, payload, len);
-	return r < 0 ? r : pace_ack(&s->pace, ack.seq, mono_now());
+	return r < 0 ? r : pictures_ack(s->pictures, ack.seq, mono_now());
 }
 
 /* A desktop that belongs to a person keeps its size; the client scales or pans. */
@@ -215,20 +175,13 @@ release(struct session *s)
 static int
 restart(struct session *s)
 {
-	struct encoder *encoder;
-	int r = encoder_new(s->settings.window_mib, s->settings.watermark, &encoder);
+	int r = pictures_restart(s->pictures);
 	if (r < 0)
 		return r;
 	release(s);
-	encoder_free(s->encoder);
-	s->encoder = encoder;
-	pace_init(&s->pace, s->settings.interval_ms);
 	if (s->state == SEND)
 		s->state = IDLE;
-	motion_drop(&s->motion, &s->damage);
-	s->whole = 1;
 	s->cursor_stale = 1;
-	damage_add_all(&s->damage);
 	LOG(INFO, "desktop.restart");
 	r = send_ready(s);
 	/* now: the picture is begun only while nothing is queued */
@@ -319,81 +272,27 @@ static void
 start_capture(struct session *s, struct mono now)
 {
 	struct rect areas[SOURCE_PARTS_MAX];
-	s->parts = damage_take(&s->damage, areas, SOURCE_PARTS_MAX);
+	s->parts = damage_take(pictures_damage(s->pictures), areas, SOURCE_PARTS_MAX);
 	source_capture(s->source, areas, s->parts, now);
-	pace_capture(&s->pace, now);
+	pictures_capture(s->pictures, now);
 	s->state = CAPTURE;
 }
 
-/* The film's next picture, when it is due. One that cannot be made is the end of films: what it
- * would have shown goes exactly. */
 static void
-add_film(struct session *s, struct encode_change *change, struct mono now)
+begin_picture(struct session *s, const struct move_view *views, size_t count, struct mono now)
 {
-	struct rect at;
-	int fresh, len = 0;
-	if (!motion_due(&s->motion, now, &at, &fresh))
-		return;
-	if (fresh) {
-		film_encoder_free(s->film);
-		s->film = NULL;
-		len = film_encoder_new(at.w, at.h, MOTION_INTERVAL_MS, &s->film);
-		LOG(DEBUG, "desktop.film", F_INT("x", at.x), F_INT("y", at.y), F_INT("w", at.w),
-			F_INT("h", at.h), F_ERR("why", len));
-	}
-	if (len == 0)
-		len = film_encode(s->film, &s->shown, &at, s->watermark, &change->unit);
-	if (len > 0) {
-		change->film = at;
-		change->unit_len = (size_t)len;
-	} else if (len < 0) {
-		LOG(WARN, "desktop.film_failed", F_ERR("why", len));
-		s->film_wanted = 0;
-		motion_drop(&s->motion, &s->damage);
-	}
-}
-
-/* From what is known to differ to a picture, or to none. */
-static void
-begin_picture(struct session *s, struct encode_change *change, struct mono now)
-{
-	if (s->film_wanted || s->motion.film.w)
-		motion_look(&s->motion, &s->damage, &s->shown, now);
-	add_film(s, change, now);
-	change->rects = s->rects;
-	change->rect_count = damage_changed(&s->damage, s->rects, ENCODE_RECTS_MAX);
-	if (s->whole) {
-		motion_drop(&s->motion, &s->damage);
-		damage_changed(&s->damage, s->rects, ENCODE_RECTS_MAX);
-		s->rects[0] = (struct rect){0, 0, s->shown.width, s->shown.height};
-		change->rect_count = 1;
-		change->film.w = 0;
-		s->whole = 0;
-	}
-	s->state = IDLE;
-	if (change->copy_count + change->rect_count + change->film.w == 0)
-		return;
-	s->seq = pace_begin(&s->pace, now);
-	encoder_start(s->encoder, s->seq, &s->shown, change);
-	s->state = SEND;
+	pictures_begin(s->pictures, views, count, now);
+	s->state = pictures_open(s->pictures) ? SEND : IDLE;
 }
 
 static void
-compare(struct session *s, struct mono now)
+take_capture(struct session *s, struct mono now)
 {
 	_Static_assert((int)SOURCE_PARTS_MAX <= (int)MOVE_VIEWS_MAX, "one search takes a capture");
 	struct move_view views[SOURCE_PARTS_MAX];
-	struct copy copies[MOVE_COPIES_MAX];
-	struct encode_change change = {.copies = copies};
 	for (size_t i = 0; i < s->parts; i++)
 		views[i].image = source_view(s->source, i, &views[i].area);
-	if (!s->whole)
-		change.copy_count =
-			moves_find(s->moves, views, s->parts, &s->motion.film, &s->shown, copies);
-	for (size_t i = 0; i < s->parts; i++)
-		damage_compare(
-			&s->damage, &views[i].image, views[i].area.x, views[i].area.y, &s->shown);
-	begin_picture(s, &change, now);
+	begin_picture(s, views, s->parts, now);
 }
 
 /* The source refuses when the screen has become smaller than what was asked for: its event comes,
@@ -403,7 +302,7 @@ refused(struct session *s)
 {
 	s->state = IDLE;
 	s->resized = 1;
-	damage_add_all(&s->damage);
+	damage_add_all(pictures_damage(s->pictures));
 	if (++s->refusals < REFUSALS_MAX)
 		return 0;
 	LOG(ERROR, "desktop.capture_refused");
@@ -417,14 +316,12 @@ send_pieces(struct session *s)
 	for (int i = 0; i < PIECES_PER_ROUND && s->state == SEND &&
 			link_queued(&s->link) < LINK_QUEUE_LOW_BYTES;
 		i++) {
-		int last,
-			len = encoder_next(s->encoder, f->data.bytes, sizeof f->data.bytes, &last);
+		int last, len = pictures_next(
+				  s->pictures, f->data.bytes, sizeof f->data.bytes, &f->seq, &last);
 		if (len < 0)
 			return len;
-		f->seq = s->seq;
 		f->last = last;
 		f->data.size = (pb_size_t)len;
-		pace_sent(&s->pace, (size_t)len);
 		int r = tell(s, engawa_InnerType_INNER_FRAME, engawa_Frame_fields, f);
 		if (r < 0)
 			return r;
@@ -441,7 +338,7 @@ continue_picture(struct session *s, struct mono now)
 	int r = source_collect(s->source);
 	if (r == 1) {
 		s->refusals = 0;
-		compare(s, now);
+		take_capture(s, now);
 		r = 0;
 	} else if (r == -EAGAIN) {
 		r = refused(s);
@@ -462,18 +359,15 @@ start_picture(struct session *s, struct mono now, int *ret_wait)
 		r = arrange(s);
 	if (r == 0 && s->resized)
 		r = tell_resize(s);
-	int film_wait = motion_wait_ms(&s->motion, now);
-	if (r < 0 || (s->damage.dirty_count == 0 && film_wait < 0) || link_queued(&s->link) > 0)
+	if (r < 0 || link_queued(&s->link) > 0)
 		return r;
-	int wait = pace_wait_ms(&s->pace, now);
+	int capture, wait = pictures_wait_ms(s->pictures, now, &capture);
 	if (wait != 0)
 		*ret_wait = wait;
-	else if (s->damage.dirty_count)
+	else if (capture)
 		start_capture(s, now);
-	else if (film_wait == 0)
-		begin_picture(s, &(struct encode_change){0}, now);
 	else
-		*ret_wait = film_wait;
+		begin_picture(s, NULL, 0, now);
 	return 0;
 }
 
@@ -561,7 +455,7 @@ more_came(struct session *s)
 {
 	unsigned news;
 	int more = source_arrived(s->source);
-	source_read_queued(s->source, &s->damage, &news);
+	source_read_queued(s->source, pictures_damage(s->pictures), &news);
 	on_news(s, news);
 	more = more || news & SOURCE_CAME;
 	/* pieces of a large picture, a few in each round: input is not behind them */

@@ -8,21 +8,14 @@
 #pragma once
 #include <stdint.h>
 
+#include "desktop/pictures.h"
 #include "desktop/source.h"
-#include "screen/watermark.h"
-
-struct session_settings {
-	uint32_t window_mib;
-	uint32_t interval_ms;              /* between captures under continuous change */
-	const struct watermark *watermark; /* NULL = none; outlives the session */
-	int film;                          /* the client shows H.264 */
-};
 
 struct session;
 
 /* Sends DesktopReady. The descriptor and the connected source stay the caller's. 0, -errno,
  * -ERR_DESKTOP_FAILED. */
-int session_new(int fd, struct source *source, const struct session_settings *settings,
+int session_new(int fd, struct source *source, const struct pictures_settings *settings,
 	struct session **ret_session);
 void session_free(struct session *session);
 

@@ -72,6 +72,32 @@ tile_rect(const struct damage *d, size_t column, size_t row)
 		(uint16_t)(h < DAMAGE_TILE_PX ? h : DAMAGE_TILE_PX)};
 }
 
+struct rect
+damage_tile(const struct damage *d, size_t tile)
+{
+	return tile_rect(d, tile % d->columns, tile / d->columns);
+}
+
+void
+damage_put(struct damage *d, const struct rect *rect)
+{
+	size_t tiles = (size_t)d->columns * d->rows;
+	for (size_t i = 0; i < tiles; i++) {
+		struct rect tile = damage_tile(d, i);
+		d->changed[i] = rect_union(d->changed[i], rect_common(&tile, rect));
+	}
+}
+
+int
+damage_touches(const struct damage *d, const struct rect *rect)
+{
+	size_t tiles = (size_t)d->columns * d->rows;
+	for (size_t i = 0; i < tiles; i++)
+		if (d->changed[i].w && rect_overlap(&d->changed[i], rect))
+			return 1;
+	return 0;
+}
+
 /* The grid's tile as an area, empty when it does not count; taking it clears it. */
 typedef struct rect take_fn(struct damage *d, size_t column, size_t row);
 
@@ -163,23 +189,17 @@ merge_tiles(struct damage *d, take_fn *take, struct rect *rects, size_t max)
 	return m.count;
 }
 
-static uint64_t
-area(const struct rect *r)
-{
-	return (uint64_t)r->w * r->h;
-}
-
 /* The box around what it touches, and around what that touches. */
 static struct rect
 box_around(const struct rect *rects, size_t count, struct rect box)
 {
 	uint64_t before;
 	do {
-		before = area(&box);
+		before = rect_area(&box);
 		for (size_t i = 0; i < count; i++)
 			if (rect_overlap(&rects[i], &box))
 				box = rect_union(box, rects[i]);
-	} while (area(&box) > before);
+	} while (rect_area(&box) > before);
 	return box;
 }
 
@@ -192,8 +212,8 @@ join_two(struct rect *rects, size_t *count, size_t a, size_t b, uint64_t *spare)
 	uint64_t own = 0;
 	size_t kept = 0;
 	for (size_t i = 0; i < *count; i++)
-		own += rect_overlap(&rects[i], &box) ? area(&rects[i]) : 0;
-	uint64_t waste = area(&box) - own;
+		own += rect_overlap(&rects[i], &box) ? rect_area(&rects[i]) : 0;
+	uint64_t waste = rect_area(&box) - own;
 	if (waste > own || waste > *spare)
 		return 0;
 	*spare -= waste;
@@ -212,7 +232,7 @@ join(struct rect *rects, size_t count)
 	uint64_t spare = 0;
 	size_t a = 0, b = 1;
 	for (size_t i = 0; i < count; i++)
-		spare += area(&rects[i]);
+		spare += rect_area(&rects[i]);
 	while (b < count) {
 		if (join_two(rects, &count, a, b, &spare)) {
 			a = 0;

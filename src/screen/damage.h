@@ -41,5 +41,14 @@ size_t damage_take(struct damage *damage, struct rect *ret_rects, size_t max);
 void damage_compare(struct damage *damage, const struct image *captured, uint16_t x, uint16_t y,
 	struct image *shown);
 
+/* As if damage_compare had found that all of this differs. */
+void damage_put(struct damage *damage, const struct rect *rect);
+
+/* 1 when it has found something in there that was not taken yet. */
+int damage_touches(const struct damage *damage, const struct rect *rect);
+
+/* The tile's area, numbered row by row; at the edges of the screen it is smaller. */
+struct rect damage_tile(const struct damage *damage, size_t tile);
+
 /* As damage_take, for what damage_compare found: trimmed to the pixels that differ. */
 size_t damage_changed(struct damage *damage, struct rect *ret_rects, size_t max);

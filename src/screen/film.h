@@ -17,7 +17,8 @@ enum {
 int film_fits(const struct rect *at, uint32_t width, uint32_t height);
 
 struct film_encoder;
-/* For a rectangle of this size; interval_ms: between pictures. 0, -ENOMEM. */
+/* For a rectangle of this size; interval_ms: between pictures; 0: one picture that stands still, of
+ * good quality, whatever bytes it takes. 0, -ENOMEM. */
 int film_encoder_new(
 	uint16_t width, uint16_t height, uint32_t interval_ms, struct film_encoder **ret_encoder);
 void film_encoder_free(struct film_encoder *encoder);

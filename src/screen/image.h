@@ -44,5 +44,24 @@ int rect_inside(const struct rect *rect, uint32_t width, uint32_t height);
 /* 1 when they have pixels in common. */
 int rect_overlap(const struct rect *a, const struct rect *b);
 
+/* What they have in common; w and h 0: nothing. */
+struct rect rect_common(const struct rect *a, const struct rect *b);
+
+enum {
+	RECT_PARTS_MAX = 4
+};
+/* The parts of a that are not in b. Returns how many. */
+size_t rect_without(
+	const struct rect *a, const struct rect *b, struct rect ret_parts[static RECT_PARTS_MAX]);
+
+/* 1 when all of a is in b. */
+int rect_within(const struct rect *a, const struct rect *b);
+
+static inline uint32_t
+rect_area(const struct rect *rect)
+{
+	return (uint32_t)rect->w * rect->h;
+}
+
 /* Smallest rectangle around both; an empty one (w or h 0) adds nothing. */
 struct rect rect_union(struct rect a, struct rect b);

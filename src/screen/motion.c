@@ -7,11 +7,12 @@
 enum {
 	TENTH_MS = 100,
 	PAST_BITS = 8,
-	MOVING_MIN = 3,     /* tenths of the last PAST_BITS with a change */
-	TILES_MIN = 4,      /* smaller films are cheap enough without */
-	AT_ONCE_MIN = 32,   /* so many tiles are a photograph: first quickly, then exactly */
-	SAMPLE_ROWS = 4,    /* every so many rows of a tile are looked at */
-	EQUAL_PERCENT = 40, /* neighbours of the same colour: text has more, photographs less */
+	MOVING_MIN = 3,      /* tenths of the last PAST_BITS with a change */
+	TILES_MIN = 4,       /* smaller films are cheap enough without */
+	LARGE_MIN = 32,      /* so many tiles are worth it */
+	LARGE_TIMES_MIN = 3, /* as soon as they have changed so often */
+	SAMPLE_ROWS = 4,     /* every so many rows of a tile are looked at */
+	EQUAL_PERCENT = 40,  /* neighbours of the same colour: text has more, photographs less */
 	SIDE_MIN_PX = 64,
 };
 
@@ -20,8 +21,9 @@ motion_init(struct motion *motion, const struct damage *damage)
 {
 	struct motion m = {.tiles = (size_t)damage->columns * damage->rows};
 	m.past = calloc(m.tiles, 1);
+	m.times = calloc(m.tiles, 1);
 	m.area = calloc(m.tiles, sizeof *m.area);
-	if (!m.past || !m.area) {
+	if (!m.past || !m.times || !m.area) {
 		motion_fini(&m);
 		return -ENOMEM;
 	}
@@ -33,15 +35,9 @@ void
 motion_fini(struct motion *motion)
 {
 	free(motion->past);
+	free(motion->times);
 	free(motion->area);
 	*motion = (struct motion){0};
-}
-
-static int
-inside(const struct rect *r, const struct rect *box)
-{
-	return r->x >= box->x && r->y >= box->y && r->x + r->w <= box->x + box->w &&
-	       r->y + r->h <= box->y + box->h;
 }
 
 /* Few neighbours have the same colour. */
@@ -66,8 +62,10 @@ pass_time(struct motion *m, struct mono now)
 	m->tenth = mono_add_ms(m->tenth, tenths * TENTH_MS);
 	for (size_t i = 0; i < m->tiles; i++) {
 		m->past[i] = (uint8_t)(tenths < PAST_BITS ? m->past[i] << tenths : 0);
-		if (!m->past[i])
+		if (!m->past[i]) {
 			m->area[i] = (struct rect){0};
+			m->times[i] = 0;
+		}
 	}
 }
 
@@ -77,6 +75,8 @@ note_changes(struct motion *m, const struct damage *d)
 	for (size_t i = 0; i < m->tiles; i++)
 		if (d->changed[i].w) {
 			m->past[i] |= 1;
+			if (m->times[i] < UINT8_MAX)
+				m->times[i]++;
 			m->area[i] = rect_union(m->area[i], d->changed[i]);
 		}
 }
@@ -100,12 +100,13 @@ make_even(uint16_t *at, uint16_t *side, uint16_t limit)
  * each other. */
 static struct rect
 find_moving(const struct motion *m, const struct damage *d, const struct image *shown,
-	int moving_min, size_t tiles_min)
+	int moving_min, int times_min, size_t tiles_min)
 {
 	struct rect box = {0};
 	size_t count = 0, left = SIZE_MAX, right = 0, top = SIZE_MAX, bottom = 0;
 	for (size_t i = 0; i < m->tiles; i++) {
-		if (__builtin_popcount(m->past[i]) < moving_min || !photograph(shown, &m->area[i]))
+		if (__builtin_popcount(m->past[i]) < moving_min || m->times[i] < times_min ||
+			!photograph(shown, &m->area[i]))
 			continue;
 		size_t column = i % d->columns, row = i / d->columns;
 		left = column < left ? column : left;
@@ -125,35 +126,25 @@ find_moving(const struct motion *m, const struct damage *d, const struct image *
 static struct rect
 find(const struct motion *m, const struct damage *d, const struct image *shown)
 {
-	struct rect moving = find_moving(m, d, shown, MOVING_MIN, TILES_MIN);
-	return moving.w ? moving : find_moving(m, d, shown, 1, AT_ONCE_MIN);
+	struct rect moving = find_moving(m, d, shown, MOVING_MIN, 1, TILES_MIN);
+	return moving.w ? moving : find_moving(m, d, shown, 1, LARGE_TIMES_MIN, LARGE_MIN);
 }
 
-/* The parts of the rectangle that lie in tiles, to be sent exactly. */
-static void
-send_exactly(const struct motion *m, struct damage *d, const struct rect *r)
+struct rect
+motion_drop(struct motion *m)
 {
-	for (size_t i = 0; i < m->tiles; i++) {
-		size_t x = i % d->columns * DAMAGE_TILE_PX, y = i / d->columns * DAMAGE_TILE_PX;
-		size_t x0 = x > r->x ? x : r->x, y0 = y > r->y ? y : r->y;
-		size_t x1 = x + DAMAGE_TILE_PX, y1 = y + DAMAGE_TILE_PX;
-		x1 = x1 < (size_t)r->x + r->w ? x1 : (size_t)r->x + r->w;
-		y1 = y1 < (size_t)r->y + r->h ? y1 : (size_t)r->y + r->h;
-		if (x0 < x1 && y0 < y1)
-			d->changed[i] = rect_union(
-				d->changed[i], (struct rect){(uint16_t)x0, (uint16_t)y0,
-						       (uint16_t)(x1 - x0), (uint16_t)(y1 - y0)});
-	}
+	struct rect before = m->film;
+	m->film = (struct rect){0};
+	m->shown = m->anew = m->pending = 0;
+	memset(m->past, 0, m->tiles);
+	memset(m->times, 0, m->tiles);
+	return before;
 }
 
 void
-motion_drop(struct motion *m, struct damage *d)
+motion_anew(struct motion *m)
 {
-	if (m->film.w && m->shown)
-		send_exactly(m, d, &m->film);
-	m->film = (struct rect){0};
-	m->shown = m->pending = 0;
-	memset(m->past, 0, m->tiles);
+	m->anew = 1;
 }
 
 /* What changed inside goes by the film. What changed across its border goes exactly, and the film's
@@ -167,34 +158,38 @@ take_changes(struct motion *m, struct damage *d, struct mono now)
 			continue;
 		m->pending = 1;
 		m->changed = now;
-		if (inside(c, &m->film))
+		if (rect_within(c, &m->film))
 			*c = (struct rect){0};
 	}
 }
 
-void
+/* Another film than before, or the first. */
+static struct rect
+change_film(struct motion *m, const struct rect *found, struct mono now)
+{
+	struct rect before = m->film;
+	m->film = *found;
+	m->shown = 0;
+	m->changed = m->next = now;
+	m->pending = 1;
+	return before;
+}
+
+struct rect
 motion_look(struct motion *m, struct damage *d, const struct image *shown, struct mono now)
 {
 	note_changes(m, d);
+	struct rect before = {0};
 	int tenth_over = mono_diff_ms(m->tenth, now) >= TENTH_MS;
 	struct rect found = !m->film.w || tenth_over ? find(m, d, shown) : m->film;
 	pass_time(m, now);
 	/* a film stays what it is while what moves lies inside it */
-	if (found.w && !(m->film.w && inside(&found, &m->film))) {
-		struct rect before = m->film;
-		int seen = m->shown;
-		m->film = found;
-		m->shown = 0;
-		m->changed = m->next = now;
-		m->pending = 1;
-		if (before.w && seen)
-			send_exactly(m, d, &before);
-	}
+	if (found.w && !(m->film.w && rect_within(&found, &m->film)))
+		before = change_film(m, &found, now);
 	if (!m->film.w)
-		return;
+		return before;
 	take_changes(m, d, now);
-	if (mono_diff_ms(m->changed, now) >= MOTION_STILL_MS)
-		motion_drop(m, d);
+	return mono_diff_ms(m->changed, now) >= MOTION_STILL_MS ? motion_drop(m) : before;
 }
 
 int
@@ -203,9 +198,9 @@ motion_due(struct motion *m, struct mono now, struct rect *ret_film, int *ret_ne
 	if (!m->film.w || !m->pending || mono_before(now, m->next))
 		return 0;
 	*ret_film = m->film;
-	*ret_new = !m->shown;
+	*ret_new = !m->shown || m->anew;
 	m->shown = 1;
-	m->pending = 0;
+	m->anew = m->pending = 0;
 	m->next = mono_add_ms(now, MOTION_INTERVAL_MS);
 	return 1;
 }

@@ -1,12 +1,11 @@
 /*
  * What moves like a film: finds the one rectangle of the screen that shows photographs which change
- * all the time, takes it out of what damage_compare found, and gives it back, whole and to be sent
- * exactly, once it stands still. Pixels of the rectangle are not exact at the client as long as it
- * lasts.
+ * all the time, takes it out of what damage_compare found, and gives it back once it stands still.
+ * Pixels of the rectangle are not exact at the client as long as it lasts, nor afterwards.
  *
- *   none --tiles that look like photographs change again and again, or many at once--> film
- *   film --another rectangle--> film of that one, the rest of the old one is sent exactly
- *   film --nothing changed for MOTION_STILL_MS--> none, the rectangle is sent exactly
+ *   none --tiles that look like photographs change again and again--> film
+ *   film --another rectangle--> film of that one, the old one is told
+ *   film --nothing changed for MOTION_STILL_MS--> none, the old one is told
  */
 #pragma once
 #include "base/clock.h"
@@ -19,10 +18,12 @@ enum {
 
 struct motion {
 	uint8_t *past;     /* per tile: a bit for each of the last tenths of a second, changed */
+	uint8_t *times;    /* per tile: how often in those */
 	struct rect *area; /* per tile: box around what has changed in those */
 	size_t tiles;
 	struct rect film;          /* w 0: none */
 	int shown;                 /* the client has had a picture of this film */
+	int anew;                  /* its next picture needs no other */
 	int pending;               /* something in it changed since its last picture */
 	struct mono tenth;         /* the present one's beginning */
 	struct mono changed, next; /* last change in the film; next picture, not before */
@@ -33,17 +34,21 @@ int motion_init(struct motion *motion, const struct damage *damage);
 void motion_fini(struct motion *motion);
 
 /* After damage_compare, before damage_changed; also when only time has passed. shown is the screen
- * as it is now. */
-void motion_look(
+ * as it is now. Returns the film that is none any more (w 0: none): it is not exact at the
+ * client, which may not even have seen it. */
+struct rect motion_look(
 	struct motion *motion, struct damage *damage, const struct image *shown, struct mono now);
 
-/* 1 with the rectangle when a picture of the film is due now; *ret_new: it is another film than
- * before. */
+/* 1 with the rectangle when a picture of the film is due now; *ret_new: it needs no other before
+ * it. */
 int motion_due(struct motion *motion, struct mono now, struct rect *ret_film, int *ret_new);
 
-/* Gives the film up: what is there is sent exactly, nothing becomes a film any more by itself until
- * it has moved for a while again. */
-void motion_drop(struct motion *motion, struct damage *damage);
+/* The decoder has shown something else in between. */
+void motion_anew(struct motion *motion);
+
+/* Gives the film up; nothing becomes one any more by itself until it has moved for a while again.
+ * Returns it as motion_look does. */
+struct rect motion_drop(struct motion *motion);
 
 /* Milliseconds until motion_look has something to do by itself, -1 = nothing. */
 int motion_wait_ms(const struct motion *motion, struct mono now);

@@ -1,13 +1,16 @@
 #include "screen/pace.h"
 
+#include <limits.h>
+
 #include "base/err.h"
 
 enum {
 	/* A path may become longer; but one that is never idle must not take its queue for its
 	 * length. */
 	QUICKEST_AGE_MS = 10000,
-	QUICKEST_GROWTH = 8, /* by this part of it */
-	QUEUED_MS = 20,      /* later than the quickest: it has waited behind another */
+	QUICKEST_GROWTH = 8,     /* by this part of it */
+	QUEUED_MS = 20,          /* later than the quickest: it has waited behind another */
+	RATE_LEAST_BYTES = 1500, /* fewer say nothing of how fast a path is */
 };
 
 void
@@ -31,16 +34,49 @@ under_way(const struct pace *pace)
 	return bytes;
 }
 
+/* Rounded up: waking a moment too early would only spin. */
+static int
+wait_ms(struct mono now, struct mono then)
+{
+	uint64_t ms = (then.ns - now.ns + 999999) / 1000000;
+	return ms < INT_MAX ? (int)ms : INT_MAX;
+}
+
 int
 pace_wait_ms(const struct pace *pace, struct mono now)
 {
 	uint32_t open = pace->sent - pace->acked;
 	if (open >= PACE_OPEN_MAX || (open >= PACE_OPEN_FEW && under_way(pace) > pace->carried))
 		return PACE_NEVER;
-	if (!mono_before(now, pace->next))
+	return mono_before(now, pace->next) ? wait_ms(now, pace->next) : 0;
+}
+
+/* The time of those pictures, without that which any picture needs; how much that is may not be
+ * known well. */
+static uint64_t
+rate_ms(const struct pace *pace)
+{
+	uint64_t length_ms = pace->rate_count * pace->quickest_ms / 256,
+		 least_ms = pace->rate_ms / (pace->length_known ? 8 : 2) + 1;
+	return pace->rate_ms > length_ms + least_ms ? pace->rate_ms - length_ms : least_ms;
+}
+
+uint64_t
+pace_bytes(const struct pace *pace, uint32_t ms)
+{
+	return pace->rate_bytes * ms / rate_ms(pace);
+}
+
+int
+pace_idle_ms(const struct pace *pace, struct mono now)
+{
+	if (pace->sent == pace->acked)
 		return 0;
-	/* rounded up: waking a moment too early would only spin */
-	return (int)((pace->next.ns - now.ns + 999999) / 1000000);
+	if (pace->sent - pace->acked > 1 || pace->rate_bytes == 0)
+		return PACE_NEVER;
+	const struct pace_picture *p = &pace->pictures[pace->sent % PACE_OPEN_MAX];
+	struct mono gone = mono_add_ms(p->begun, p->bytes * rate_ms(pace) / pace->rate_bytes);
+	return mono_before(now, gone) ? wait_ms(now, gone) : 0;
 }
 
 void
@@ -84,11 +120,25 @@ learn(struct pace *pace, const struct pace_picture *p, struct mono now)
 	}
 }
 
+/* From a picture with little before it. */
+static void
+learn_rate(struct pace *pace, const struct pace_picture *p, struct mono now)
+{
+	if (p->bytes < RATE_LEAST_BYTES)
+		pace->length_known = 1;
+	else if (p->under_way <= 2 * p->bytes) {
+		pace->rate_bytes = pace->rate_bytes * 3 / 4 + p->bytes;
+		pace->rate_ms = pace->rate_ms * 3 / 4 + mono_diff_ms(p->begun, now);
+		pace->rate_count = pace->rate_count * 3 / 4 + 256;
+	}
+}
+
 int
 pace_ack(struct pace *pace, uint32_t seq, struct mono now)
 {
 	if (seq <= pace->acked || seq > pace->sent)
 		return -ERR_PROTOCOL;
+	learn_rate(pace, picture(pace, seq), now);
 	learn(pace, picture(pace, seq), now);
 	pace->acked = seq;
 	return 0;

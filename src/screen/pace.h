@@ -3,6 +3,7 @@
  * echo. Under continuous change pictures keep a distance, and changes gather while they wait:
  * nothing old is ever queued. How many may be under way is learnt from the acknowledgements: always
  * PACE_OPEN_FEW, and as many more as the path has carried before without making any of them wait.
+ * They also tell how fast the path is.
  */
 #pragma once
 #include <stddef.h>
@@ -29,6 +30,10 @@ struct pace {
 	uint64_t quickest_ms;    /* from a picture's beginning to its acknowledgement */
 	struct mono quickest_at; /* when that was seen last; 0 = never */
 	size_t carried;          /* bytes that were under way without waiting for each other */
+	/* Of the last pictures that were large enough to tell a rate, older ones for less: bytes,
+	 * milliseconds from beginning to acknowledgement, how many (256ths). */
+	uint64_t rate_bytes, rate_ms, rate_count;
+	int length_known; /* quickest_ms is that of a picture that took no time on the path */
 };
 
 void pace_init(struct pace *pace, uint32_t interval_ms);
@@ -36,6 +41,13 @@ void pace_init(struct pace *pace, uint32_t interval_ms);
 /* Milliseconds until the next picture may be taken: 0 = now, PACE_NEVER = first an acknowledgement.
  */
 int pace_wait_ms(const struct pace *pace, struct mono now);
+
+/* Milliseconds until the path has nothing to carry, as far as its rate is known; at most one
+ * picture is without an acknowledgement then. PACE_NEVER = first an acknowledgement. */
+int pace_idle_ms(const struct pace *pace, struct mono now);
+
+/* Bytes that the path takes in so many milliseconds, roughly; 0 = not known yet. */
+uint64_t pace_bytes(const struct pace *pace, uint32_t ms);
 
 /* The screen is looked at: the distance counts from here, also when nothing turns out to have
  * changed. */

@@ -16,10 +16,9 @@
 #include <string.h>
 
 #include "recording.h"
+#include "similar.h"
 
 enum {
-	BLOCK = 8,
-	STEP = 4,
 	NEAR_MS = 1000, /* a picture is not older */
 	FRAMES_MAX = 1 << 16,
 };
@@ -27,54 +26,6 @@ enum {
 static uint8_t *mask; /* 1: not looked at */
 static uint32_t shown_ms[FRAMES_MAX];
 static size_t shown;
-static uint16_t width;
-
-static int
-luma(const uint8_t *p)
-{
-	return (66 * p[2] + 129 * p[1] + 25 * p[0] + 128) >> 8;
-}
-
-/* One block; -1 when nothing of it counts. */
-static double
-block(const struct image *a, const struct image *b, size_t x, size_t y)
-{
-	const double c1 = 6.5025, c2 = 58.5225; /* (0.01 * 255)^2, (0.03 * 255)^2 */
-	double n = 0, sa = 0, sb = 0, saa = 0, sbb = 0, sab = 0;
-	for (size_t i = 0; i < BLOCK; i++)
-		for (size_t k = 0; k < BLOCK; k++) {
-			if (mask[(y + i) * width + x + k])
-				continue;
-			double u = luma(image_at(a, x + k, y + i)),
-			       v = luma(image_at(b, x + k, y + i));
-			n++;
-			sa += u;
-			sb += v;
-			saa += u * u;
-			sbb += v * v;
-			sab += u * v;
-		}
-	if (n < BLOCK * BLOCK / 2)
-		return -1;
-	double ma = sa / n, mb = sb / n, va = saa / n - ma * ma, vb = sbb / n - mb * mb,
-	       cov = sab / n - ma * mb;
-	return (2 * ma * mb + c1) * (2 * cov + c2) / ((ma * ma + mb * mb + c1) * (va + vb + c2));
-}
-
-static double
-similar(const struct image *a, const struct image *b, struct rect at)
-{
-	double sum = 0, n = 0;
-	for (size_t y = at.y; y + BLOCK <= (size_t)at.y + at.h; y += STEP)
-		for (size_t x = at.x; x + BLOCK <= (size_t)at.x + at.w; x += STEP) {
-			double s = block(a, b, x, y);
-			if (s >= -0.999) {
-				sum += s;
-				n++;
-			}
-		}
-	return n > 0 ? sum / n : 1;
-}
 
 static struct player *
 start(const char *path)
@@ -104,7 +55,7 @@ changes(const char *path)
 static void
 read_mask(const struct image *image)
 {
-	width = image->width;
+	size_t width = image->width;
 	mask = calloc(image->height, width);
 	if (!mask)
 		exit(1);
@@ -144,7 +95,7 @@ main(int argc, char **argv)
 		do {
 			if (since(shown_ms[at_frame]) + NEAR_MS < ms)
 				continue;
-			double s = similar(player_image(office), player_image(home), at);
+			double s = similar(player_image(office), player_image(home), at, mask);
 			best = s > best ? s : best;
 		} while (since(shown_ms[at_frame]) < ms && at_frame + 1 < shown &&
 			 player_next(office) == 1 && ++at_frame);

@@ -29,6 +29,7 @@ struct world {
 	struct motion motion;
 	struct image screen, shown;
 	struct mono now;
+	struct rect ended;
 };
 
 static int
@@ -79,14 +80,14 @@ draw_text(struct image *image, unsigned t)
 				((x + t) / 5 * 7 + y / 9) % 3 ? 255 : 0, 3);
 }
 
-/* One look; the rectangles that are to be sent exactly. */
+/* One look; the rectangles that are to be sent exactly, ended the film that is none any more. */
 static size_t
 look(struct world *w, uint64_t ms, struct rect *rects, struct rect *ret_film, int *ret_due)
 {
 	int fresh;
 	w->now = mono_add_ms(w->now, ms);
 	damage_compare(&w->damage, &w->screen, 0, 0, &w->shown);
-	motion_look(&w->motion, &w->damage, &w->shown, w->now);
+	w->ended = motion_look(&w->motion, &w->damage, &w->shown, w->now);
 	*ret_due = motion_due(&w->motion, w->now, ret_film, &fresh);
 	return damage_changed(&w->damage, rects, 64);
 }
@@ -109,15 +110,15 @@ test_a_film_is_found_and_ends(void **state)
 	assert_int_equal(film.w, FILM_W);
 	assert_int_equal(film.h, FILM_H);
 	assert_in_range(pictures, 10, 27); /* of 20 in a second */
-	/* it stands still: one last picture of what it is, then all of it exactly, once */
-	uint64_t area = 0;
-	int wait;
+	/* it stands still: one last picture of what it is, then it is told, once */
+	struct rect before = film;
+	int wait, ends = 0;
 	while ((wait = motion_wait_ms(&w->motion, w->now)) >= 0) {
-		size_t n = look(w, (uint64_t)wait, rects, &film, &due);
-		for (size_t i = 0; i < n; i++)
-			area += (uint64_t)rects[i].w * rects[i].h;
+		assert_int_equal(look(w, (uint64_t)wait, rects, &film, &due), 0);
+		ends += w->ended.w > 0;
 	}
-	assert_int_equal(area, FILM_W * FILM_H);
+	assert_int_equal(ends, 1);
+	assert_memory_equal(&w->ended, &before, sizeof before);
 	assert_int_equal(look(w, 1000, rects, &film, &due), 0);
 	assert_false(due);
 }
@@ -137,7 +138,7 @@ test_text_is_no_film(void **state)
 }
 
 static void
-test_dropped_film_is_sent_exactly(void **state)
+test_dropped_film_is_told(void **state)
 {
 	struct world *w = *state;
 	struct rect rects[64], film;
@@ -146,12 +147,33 @@ test_dropped_film_is_sent_exactly(void **state)
 		draw_film(&w->screen, t * 3);
 		look(w, 33, rects, &film, &due);
 	}
-	motion_drop(&w->motion, &w->damage);
-	size_t n = damage_changed(&w->damage, rects, 64);
-	uint64_t area = 0;
-	for (size_t i = 0; i < n; i++)
-		area += (uint64_t)rects[i].w * rects[i].h;
-	assert_int_equal(area, FILM_W * FILM_H);
+	struct rect told = motion_drop(&w->motion);
+	assert_memory_equal(&told, &film, sizeof film);
+	assert_int_equal(rect_area(&told), FILM_W * FILM_H);
+	assert_int_equal(motion_drop(&w->motion).w, 0);
+	assert_int_equal(motion_wait_ms(&w->motion, w->now), -1);
+}
+
+/* Something else was shown in between: the next picture stands for itself. */
+static void
+test_a_film_begins_anew(void **state)
+{
+	struct world *w = *state;
+	struct rect rects[64], film;
+	int due = 0, fresh = 0;
+	for (unsigned t = 0; t < 20 || due; t++) {
+		draw_film(&w->screen, t * 3);
+		look(w, 33, rects, &film, &due);
+	}
+	motion_anew(&w->motion);
+	for (int i = 0; i < 2; i++) {
+		draw_film(&w->screen, 200 + (unsigned)i);
+		w->now = mono_add_ms(w->now, 60);
+		damage_compare(&w->damage, &w->screen, 0, 0, &w->shown);
+		motion_look(&w->motion, &w->damage, &w->shown, w->now);
+		assert_true(motion_due(&w->motion, w->now, &film, &fresh));
+		assert_int_equal(fresh, i == 0);
+	}
 }
 
 /* Through the coder, the stream and the decoder; nearly the same colours come out. */
@@ -266,7 +288,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_a_film_is_found_and_ends, make, unmake),
 		cmocka_unit_test_setup_teardown(test_text_is_no_film, make, unmake),
-		cmocka_unit_test_setup_teardown(test_dropped_film_is_sent_exactly, make, unmake),
+		cmocka_unit_test_setup_teardown(test_dropped_film_is_told, make, unmake),
+		cmocka_unit_test_setup_teardown(test_a_film_begins_anew, make, unmake),
 		cmocka_unit_test_setup_teardown(test_film_there_and_back, make, unmake),
 		cmocka_unit_test_setup_teardown(test_attack_units, make, unmake),
 		cmocka_unit_test(test_fits),

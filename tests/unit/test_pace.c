@@ -119,6 +119,48 @@ test_slow_path_is_not(void **state)
 	assert_in_range(l.longest_ms, 190, 400); /* one on the way, one behind it */
 }
 
+/* Large pictures tell how fast a path is, also when small ones follow them closely; those tell how
+ * long it is. */
+static void
+test_rate_is_learnt(void **state)
+{
+	(void)state;
+	struct line l = {.now = {1000000}};
+	pace_init(&l.p, 33);
+	assert_int_equal(pace_bytes(&l.p, 1000), 0);
+	run(&l, 40, 60, 200, 2);
+	assert_int_equal(pace_bytes(&l.p, 1000), 0);
+	for (int i = 0; i < 10; i++) {
+		run(&l, 40, 60, 4000, 1);
+		run(&l, 40, 60, 50, 1);
+		assert_in_range(pace_bytes(&l.p, 1000), 15000, 60000);
+	}
+	run(&l, 4000, 60, 50000, 4);
+	assert_in_range(pace_bytes(&l.p, 1000), 400000, 8000000);
+}
+
+/* Nothing more to carry: when the acknowledgement has come, or when it must be on its way. */
+static void
+test_idle(void **state)
+{
+	(void)state;
+	struct pace p;
+	struct mono t = {1000000};
+	pace_init(&p, 15);
+	assert_int_equal(pace_idle_ms(&p, t), 0);
+	send(&p, 10000, t);
+	assert_int_equal(pace_idle_ms(&p, t), PACE_NEVER); /* no rate is known */
+	t = mono_add_ms(t, 100);
+	assert_int_equal(pace_ack(&p, 1, t), 0);
+	assert_int_equal(pace_idle_ms(&p, t), 0);
+	send(&p, 5000, t);
+	int wait = pace_idle_ms(&p, t);
+	assert_in_range(wait, 25, 51);
+	assert_int_equal(pace_idle_ms(&p, mono_add_ms(t, 51)), 0);
+	send(&p, 100, t);
+	assert_int_equal(pace_idle_ms(&p, mono_add_ms(t, 1000)), PACE_NEVER);
+}
+
 /* What is tried: a client that acknowledges pictures before it can have drawn them. What comes of
  * it: no more are on the way than the bound. */
 static void
@@ -160,6 +202,8 @@ main(void)
 		cmocka_unit_test(test_two_open),
 		cmocka_unit_test(test_long_path_is_filled),
 		cmocka_unit_test(test_slow_path_is_not),
+		cmocka_unit_test(test_rate_is_learnt),
+		cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_attack_acks_at_once),
 		cmocka_unit_test(test_wrong_acks),
 	};
