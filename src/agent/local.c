@@ -310,6 +310,8 @@ status(struct peer *peer)
 	free(text);
 }
 
+/* Guesses at this computer are forgotten only for who need not guess: otherwise the one who guesses
+ * would ask for it himself. */
 static void
 unlock(struct peer *peer)
 {
@@ -317,9 +319,9 @@ unlock(struct peer *peer)
 	int r = devices_unlock(agent->devices);
 	if (r == 0)
 		r = devices_unlock(agent->persons);
-	if (r == 0)
+	if (r == 0 && local_may_manage(peer) == 0)
 		r = local_lock_forget(agent);
-	LOG(INFO, "settings.unlock", F_ERR("code", r));
+	LOG(INFO, "settings.unlock", F_INT("uid", peer->uid), F_ERR("code", r));
 	local_answer(peer, r, "");
 }
 

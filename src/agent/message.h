@@ -86,7 +86,8 @@ enum message {
 	MSG_STATUS,    /* empty */
 	MSG_PASSWORD,  /* text; empty removes it */
 	MSG_MAIL,      /* text, see local_mail.h */
-	MSG_UNLOCK,    /* empty: forgets failures and lock-outs */
+	MSG_UNLOCK,    /* empty: forgets failures and lock-outs; those at this computer only for root or
+			  with the settings password */
 	MSG_ADDRESSES, /* text, see local_login.h; the answer is text */
 	MSG_USERS,     /* text, see local_users.h */
 	MSG_TOTP,      /* text, see local_login.h */

@@ -115,14 +115,16 @@ def test_owner_may(office):
 
 @root_only
 def test_attack_address_from_an_unlocked_pc(office):
-    """Somebody sits down at the unlocked office PC: without the password he changes no address, guesses are counted, and even with a
-    password of his own the codes go to the old address until a login has confirmed the new one."""
+    """Somebody sits down at the unlocked office PC: without the password he changes no address, guesses are counted
+    and not forgotten because he asks for it, and even with a password of his own the codes go to the old address until a login has confirmed the new one."""
     owner = Question(office, office.file_user)
     evil = "evil@city.engawa.example"
     try:
         for text, code in [("set " + evil, 1104), ("reset " + evil, 1026), ("remove", 1104), (evil, 1023), (f"change {evil}", 1023)]:
             assert owner.ask("MSG_MAIL", text)[0] == code, text
         assert [owner.ask("MSG_MAIL", f"change {evil} guess")[0] for _ in range(6)] == [1013] * 5 + [330]
+        assert owner.ask("MSG_UNLOCK")[0] == 0  # for logins from home; not for his own guesses here
+        assert owner.ask("MSG_MAIL", f"change {evil} {office.password}")[0] == 330
         assert office.agent_status()["mail_next"] == ""
         engawa(office, "unlock")
         owner = Question(office, office.file_user)  # nobody may be silent for more than some seconds
@@ -144,7 +146,7 @@ NEW = "tsubame 9 no su"
 @root_only
 def test_attack_password_from_an_unlocked_pc(office):
     """Somebody sits down at the unlocked office PC: without the present password he sets and removes none, adds no person with one that he knows, and
-    locks nobody's settings. Guesses are counted; a proof is good for one change, on its own connection."""
+    locks nobody's settings. Guesses are counted and not forgotten because he asks for it; a proof is good for one change, on its own connection."""
     owner = Question(office, office.file_user)
     try:
         for kind, text, code in [("MSG_PASSWORD", NEW, 1241), ("MSG_PASSWORD", "", 1241), ("MSG_LOCK", NEW, 1241), ("MSG_LOCK", "", 1241),
@@ -152,6 +154,7 @@ def test_attack_password_from_an_unlocked_pc(office):
             assert owner.ask(kind, text)[0] == code, (kind, text)
         assert [owner.ask("MSG_PROVE", " guess")[0] for _ in range(6)] == [1013] * 5 + [330]
         assert owner.ask("MSG_PROVE", f" {office.password}")[0] == 330
+        assert owner.ask("MSG_UNLOCK")[0] == 0 and owner.ask("MSG_PROVE", f" {office.password}")[0] == 330
         engawa(office, "unlock")
         owner = Question(office, office.file_user)
         assert owner.ask("MSG_PROVE", f" {office.password}")[0] == 0
