@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 import system
+from order import try_all
 from certificates_driver import (DAY, GOOD, NO_ANSWER, NOT_ASKED, NOW, REVOKED, UNKNOWN, UPN, Authority, Person, Responder, der, judge, new_key, sign,
     signer)
 from gate_driver import CODE
@@ -578,6 +579,13 @@ def say(c, certificate, signature, text=""):
     c.say(c.inner.INNER_REPLY, c.inner.Reply(kind=c.inner.PROMPT_CERTIFICATE, certificate=certificate, signature=signature, text=text))
     kind, payload = c.hear_until(None, c.inner.INNER_REFUSED, c.inner.INNER_PROMPT, c.inner.INNER_START)
     return c.inner.Refused.FromString(payload).code if kind == c.inner.INNER_REFUSED else kind
+
+
+def test_attack_any_message_at_certificate(office, outer, inner, tanaka):
+    """Tried: where the certificate is asked for, each message of the protocol but the one that is due, the right password among them, and then the one
+    that is due. Comes of it: the session ends without a word, and never begins."""
+    user(office, "add", "tanaka", "--method", "certificate")
+    assert try_all(office, outer, inner, lambda c: challenge(c) and {"reply to PROMPT_CERTIFICATE"}) > 25
 
 
 def test_attack_signature_of_another_session(office, client, tanaka):
