@@ -111,7 +111,7 @@ const struct conf_option option_table[] = {
 	STR(CERTIFICATE_NAME, certificate_name, "cn",
 		"Where a certificate has the user's name: cn (common name), email or upn (Windows), each there exactly once."),
 	STR(CERTIFICATE_CRL, certificate_crl, NULL,
-		"List of revoked certificates (CRL) of their issuer: a file, readable by USER, or http://host/path, fetched at each login."),
+		"List of revoked certificates (CRL, no delta) of their issuer: a file, readable by USER, or http://host/path, fetched at each login."),
 	STR(OCSP_URL, ocsp_url, NULL,
 		"http://host/path that is asked when policy has ENABLE_OCSP; default what the certificate itself names."),
 	STR(MAC_LIST_CA_FILE, mac_list_ca_file, NULL,
