@@ -120,5 +120,7 @@ blame_ask_source(struct worker *w, const struct address *address)
 	if (!fault_over(&w->limits.faults, FAULT_SOURCE, key, now_ms()))
 		return BLAME_NONE;
 	limit_bite(&w->limits, LIMIT_SOURCE_FAULTS, address);
-	return limit_has_known(&w->limits, address) ? BLAME_WAITS : BLAME_CUT;
+	int64_t taken = limit_total(&w->limits, LIMIT_HALF_OPEN);
+	int is_short = 4 * taken >= 3 * w->limits.each[LIMIT_HALF_OPEN].max;
+	return is_short && !limit_has_known(&w->limits, address) ? BLAME_FEW : BLAME_WAITS;
 }

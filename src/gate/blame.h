@@ -22,6 +22,7 @@ int blame_ask_agent(struct worker *w, const uint8_t agent_id[static 16]);
 enum blame {
 	BLAME_NONE,
 	BLAME_WAITS, /* it has its turn after the others */
-	BLAME_CUT
+	BLAME_FEW    /* likewise, and half-open places are short: it may have a few of them */
 };
+/* Whose fault it was is not known behind an address that many share: nobody is refused for it. */
 enum blame blame_ask_source(struct worker *w, const struct address *address);

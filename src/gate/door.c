@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/err.h"
-#include "gate/blame.h"
 #include "gate/proxied.h"
 #include "gate/secure.h"
 #include "gate/worker.h"
@@ -20,6 +19,9 @@ enum {
 	SPARE_BYTES = 1 << 20, /* for the bytes of sessions and their rests of records */
 	EVICT_AFTER_MS = 2000, /* nobody on a working network needs longer for a handshake when
 				  others wait */
+	SEARCH_MAX = 4096,     /* half-open ones that are looked at for one that gives way */
+	FEW_PART = 16,         /* of a source's places is left to one that makes faults when places
+				  are short */
 };
 
 void
@@ -64,6 +66,61 @@ door_enter(struct worker *w, struct leg *l)
 	w->newest = l;
 }
 
+static int
+is_slow(const struct worker *w, const struct leg *l)
+{
+	return (w->now - l->opened) * WHEEL_TICK_MS >= EVICT_AFTER_MS;
+}
+
+/* Nobody becomes slow between two ticks: a source that had no slow one has none until the next, and
+ * whoever floods us from there does not make us look again each time. */
+static int
+is_searched(const struct worker *w, const uint8_t key[static FAULT_KEY_BYTES])
+{
+	for (size_t i = 0; i < WORKER_SEARCHES; i++)
+		if (w->searches.at[i] == w->now &&
+			memcmp(w->searches.keys[i], key, FAULT_KEY_BYTES) == 0)
+			return 1;
+	return 0;
+}
+
+/* The slowest half-open one of this source, NULL when none is slow. */
+static struct leg *
+slowest_of(struct worker *w, const struct address *address, const struct leg *self)
+{
+	uint8_t key[FAULT_KEY_BYTES], other[FAULT_KEY_BYTES];
+	int left = SEARCH_MAX;
+	limit_source_key(address, key);
+	if (is_searched(w, key))
+		return NULL;
+	for (struct leg *l = w->oldest; l && is_slow(w, l) && left-- > 0; l = l->entry.newer) {
+		limit_source_key(&l->address, other);
+		if (l != self && memcmp(other, key, sizeof key) == 0)
+			return l;
+	}
+	size_t i = w->searches.next++ % WORKER_SEARCHES;
+	w->searches.at[i] = w->now;
+	memcpy(w->searches.keys[i], key, sizeof key);
+	return NULL;
+}
+
+int
+door_admit(
+	struct worker *w, const struct address *address, enum blame blame, const struct leg *self)
+{
+	int64_t most = w->limits.each[LIMIT_SOURCE_HALF_OPEN].max;
+	if (blame == BLAME_FEW)
+		most = most > FEW_PART ? most / FEW_PART : 1;
+	if (limit_is_crowded(&w->limits, address, most)) {
+		struct leg *slow = slowest_of(w, address, self);
+		limit_bite(&w->limits, LIMIT_SOURCE_HALF_OPEN, address);
+		if (!slow)
+			return -ERR_TOO_MANY;
+		leg_close(w, slow, -ERR_SLOW);
+	}
+	return limit_open(&w->limits, address);
+}
+
 /* Room for one more that has not said who it is: the slowest gives way, but only when it really is
  * slow; else newcomers wait in the kernel's queue. */
 static int
@@ -73,7 +130,7 @@ make_room(struct worker *w)
 	if (limit_total(&w->limits, LIMIT_HALF_OPEN) < w->limits.each[LIMIT_HALF_OPEN].max)
 		return 1;
 	limit_bite(&w->limits, LIMIT_HALF_OPEN, oldest ? &oldest->address : NULL);
-	if (!oldest || (w->now - oldest->opened) * WHEEL_TICK_MS < EVICT_AFTER_MS)
+	if (!oldest || !is_slow(w, oldest))
 		return 0;
 	leg_close(w, oldest, -ERR_SLOW);
 	return 1;
@@ -150,10 +207,10 @@ door_accept(struct worker *w, int listener)
 		struct address address = address_of(&ss);
 		enum blame blame =
 			proxied_source(w, &address) ? BLAME_NONE : blame_ask_source(w, &address);
-		if (blame == BLAME_CUT || limit_open(&w->limits, &address) < 0)
+		if (door_admit(w, &address, blame, NULL) < 0)
 			close(fd);
 		else
-			serve(w, fd, &address, blame == BLAME_WAITS);
+			serve(w, fd, &address, blame != BLAME_NONE);
 	}
 }
 

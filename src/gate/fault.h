@@ -1,9 +1,10 @@
 /*
  * Penalties. Whoever does what no honest program does (a handshake that fails, a frame out of
- * order, a ticket that is none) has a fault; so many of them in a minute and it is refused until
- * at most a minute after the last one. The fault is that of the finest identity that is proved at
- * that moment: the office PC of the certificate, the device of the ticket or of the question for
- * one, and only when there is neither the source's address, which a whole town may share.
+ * order, a ticket that is none) has a fault; so many of them in a minute and it is refused (a
+ * source: served last, blame.h) until at most a minute after the last one. The fault is that of the
+ * finest identity that is proved at that moment: the office PC of the certificate, the device of
+ * the ticket or of the question for one, and only when there is neither the source's address, which
+ * a whole town may share.
  *
  * One table of fixed size for all workers, whoever comes: two places for each key, each with a tag
  * of the key and the moment until which it is used up (GCRA). When both are others', the one that

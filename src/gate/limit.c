@@ -283,13 +283,8 @@ limit_open(struct limits *l, const struct address *address)
 {
 	uint16_t at[2];
 	buckets(l, address, at);
-	enum limit which = least(l, l->rows->connections, at) >= l->each[LIMIT_SOURCE].max
-				   ? LIMIT_SOURCE
-			   : least(l, l->rows->half_open, at) >= l->each[LIMIT_SOURCE_HALF_OPEN].max
-				   ? LIMIT_SOURCE_HALF_OPEN
-				   : LIMIT_COUNT;
-	if (which != LIMIT_COUNT) {
-		limit_bite(l, which, address);
+	if (least(l, l->rows->connections, at) >= l->each[LIMIT_SOURCE].max) {
+		limit_bite(l, LIMIT_SOURCE, address);
 		return -ERR_TOO_MANY;
 	}
 	int r = limit_take(l, LIMIT_CONNECTIONS, address);
@@ -299,6 +294,21 @@ limit_open(struct limits *l, const struct address *address)
 	count(l->mine->half_open, at, 1);
 	change(l, LIMIT_HALF_OPEN, 1);
 	return 0;
+}
+
+int
+limit_is_crowded(const struct limits *l, const struct address *address, int64_t most)
+{
+	uint16_t at[2];
+	int64_t mine = INT64_MAX;
+	buckets(l, address, at);
+	for (size_t i = 0; i < 2; i++) {
+		int64_t n =
+			atomic_load_explicit(&l->mine->half_open[i][at[i]], memory_order_relaxed);
+		mine = n < mine ? n : mine;
+	}
+	int64_t part = most / (4 * (int64_t)l->row_count);
+	return mine >= (part > 0 ? part : 1) && least(l, l->rows->half_open, at) >= most;
 }
 
 void

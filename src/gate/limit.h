@@ -119,9 +119,12 @@ void limit_bite_of(struct limits *limits, enum limit which, const char *key, con
 int limit_take(struct limits *limits, enum limit which, const struct address *address);
 void limit_give(struct limits *limits, enum limit which);
 
-/* A new connection, half open: total and source. 0 or -ERR_TOO_MANY. (LIMIT_HALF_OPEN is the
- * caller's: it can make room.) */
+/* A new connection, half open: total and source. 0 or -ERR_TOO_MANY. (LIMIT_HALF_OPEN and
+ * LIMIT_SOURCE_HALF_OPEN are the caller's: it can make room.) */
 int limit_open(struct limits *limits, const struct address *address);
+/* 1 when this source has so many half-open ones, of all workers. Others' connections cannot keep it
+ * out of this worker: a small part is each worker's own, in all a quarter more or one each. */
+int limit_is_crowded(const struct limits *limits, const struct address *address, int64_t most);
 /* It said who it is. */
 void limit_opened(struct limits *limits, const struct address *address);
 /* It has shown a certificate or a ticket; until it is closed, or never did. */

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "gate/blame.h"
+#include "gate/door.h"
 #include "gate/worker.h"
 #include "net/proxy.h"
 
@@ -77,10 +78,10 @@ static int
 count_anew(struct worker *w, struct leg *l, const struct address *real)
 {
 	enum blame blame = blame_ask_source(w, real);
-	int r = blame == BLAME_CUT ? -ERR_TOO_MANY : limit_open(&w->limits, real);
+	int r = door_admit(w, real, blame, l);
 	if (r < 0)
 		return r;
-	l->waits = blame == BLAME_WAITS;
+	l->waits = blame != BLAME_NONE;
 	limit_opened(&w->limits, &l->address);
 	limit_closed(&w->limits, &l->address);
 	l->address = *real;

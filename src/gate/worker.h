@@ -30,6 +30,7 @@ enum {
 	WORKER_READ_BYTES = SECURE_READ_BYTES, /* one TLS record */
 	WORKER_TURN_BYTES = 65536, /* what one leg may move before the others have their turn */
 	LINGER_S = 3,              /* for a peer to take the last bytes and close */
+	WORKER_SEARCHES = 8,
 };
 
 struct draft; /* certificates on their way from the parent */
@@ -76,6 +77,11 @@ struct worker {
 	struct leg *late_head, *late_tail; /* have had their turn, want another */
 	struct leg *last_head, *last_tail; /* their source has had too many faults */
 	struct leg *oldest, *newest;       /* half open */
+	struct {
+		uint8_t keys[WORKER_SEARCHES][FAULT_KEY_BYTES];
+		wheel_tick at[WORKER_SEARCHES];
+		size_t next;
+	} searches; /* sources of which none was slow at that tick: door.c */
 	struct log_limit close_log;
 	size_t surplus; /* bytes behind the frame that is being handled */
 	wheel_tick drain_until;

@@ -270,6 +270,7 @@ use(struct limits *l, struct fair *fair, uint64_t now)
 		limit_closed(l, &address);
 	}
 	limit_has_known(l, &address);
+	limit_is_crowded(l, &address, 100);
 	limit_state(l, LIMIT_MEMORY, 1);
 	tally_code(l->mine->tally.closes, -ERR_CLOSED);
 	uint8_t key[FAULT_KEY_BYTES] = {1};
