@@ -21,7 +21,7 @@ enum {
 	DESKTOP_MS = 30000, /* to the desktop's first picture */
 	SWITCH_MS = 10000,  /* Start to the client */
 	ENDING_MS = 3000,   /* last words */
-	RELEASE_MS = 2000,  /* engawa-desktop lets go of all keys */
+	RELEASE_MS = 5000,  /* engawa-desktop lets go of all keys; it waits 3 s for a display */
 	MAIL_MS = 30000,    /* until the mail server has it */
 	PROMPT_MS = 330000, /* a person types; a code lives as long */
 };

@@ -138,6 +138,7 @@ begin(struct work *work)
 	}
 	work->begun = 1;
 	work->ticked = work->now;
+	work->late = 0;
 	timer_start(work->tick, TICK_MS, TICK_MS);
 	inner_read(&work->inner);
 	work_desktop_resume(work);

@@ -630,6 +630,14 @@ class TestDesktop:
         time.sleep(5)
         assert chromium.page.isVisible("canvas")
 
+    def test_page_that_was_busy(self, chromium, office):
+        """The computer had no time for the page: its own silence is not the path's, which is looked at again afterwards."""
+        log_in(chromium, office)
+        office.next("ack")
+        chromium.page.evaluate("(() => { const end = performance.now() + 3600; while (performance.now() < end); })()")
+        time.sleep(1.6)
+        assert chromium.page.isVisible("canvas")
+
 
 def test_old_browser(chromium, office):
     chromium.own.open({})

@@ -93,7 +93,7 @@ export class Session {
 	private readonly stop = new AbortController();
 	private pings = 0n;
 	/** The last tick at work, and whether it was late. */
-	private tickedAt = -Infinity;
+	private tickedAt = 0;
 	private late = false;
 	private finished = false;
 	/** The other side has said that it is over. */
@@ -380,6 +380,8 @@ export class Session {
 		this.moves = false;
 		this.channel!.startWork();
 		this.working = true;
+		this.tickedAt = performance.now();
+		this.late = false;
 		if (on) {
 			this.passedOver = this.received - start.from;
 			if (this.drawn > 0) {
