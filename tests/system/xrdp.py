@@ -20,7 +20,7 @@ STARTWM = """#!/bin/sh
 xsetroot -solid '#345678'
 echo started >> "$HOME/sessions"
 openbox &
-xterm -geometry 60x12+40+60 -T work -e sh -c 'while read -r line; do xrandr --listmonitors > "$HOME/monitors"
+xterm -geometry 60x12+40+60 -T work -e sh -c 'while read -r line; do xrandr --listmonitors > "$HOME/monitors.new"; mv "$HOME/monitors.new" "$HOME/monitors"
     echo "$line" >> "$HOME/typed"; done' &
 (until [ -e "$HOME/leave" ]; do sleep 0.2; if [ -e "$HOME/paint" ]; then rm "$HOME/paint"
     for i in 2 3 4 5 6 7 8 9 10 11 12 13; do xsetroot -mod $i $((i + 2)) -fg "#${i}a2" -bg '#ddd'; sleep 0.4; done
