@@ -107,11 +107,11 @@ def test_application_rejected(engawa):
     assert number not in devices(engawa)
 
 
-def test_lost_device_is_cut(engawa):
-    """Removing a device ends its session within two seconds, and its login is worth nothing from then on."""
-    paired(engawa, "lost.key")
-    [number] = [n for n, (state, line) in devices(engawa).items() if state == "registered" and n == number_of(engawa, "lost.key")]
-    client = subprocess.Popen([str(a) for a in engawa.connect_argv("--for", "60s", device="lost.key")], stdin=subprocess.DEVNULL,
+def cut(engawa, device):
+    """Seconds from the word that removes the device of a session to that session's end at home."""
+    paired(engawa, device)
+    [number] = [n for n, (state, line) in devices(engawa).items() if state == "registered" and n == number_of(engawa, device)]
+    client = subprocess.Popen([str(a) for a in engawa.connect_argv("--for", "60s", device=device)], stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         system.wait_for(lambda: engawa.agent_status()["working"], "no session", 30)
@@ -123,7 +123,13 @@ def test_lost_device_is_cut(engawa):
         client.kill()
         client.wait()
     assert json.loads(out)["code"] == CODE["DEVICE_REMOVED"]
-    assert took < 10, took  # tests share the machine
+    return took
+
+
+def test_lost_device_is_cut(engawa):
+    """Removing a device ends its session within two seconds (in one of three tries: other tests share the machine), and its login is worth nothing from
+    then on."""
+    assert any(cut(engawa, "lost.key") < 2 for _ in range(3))
     assert engawa.connect(device="lost.key")["code"] == CODE["DEVICE_UNKNOWN"]
     assert engawa.connect("--apply", "again", device="lost.key")["code"] == CODE["DEVICE_UNKNOWN"]
     paired(engawa, "lost.key")  # found again
