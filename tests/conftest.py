@@ -5,6 +5,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import time
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -61,17 +62,28 @@ def pytest_collect_file(file_path, parent):
     return None
 
 
-def left_running():
-    """Processes that tests started and did not end: they name our TMPDIR, which ./check makes for us alone."""
+def running():
+    """Processes that tests have started, and their command lines: they name our TMPDIR, which ./check makes for us alone."""
     scratch = os.environ.get("TMPDIR", "")
-    left = []
+    found = {}
     for process in pathlib.Path("/proc").glob("[0-9]*") if "engawa-check" in scratch else ():
         with contextlib.suppress(OSError):
             pid, command = int(process.name), (process / "cmdline").read_bytes()
             if pid != os.getpid() and scratch.encode() in (process / "environ").read_bytes() + command:
-                left.append(f"left running: {command.replace(bytes(1), b' ').decode()}")
-                os.kill(pid, signal.SIGTERM)
-    return left
+                found[pid] = command.replace(bytes(1), b" ").decode()
+    return found
+
+
+def left_running():
+    """Those that do not end with their tests. The last ones may be about to: a process is not gone at once."""
+    end = time.monotonic() + 20
+    while running() and time.monotonic() < end:
+        time.sleep(0.2)
+    left = running()
+    for pid in left:
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGTERM)
+    return [f"left running: {command}" for command in left.values()]
 
 
 @pytest.hookimpl(trylast=True)

@@ -20,6 +20,7 @@ export default defineConfig({
 		include: ["tests/**/*.test.ts"],
 		setupFiles: ["tests/setup.ts"],
 		testTimeout: 30_000,
+		hookTimeout: 30_000,
 		reporters: ["dot"],
 		pool: "forks",
 		poolOptions: { forks: { singleFork: true } },

@@ -50,7 +50,7 @@ class Program:
     def close(self):
         self.process.stdin.close()
         try:
-            self.process.wait(10)
+            self.process.wait(60)  # Chromium's many processes end one after another; killed, they would stay
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
