@@ -385,19 +385,40 @@ devices_refund(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BY
 	return save(devices);
 }
 
+/* How long until there may be another mail. */
+static uint64_t
+mails_wait_s(const struct devices *d, const struct tries *t, uint32_t strangers_max, uint64_t now_s)
+{
+	int strangers = t == &d->strangers;
+	uint64_t window_s = strangers ? STRANGERS_MAILS_S : HOUR_S;
+	uint32_t max = strangers ? strangers_max : MAILS_PER_HOUR;
+	if (t->mails_s + window_s <= now_s || t->mails_s > now_s || t->mails < max)
+		return 0;
+	return t->mails_s + window_s - now_s;
+}
+
 int
-devices_mail(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES], uint64_t now_s,
-	uint32_t *ret_retry_s)
+devices_mails_used(const struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES],
+	uint32_t strangers_max, uint64_t now_s)
+{
+	return mails_wait_s(devices, tries_of(devices, hash), strangers_max, now_s) > 0;
+}
+
+int
+devices_mail(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES],
+	uint32_t strangers_max, uint64_t now_s, uint32_t *ret_retry_s)
 {
 	struct tries *t = tries_of(devices, hash);
 	struct tries before = *t;
-	if (t->mails_s + HOUR_S <= now_s || t->mails_s > now_s) {
+	uint64_t wait_s = mails_wait_s(devices, t, strangers_max, now_s);
+	uint64_t window_s = t == &devices->strangers ? STRANGERS_MAILS_S : HOUR_S;
+	if (wait_s > 0) {
+		*ret_retry_s = (uint32_t)wait_s;
+		return -ERR_LIMIT;
+	}
+	if (t->mails_s + window_s <= now_s || t->mails_s > now_s) {
 		t->mails_s = now_s;
 		t->mails = 0;
-	}
-	if (t->mails >= MAILS_PER_HOUR) {
-		*ret_retry_s = (uint32_t)(t->mails_s + HOUR_S - now_s);
-		return -ERR_LIMIT;
 	}
 	t->mails++;
 	int r = save(devices);

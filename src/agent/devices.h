@@ -23,6 +23,7 @@ enum {
 	LOCKOUT_ROW_MAX = 100, /* failures without a login between them: then only devices_unlock
 				  helps (NIST SP 800-63B 3.2.2) */
 	MAILS_PER_HOUR = 30,
+	STRANGERS_MAILS_S = 600, /* in which strangers get as many as policy says */
 };
 
 /* How hard, from policy. */
@@ -78,9 +79,14 @@ int devices_charge(struct devices *devices, const uint8_t hash[static DEVICE_HAS
 	const struct lockout_rule *rule, uint64_t now_s, struct tries *ret_before);
 int devices_refund(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES],
 	const struct tries *before);
-/* One more mail. 0, -ERR_LIMIT and how long to wait, -errno. */
+/* One more mail: a device may have MAILS_PER_HOUR, all strangers together so many in
+ * STRANGERS_MAILS_S. Theirs have to be fewer than what the relay mails for one office PC, or they
+ * would leave none to the others. 0, -ERR_LIMIT and how long to wait, -errno. */
 int devices_mail(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES],
-	uint64_t now_s, uint32_t *ret_retry_s);
+	uint32_t strangers_max, uint64_t now_s, uint32_t *ret_retry_s);
+/* 1 when devices_mail would refuse one. */
+int devices_mails_used(const struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES],
+	uint32_t strangers_max, uint64_t now_s);
 /* Forgets all failures, of strangers too. 0 or -errno. */
 int devices_unlock(struct devices *devices);
 /* For the status: how many are known; how long strangers are locked out still. */

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "crypto/noise.h"
 #include "inner.pb.h"
+#include "signed.pb.h"
 
 enum {
 	APP = 1 << engawa_ClientKind_CLIENT_APP,
@@ -297,6 +298,24 @@ login_refund(struct login *login, const struct tries *before)
 		LOG(ERROR, "login.record", F_ERR("code", r));
 }
 
+/* A code is what anybody may ask for; the others are notices that follow a whole login, and are not
+ * kept from whom they warn by codes that were asked for before. */
+static uint32_t
+strangers_mails(const struct login *login, int kind)
+{
+	return kind == engawa_MailKind_MAIL_LOGIN
+		       ? (uint32_t)login->office.policy->otp_mail_strangers
+		       : MAILS_PER_HOUR;
+}
+
+int
+login_no_mail_left(const struct login *login)
+{
+	return devices_mails_used(login->office.devices, class_of(login),
+		strangers_mails(login, engawa_MailKind_MAIL_LOGIN),
+		login->env->wall_s(login->env->user));
+}
+
 int
 login_send(struct login *login, int kind, const char *address, const char *code)
 {
@@ -305,7 +324,7 @@ login_send(struct login *login, int kind, const char *address, const char *code)
 		.code = code,
 		.device = login->facts.computer_name,
 		.locale = login->facts.locale};
-	int r = devices_mail(login->office.devices, class_of(login),
+	int r = devices_mail(login->office.devices, class_of(login), strangers_mails(login, kind),
 		login->env->wall_s(login->env->user), &login->retry_s);
 	if (r < 0)
 		return r == -ERR_LIMIT ? r : -ERR_DISK_FULL;

@@ -239,5 +239,9 @@ void login_refund(struct login *login, const struct tries *before);
 int login_make_code(char out[static LOGIN_CODE_DIGITS + 1]);
 /* May a code go to this address under the policy? 0 or -ERR_CODE_UNSET. */
 int login_mail_fit(const struct login *login, const char *address);
+/* Would it be asked for a code from the mail first? */
+int login_mails_first(const struct login *login);
+/* 1 when no code would be mailed to it now: enough have been. */
+int login_no_mail_left(const struct login *login);
 /* Charged to the device. 0, -ERR_LIMIT, -ERR_DISK_FULL, or what env->mail says. */
 int login_send(struct login *login, int kind, const char *address, const char *code);

@@ -44,6 +44,8 @@ const struct conf_option policy_options[] = {
 		"Touching the security key is enough; without this it must ask for its PIN or fingerprint."),
 	{"ENFORCE_OTP_ENDWITH", CONF_STR, AT(otp_endwith), NULL, 0, 0,
 		"Codes are mailed only to addresses that end with this, for example @city.example.lg.jp."},
+	{"OTP_MAIL_STRANGERS", CONF_INT, AT(otp_mail_strangers), "2", 1, 30,
+		"Codes that are mailed in ten minutes to all devices together that never came in. What the relay mails for one office PC (its MAIL_BURST) has to be more, or nothing is left for those that did."},
 	SWITCH("ENFORCE_INSPECTION", enforce_inspection, "0",
 		"Clients must pass the quarantine check, whatever DISABLE_INSPECTION says."),
 	SWITCH("DISABLE_INSPECTION", disable_inspection, "0", "Clients need no quarantine check."),

@@ -17,6 +17,7 @@
 struct policy {
 	int64_t revision; /* 0 = no file */
 	int64_t enforce_otp, disable_otp;
+	int64_t otp_mail_strangers;
 	int64_t enforce_inspection, disable_inspection;
 	int64_t enforce_maccheck, disable_maccheck;
 	int64_t enforce_devicecheck, disable_devicecheck;

@@ -180,6 +180,16 @@ ask(struct login *login, uint8_t kind, uint32_t why)
 							  : open_prompt(login, &prompt);
 }
 
+/* What is asked for first is a code from the mail; an open registration may be the only way left.
+ */
+int
+login_mails_first(const struct login *login)
+{
+	return policy_wants_otp(login->office.policy) && !has_key(login) && !has_app(login) &&
+	       policy_webauthn(login->office.policy) != POLICY_WEBAUTHN_ONLY &&
+	       policy_mail(login->office.policy) == POLICY_MAIL_LEGACY && mail_ready(login) == 0;
+}
+
 static int
 enter(struct login *login)
 {
@@ -190,11 +200,8 @@ enter(struct login *login)
 		return ask(login, engawa_PromptKind_PROMPT_WEBAUTHN, 0);
 	if (has_app(login))
 		return ask(login, engawa_PromptKind_PROMPT_TOTP, 0);
-	/* an open registration is the only way left */
-	if (policy_webauthn(login->office.policy) == POLICY_WEBAUTHN_ONLY ||
-		policy_mail(login->office.policy) != POLICY_MAIL_LEGACY || mail_ready(login) < 0)
-		return ask(login, engawa_PromptKind_PROMPT_RECOVERY, 0);
-	return send_code(login, 0);
+	return login_mails_first(login) ? send_code(login, 0)
+					: ask(login, engawa_PromptKind_PROMPT_RECOVERY, 0);
 }
 
 static int

@@ -45,7 +45,7 @@ const struct conf_option settings_table[] = {
 	STR(BOUNCE_USER, bounce_user, "engawa-bounce",
 		"User as whom the mail server runs *engawa bounce*: the only one beside root that may use bounce.sock."),
 	INT(MAIL_BURST, mail_burst, "5", 1, 1000,
-		"Mails with a code that one agent may send within MAIL_WINDOW_S."),
+		"Mails with a code that one agent may send within MAIL_WINDOW_S. Unknown devices get 2 in ten minutes, or what the policy's OTP_MAIL_STRANGERS says: it has to be more than that."),
 	INT(MAIL_WINDOW_S, mail_window_s, "600", 1, 86400, "See MAIL_BURST; in seconds."),
 	STR(LOG_LEVEL, log_level, "info", "Lowest level that is logged: debug, info, warn, error."),
 	CONF_OPTIONS_END,

@@ -131,6 +131,29 @@ def test_attack_hundred_and_no_more(engawa, clients, inner):
     assert knock(clients) == "prompt"
 
 
+def with_mail_burst(engawa, burst):
+    engawa.mail_burst = burst
+    engawa.controller.stop()
+    engawa.start_controller()
+    system.wait_for(lambda: engawa.connect("--for", "100ms")["status"] == 0, "no session after the controller came back", 60, 1)
+
+
+def test_attack_codes_asked_for_and_left(engawa, clients, inner):
+    """Tried: at a relay as it is delivered, which mails five codes in ten minutes for one office PC, and under a policy that says nothing of it, one
+    device key after the other asks for a code and leaves without a failure. Comes of it: strangers get two, and are told to wait; the owner's login
+    gets its code."""
+    burst = engawa.mail_burst
+    with_mail_burst(engawa, 5)
+    try:
+        engawa.sign_policy(OTP_MAIL_STRANGERS=None)
+        office(engawa, "unlock")
+        told = [knock(clients) for _ in range(8)]
+        assert told.count("prompt") == 2 and set(told) == {"prompt", CODE["LIMIT"]}, told
+        assert engawa.connect("--for", "100ms")["code"] == 0
+    finally:
+        with_mail_burst(engawa, burst)
+
+
 def test_attack_race_for_the_counter(engawa, clients, inner):
     """Tried: three sessions at their prompts, and each of them says a wrong code in the same instant, again and again; two tries are left. Comes of
     it: each try is written down before it is looked at, so two are."""

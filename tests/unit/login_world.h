@@ -184,6 +184,7 @@ setup(void **state)
 	w.policy.disable_inspection = w.policy.disable_maccheck = w.policy.disable_devicecheck =
 		w.policy.disable_limited_firewall = 1;
 	w.policy.deny_clients_html5 = 0;
+	w.policy.otp_mail_strangers = 30;
 	strcpy(w.settings.mail, "tanaka@city.example.lg.jp");
 	strcpy(w.settings.password, "$argon2id$");
 	strcpy(w.dir, "/tmp/engawa-test-login.XXXXXX");

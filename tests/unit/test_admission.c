@@ -284,6 +284,41 @@ test_attack_pairing_kept_out(void **state)
 	assert_true(w.login.admission.paired);
 }
 
+/* Tried: a stranger asks for all the codes that strangers are mailed, to keep the owner from
+ * pairing a new device. Comes of it: its pairing code is asked for first, and then it gets a code
+ * of its own; who has no pairing code is told to wait, and gets none. */
+static void
+test_attack_pairing_without_mails(void **state)
+{
+	(void)state;
+	char code[PAIRING_TEXT_SIZE];
+	w.policy.disable_otp = 0;
+	w.policy.disable_devicecheck = 1;
+	w.policy.otp_mail_strangers = 1;
+	assert_int_equal(come(stranger, other_key), LOGIN_WAITS);
+	assert_int_equal(w.login.wait, LOGIN_WAIT_MAIL);
+	assert_int_equal(come(owner, owner_key), -ERR_LIMIT);
+	assert_int_equal(pairing_new(&w.pairing, on_now(NULL), code), 0);
+	assert_int_equal(come(stranger, other_key), LOGIN_WAITS);
+	assert_int_equal(w.prompt.kind, PAIRING);
+	assert_int_equal(reply(PAIRING, ""), -ERR_LIMIT);
+	assert_int_equal(come(stranger, other_key), LOGIN_WAITS);
+	for (int i = 1; i < LOGIN_TRIES_MAX; i++)
+		assert_int_equal(reply(PAIRING, "0000-0000"), LOGIN_WAITS);
+	assert_int_equal(reply(PAIRING, "0000-0000"), -ERR_PAIRING_WRONG);
+	assert_int_equal(w.mails, 1);
+	assert_int_equal(come(owner, owner_key), LOGIN_WAITS);
+	assert_int_equal(reply(PAIRING, code), LOGIN_WAITS);
+	assert_int_equal(w.mails, 2);
+	assert_int_equal(login_mailed(&w.login, 0), LOGIN_WAITS);
+	assert_int_equal(w.prompt.kind, CODE);
+	/* where nothing is mailed nobody is asked for it first */
+	w.policy.disable_otp = 1;
+	assert_int_equal(pairing_new(&w.pairing, on_now(NULL), code), 0);
+	assert_int_equal(come(stranger, other_key), LOGIN_WAITS);
+	assert_false(w.login.admission.first);
+}
+
 /* Tried: whoever has learned a pairing code guesses at the password with it, with one code after
  * the other. Comes of it: these tries have a counter of their own, which outlives the codes and a
  * restart, and ends like the others'; strangers and owner are not concerned. */
@@ -569,6 +604,7 @@ main(void)
 		T(test_attack_pairing_guessed),
 		T(test_attack_owner_not_burnt),
 		T(test_attack_pairing_kept_out),
+		T(test_attack_pairing_without_mails),
 		T(test_attack_guesses_with_a_pairing_code),
 		T(test_attack_application_while_shut_out),
 		T(test_application),

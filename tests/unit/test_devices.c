@@ -195,14 +195,23 @@ test_mails(void **state)
 {
 	(void)state;
 	uint32_t retry_s;
-	for (int i = 0; i < MAILS_PER_HOUR; i++)
-		assert_int_equal(devices_mail(d, stranger, T0 + 60, &retry_s), 0);
-	restart();
-	assert_int_equal(devices_mail(d, stranger, T0 + 120, &retry_s), -ERR_LIMIT);
-	assert_int_equal(retry_s, 3540);
 	assert_int_equal(devices_login(d, owner, "owner", T0), 0);
-	assert_int_equal(devices_mail(d, owner, T0 + 120, &retry_s), 0);
-	assert_int_equal(devices_mail(d, stranger, T0 + 3660, &retry_s), 0);
+	for (int i = 0; i < MAILS_PER_HOUR; i++)
+		assert_int_equal(devices_mail(d, owner, 2, T0 + 60, &retry_s), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_false(devices_mails_used(d, stranger, 2, T0 + 60));
+		assert_int_equal(devices_mail(d, stranger, 2, T0 + 60, &retry_s), 0);
+	}
+	restart();
+	assert_int_equal(devices_mail(d, owner, 2, T0 + 120, &retry_s), -ERR_LIMIT);
+	assert_int_equal(retry_s, 3540);
+	assert_int_equal(devices_mail(d, stranger, 2, T0 + 120, &retry_s), -ERR_LIMIT);
+	assert_int_equal(retry_s, 540);
+	assert_true(devices_mails_used(d, stranger, 2, T0 + 120));
+	assert_int_equal(devices_mail(d, stranger, 3, T0 + 120, &retry_s), 0); /* a notice */
+	assert_int_equal(devices_mail(d, devices_pairing, 2, T0 + 120, &retry_s), 0);
+	assert_int_equal(devices_mail(d, stranger, 2, T0 + 660, &retry_s), 0);
+	assert_int_equal(devices_mail(d, owner, 2, T0 + 3660, &retry_s), 0);
 }
 
 /* What cannot be recorded does not happen: the disk is full (here: the directory is gone). */
@@ -215,7 +224,7 @@ test_cannot_record(void **state)
 	unlink(path);
 	rmdir(directory);
 	assert_true(devices_charge(d, stranger, &rule, T0, &before) < 0);
-	assert_true(devices_mail(d, stranger, T0, &retry_s) < 0);
+	assert_true(devices_mail(d, stranger, 2, T0, &retry_s) < 0);
 	assert_true(devices_login(d, owner, "owner", T0) < 0);
 }
 

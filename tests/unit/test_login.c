@@ -343,6 +343,31 @@ test_attack_stranger_locks_owner(void **state)
 	assert_int_equal(login_checked(&w.login, 0), LOGIN_PASSED);
 }
 
+/* Tried: whoever knows the terminal ID asks for codes and leaves before there is a failure. Comes
+ * of it: strangers get as many as policy says, which is less than the relay mails; the owner's
+ * device gets its own all the while, and a notice that follows a whole login still goes out. */
+static void
+test_attack_codes_asked_for_and_left(void **state)
+{
+	(void)state;
+	w.policy.otp_mail_strangers = 2;
+	assert_int_equal(devices_login(w.devices, owner, "owner", w.wall_s), 0);
+	for (int i = 0; i < 40; i++) {
+		begin(stranger);
+		assert_int_equal(facts(HTML5), i < 2 ? LOGIN_WAITS : -ERR_LIMIT);
+	}
+	assert_int_equal(w.mails, 2);
+	assert_in_range(w.login.retry_s, 1, STRANGERS_MAILS_S);
+	for (int i = 0; i < 5; i++)
+		to_password(owner);
+	begin(stranger);
+	assert_int_equal(
+		login_send(&w.login, engawa_MailKind_MAIL_PAPER_USED, w.settings.mail, ""), 0);
+	assert_int_equal(w.told, 1);
+	w.wall_s += STRANGERS_MAILS_S;
+	to_password(stranger);
+}
+
 /* Ten thousand guesses of one code, by one who waits whenever he is told to: a hundred are judged,
  * in five mails' sessions each, and then none any more. */
 static void
@@ -395,6 +420,7 @@ main(void)
 		T(test_password_check_fails),
 		T(test_attack_race),
 		T(test_attack_stranger_locks_owner),
+		T(test_attack_codes_asked_for_and_left),
 		T(test_attack_ten_thousand_guesses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,6 +74,7 @@ test_html5_exemptions(void **state)
 	policy_init(&p);
 	p.deny_clients_html5 = 0;
 	p.disable_devicecheck = 1;
+	p.otp_mail_strangers = 30;
 	assert_int_equal(facts_under(HTML5, &p, 0), -ERR_HTML5_UNPROVED);
 	p.html5_without_inspection = p.html5_without_maccheck = 1;
 	assert_int_equal(facts_under(HTML5, &p, 0), -ERR_HTML5_UNPROVED);
