@@ -21,10 +21,11 @@ enum { KEY_UPDATE = 24, UPDATE_NOT_REQUESTED = 0, UPDATE_REQUESTED = 1, ALERT_WA
 static const struct {
 	uint16_t id;
 	size_t key_bytes, secret_bytes;
+	uint64_t records_max; /* of one key */
 } suites[] = {
-	[TLSREC_AES_128_GCM] = { 0x1301, 16, 32 },
-	[TLSREC_AES_256_GCM] = { 0x1302, 32, 48 },
-	[TLSREC_CHACHA20_POLY1305] = { 0x1303, 32, 32 },
+	[TLSREC_AES_128_GCM] = { 0x1301, 16, 32, TLSREC_KEY_RECORDS_MAX },
+	[TLSREC_AES_256_GCM] = { 0x1302, 32, 48, TLSREC_KEY_RECORDS_MAX },
+	[TLSREC_CHACHA20_POLY1305] = { 0x1303, 32, 32, UINT64_MAX },
 };
 
 enum { SUITE_COUNT = sizeof suites / sizeof suites[0] };
@@ -269,6 +270,7 @@ on_handshake(struct tlsrec *t, const uint8_t *data, size_t len)
 		return -TLSREC_ALERT_UNEXPECTED_MESSAGE;
 	if (request == UPDATE_REQUESTED)
 		t->update_wanted = 1;
+	t->asked = 0;
 	return advance(&t->in, t->suite) < 0 ? -TLSREC_ALERT_INTERNAL_ERROR : 0;
 }
 
@@ -277,6 +279,8 @@ tlsrec_open(struct tlsrec *t, struct tlsrec_crypto *crypto, uint8_t *record, siz
 	size_t *ret_len)
 {
 	assert(len > TLSREC_HEADER_BYTES + TAG_BYTES && len <= TLSREC_WIRE_MAX_BYTES);
+	if (t->in.seq >= suites[t->suite].records_max)
+		return TLSREC_KEY_WORN;
 	int r = decrypt(t, crypto, record, len - TLSREC_HEADER_BYTES);
 	if (r < 0)
 		return r;
@@ -341,19 +345,27 @@ tlsrec_seal(struct tlsrec *t, struct tlsrec_crypto *crypto, const uint8_t *data,
 }
 
 int
+tlsrec_ask_due(const struct tlsrec *t)
+{
+	return t->in.seq >= TLSREC_UPDATE_AFTER && !t->asked;
+}
+
+int
 tlsrec_update_due(const struct tlsrec *t)
 {
-	return t->update_wanted || t->out.seq >= TLSREC_UPDATE_AFTER;
+	return t->update_wanted || t->out.seq >= TLSREC_UPDATE_AFTER || tlsrec_ask_due(t);
 }
 
 int
 tlsrec_update(struct tlsrec *t, struct tlsrec_crypto *crypto, uint8_t *out)
 {
-	static const uint8_t message[5] = { KEY_UPDATE, 0, 0, 1, UPDATE_NOT_REQUESTED };
+	int asks = tlsrec_ask_due(t);
+	const uint8_t message[5] = { KEY_UPDATE, 0, 0, 1, asks ? UPDATE_REQUESTED : UPDATE_NOT_REQUESTED };
 	int len = encrypt(t, crypto, HANDSHAKE, message, sizeof message, out);
 	if (len < 0)
 		return len;
 	t->update_wanted = 0;
+	t->asked |= (uint8_t)asks;
 	int r = advance(&t->out, t->suite);
 	return r < 0 ? r : len;
 }

@@ -18,8 +18,19 @@ enum {
 	TLSREC_SECRET_MAX_BYTES = 48,
 	TLSREC_KEY_MAX_BYTES = 32,
 	TLSREC_IV_BYTES = 12,
-	TLSREC_UPDATE_AFTER = 1 << 23, /* records per key; RFC 8446 5.5 allows 2^24.5 for AES-GCM */
 	TLSREC_UPDATES_MAX = 32,       /* of the peer's KeyUpdates without application data between: more is abuse */
+};
+
+/*
+ * How often one key is used. Ours is renewed after TLSREC_UPDATE_AFTER records, and after as many of its own the peer is asked to
+ * renew its key. What it sends until it hears of that is good; AES-GCM's limit is 2^24.5 records (RFC 8446 5.5), and there it ends.
+ */
+#ifndef TLSREC_KEY_BITS /* a test has a smaller number */
+#define TLSREC_KEY_BITS 23
+#endif
+enum {
+	TLSREC_UPDATE_AFTER = 1 << TLSREC_KEY_BITS,
+	TLSREC_KEY_RECORDS_MAX = TLSREC_UPDATE_AFTER / 64 * 181, /* 2^1.5 is 181/64, rounded down */
 };
 
 enum tlsrec_suite { TLSREC_AES_128_GCM, TLSREC_AES_256_GCM, TLSREC_CHACHA20_POLY1305 };
@@ -49,6 +60,7 @@ struct tlsrec {
 	uint8_t suite;          /* enum tlsrec_suite */
 	uint8_t update_wanted;  /* the peer asked for our KeyUpdate: send one before the next application data */
 	uint8_t updates;        /* of the peer since its last application data */
+	uint8_t asked;          /* the peer, for its KeyUpdate, since its last one */
 	uint8_t closed;         /* the peer sent close_notify */
 	uint8_t partial_len;    /* of a KeyUpdate that the peer split over records */
 	uint8_t partial[5];
@@ -72,10 +84,11 @@ int tlsrec_length(const uint8_t *data, size_t len);
 
 /*
  * Opens one whole record (tlsrec_length bytes) in place. Returns 0 or a negative alert to send and close with; a peer's fatal
- * alert returns TLSREC_PEER_ALERT (1): close without a word. Application data: *ret_data points into record, *ret_len > 0. Anything else (empty
+ * alert returns TLSREC_PEER_ALERT: close without a word. TLSREC_KEY_WORN: the peer's key is used up and it went on with it, which
+ * earns unexpected_message, this and every time. Application data: *ret_data points into record, *ret_len > 0. Anything else (empty
  * records, KeyUpdate, close_notify) gives *ret_len = 0 and shows in update_wanted or closed.
  */
-enum { TLSREC_PEER_ALERT = 1 };
+enum { TLSREC_PEER_ALERT = 1, TLSREC_KEY_WORN = 2 };
 int tlsrec_open(struct tlsrec *t, struct tlsrec_crypto *crypto, uint8_t *record, size_t len, uint8_t **ret_data,
 	size_t *ret_len);
 
@@ -85,10 +98,12 @@ int tlsrec_open(struct tlsrec *t, struct tlsrec_crypto *crypto, uint8_t *record,
  */
 int tlsrec_seal(struct tlsrec *t, struct tlsrec_crypto *crypto, const uint8_t *data, size_t len, uint8_t *out);
 
-/* 1 when tlsrec_update must come before the next tlsrec_seal: the peer asked, or the key is used up. */
+/* 1 when tlsrec_update must come before the next tlsrec_seal: the peer asked, or our key or the peer's is nearly used up. */
 int tlsrec_update_due(const struct tlsrec *t);
+/* 1 when it should come at once, whatever there is to send: the peer has to be asked for its next key. */
+int tlsrec_ask_due(const struct tlsrec *t);
 enum { TLSREC_UPDATE_BYTES = 5 + TLSREC_OVERHEAD_BYTES, TLSREC_ALERT_BYTES = 2 + TLSREC_OVERHEAD_BYTES };
-/* A KeyUpdate record (TLSREC_UPDATE_BYTES) and the next key. Length or -ERR_CRYPTO. */
+/* A KeyUpdate record (TLSREC_UPDATE_BYTES) and our next key; it asks for the peer's when that is due. Length or -ERR_CRYPTO. */
 int tlsrec_update(struct tlsrec *t, struct tlsrec_crypto *crypto, uint8_t *out);
 /* An alert record (TLSREC_ALERT_BYTES); close_notify and user_canceled are warnings, the rest fatal. Length or -ERR_CRYPTO. */
 int tlsrec_alert(struct tlsrec *t, struct tlsrec_crypto *crypto, enum tlsrec_alert alert, uint8_t *out);

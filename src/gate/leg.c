@@ -395,9 +395,25 @@ leg_read_failed(struct worker *w, struct leg *l, int code)
 {
 	if (code == -EAGAIN)
 		l->can_read = 0;
-	else if (code == -ERR_CRYPTO && l->secure)
+	else if ((code == -ERR_CRYPTO || code == -ERR_KEY_WORN) && l->secure)
 		tell_alert(w, l);
 	return code;
+}
+
+int
+leg_renew_key(struct worker *w, struct leg *l)
+{
+	size_t room;
+	/* behind our close_notify nothing may follow */
+	if (!l->secure || !secure_ask_due(l->secure) || l->finished || l->state >= LEG_CLOSING)
+		return 0;
+	uint8_t *to = queue_reserve(&w->pool, &l->out, SECURE_ASK_BYTES, &room);
+	if (!to)
+		return 0; /* after the next record, then */
+	int n = secure_ask(l->secure, to);
+	queue_commit(&w->pool, &l->out, n < 0 ? 0 : (size_t)n);
+	leg_run_later(w, l);
+	return n < 0 ? n : 0;
 }
 
 int
@@ -419,7 +435,8 @@ leg_read(struct worker *w, struct leg *l, void *out, size_t cap)
 		return leg_read_failed(w, l, n);
 	if (l->state != LEG_CLOSING)
 		l->heard = w->now;
-	return n;
+	int r = leg_renew_key(w, l);
+	return r < 0 ? r : n;
 }
 
 static int

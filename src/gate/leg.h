@@ -163,6 +163,9 @@ int leg_read(struct worker *w, struct leg *l, void *out, size_t cap);
 /* What every failed read means for the leg: nothing more to read for now, or an alert for the peer.
  * Returns code. */
 int leg_read_failed(struct worker *w, struct leg *l, int code);
+/* After every successful read: asks the peer for its next key in time. 0 or negative, which is
+ * final. */
+int leg_renew_key(struct worker *w, struct leg *l);
 /*
  * What was held and what came, together in the worker's scratch; WebSocket frames taken off, pings
  * answered. 0, -EAGAIN when nothing new came, negative when the leg has to go. What is not used now

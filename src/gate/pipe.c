@@ -99,6 +99,9 @@ relay(struct worker *w, struct leg *l, struct leg *p, size_t allowed)
 	if (r < 0)
 		return leg_read_failed(w, l, r);
 	l->heard = w->now;
+	r = leg_renew_key(w, l);
+	if (r < 0)
+		return r;
 	/* events come at the edge: whatever comes after this has one of its own. An end that came
 	 * before has had its event. */
 	if (secure_is_drained(l->secure) && !l->ended)

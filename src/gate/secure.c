@@ -315,7 +315,10 @@ open_record(struct secure *s, uint8_t *record, size_t len, uint8_t **ret_data, s
 	int r = tlsrec_open(&s->rec, table.crypto, record, len, ret_data, ret_len);
 	if (r < 0)
 		s->alert = (uint8_t)-r;
-	if (r != 0)
+	if (r == TLSREC_KEY_WORN) {
+		s->alert = TLSREC_ALERT_UNEXPECTED_MESSAGE;
+		s->failed = -ERR_KEY_WORN;
+	} else if (r != 0)
 		s->failed = -ERR_CRYPTO;
 	else if (s->rec.closed)
 		s->failed = -ERR_CLOSED;
@@ -369,6 +372,18 @@ secure_wrap(struct secure *secure, const uint8_t *data, size_t len, uint8_t *out
 		return before;
 	int n = tlsrec_seal(&secure->rec, table.crypto, data, len, out + before);
 	return n < 0 ? n : before + n;
+}
+
+int
+secure_ask_due(const struct secure *secure)
+{
+	return tlsrec_ask_due(&secure->rec);
+}
+
+int
+secure_ask(struct secure *secure, uint8_t *out)
+{
+	return tlsrec_update(&secure->rec, table.crypto, out);
 }
 
 /* Every whole record at data, in place: a record of the other side is never longer than the one it
@@ -466,6 +481,7 @@ secure_pack(const struct secure *secure, struct wr *out)
 	wr_bytes(out, t->out.secret, secret);
 	wr_u64(out, t->in.seq);
 	wr_u64(out, t->out.seq);
+	/* not asked: whoever takes it over asks once more, and the peer answers each */
 	wr_u8(out, t->update_wanted);
 	wr_u8(out, t->updates);
 	wr_u8(out, t->partial_len);

@@ -55,18 +55,25 @@ int secure_agent(const struct secure *secure, uint8_t ret_agent_id[static 16]);
 
 /*
  * Bytes read into out, at least SECURE_READ_BYTES long; -EAGAIN; -ERR_CLOSED after close_notify;
- * -ECONNRESET when the peer went without one; -ERR_CRYPTO, and secure_alert has what the peer is
- * owed.
+ * -ECONNRESET when the peer went without one; -ERR_CRYPTO, or -ERR_KEY_WORN when its key is used up
+ * and it does not renew it, and secure_alert has what the peer is owed.
  */
 enum {
 	SECURE_READ_BYTES = TLSREC_PLAIN_MAX_BYTES,
 	SECURE_ROOM_BYTES = TLSREC_OVERHEAD_BYTES + TLSREC_UPDATE_BYTES,
+	SECURE_ASK_BYTES = TLSREC_UPDATE_BYTES,
 };
 int secure_read(struct secure *secure, uint8_t *out, size_t cap);
 
 /* Wire bytes of len (1 to SECURE_READ_BYTES) bytes of data: out has room for len +
  * SECURE_ROOM_BYTES. Their count or -ERR_CRYPTO. */
 int secure_wrap(struct secure *secure, const uint8_t *data, size_t len, uint8_t *out);
+
+/* 1 when the peer has to be asked for its next key. */
+int secure_ask_due(const struct secure *secure);
+/* Wire bytes that ask it: out has SECURE_ASK_BYTES. Their count or -ERR_CRYPTO. What secure_wrap and
+ * secure_relay give the peer asks too: this is for one that gets nothing now. */
+int secure_ask(struct secure *secure, uint8_t *out);
 
 /*
  * What has come from one connection becomes, in place and record by record, wire bytes of the

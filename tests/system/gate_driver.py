@@ -332,7 +332,7 @@ class Gate:
         stream.connect(("127.0.0.1", self.port))
         return stream
 
-    def tls(self, alpn=("engawa/1",), cert=None, stream=None, **options):
+    def context(self, alpn=("engawa/1",), cert=None):
         native = alpn and "engawa/1" in alpn
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(self.keys.dir / ("issuer.pem" if native else "page-ca.pem"))
@@ -341,6 +341,10 @@ class Gate:
             context.set_alpn_protocols(list(alpn))
         if cert:
             context.load_cert_chain(cert)
+        return context
+
+    def tls(self, alpn=("engawa/1",), cert=None, stream=None, **options):
+        context = self.context(alpn, cert)
         return context.wrap_socket(stream or self.tcp(**options), server_hostname="localhost", suppress_ragged_eofs=False)
 
     def native(self, cert=None, **options):

@@ -1,6 +1,7 @@
 /*
  * The record layer against three other implementations (OpenSSL, GnuTLS, wolfSSL) as clients, and against a peer of our own
- * that breaks every rule: each gets the alert that RFC 8446 names.
+ * that breaks every rule: each gets the alert that RFC 8446 names. It is built a second time with keys that are used up after a few
+ * records (TLSREC_KEY_BITS): then the same connections renew them in both directions all the time.
  */
 #include <errno.h>
 #include <gnutls/gnutls.h>
@@ -24,7 +25,7 @@
 #include "crypto/tlsrec.h"
 #include "tlsrec_wolf.h"
 
-enum { TOTAL_BYTES = 400000, UPDATES = 3 };
+enum { TOTAL_BYTES = 400000, UPDATES = 3, SHORT_LIVED = TLSREC_KEY_BITS < 23 };
 
 /* --- a server: OpenSSL's handshake, our records --- */
 
@@ -95,23 +96,40 @@ read_record(int fd, uint8_t *out)
 	return have;
 }
 
-/* Sends back what comes, with a KeyUpdate of ours now and then, until close_notify. Returns bytes echoed. */
+/* Sends a record, or nothing, and before it the KeyUpdate that is due. 1 when our key was used up. */
 static size_t
-echo(int fd, struct tlsrec *rec, struct tlsrec_crypto *crypto)
+answer(int fd, struct tlsrec *rec, struct tlsrec_crypto *crypto, const uint8_t *data, size_t len)
 {
-	static uint8_t in[TLSREC_WIRE_MAX_BYTES], out[TLSREC_WIRE_MAX_BYTES + TLSREC_OVERHEAD_BYTES];
+	static uint8_t out[TLSREC_WIRE_MAX_BYTES + TLSREC_OVERHEAD_BYTES];
+	size_t used_up = rec->out.seq >= TLSREC_UPDATE_AFTER;
+	if (tlsrec_update_due(rec))
+		write_all(fd, out, (size_t)tlsrec_update(rec, crypto, out));
+	if (len > 0)
+		write_all(fd, out, (size_t)tlsrec_seal(rec, crypto, data, len, out));
+	return used_up;
+}
+
+/* Sends back what comes, with a KeyUpdate of ours now and then, until close_notify. Returns bytes echoed, and how often keys were
+ * used up: ours, and the peer's, which was asked and renewed it. */
+static size_t
+echo(int fd, struct tlsrec *rec, struct tlsrec_crypto *crypto, size_t *ret_ours, size_t *ret_theirs)
+{
+	static uint8_t in[TLSREC_WIRE_MAX_BYTES];
+	uint8_t out[TLSREC_UPDATE_BYTES];
 	size_t total = 0, records = 0, updates = 0, len;
 	while (!rec->closed && (len = read_record(fd, in)) > 0) {
 		uint8_t *data;
 		size_t data_len;
+		int asked = rec->asked;
 		assert_int_equal(tlsrec_open(rec, crypto, in, len, &data, &data_len), 0);
+		*ret_theirs += asked && !rec->asked;
 		/* GnuTLS takes at most eight KeyUpdates a second */
-		if (tlsrec_update_due(rec) || (++records % 70 == 0 && updates++ < 2))
+		if (++records % 70 == 0 && !SHORT_LIVED && updates++ < 2)
 			write_all(fd, out, (size_t)tlsrec_update(rec, crypto, out));
-		if (data_len == 0)
-			continue;
+		/* two records for one: our key is used up before the peer's */
+		*ret_ours += answer(fd, rec, crypto, data, data_len / 2);
+		*ret_ours += answer(fd, rec, crypto, data + data_len / 2, data_len - data_len / 2);
 		total += data_len;
-		write_all(fd, out, (size_t)tlsrec_seal(rec, crypto, data, data_len, out));
 	}
 	ssize_t n = write(fd, out, (size_t)tlsrec_alert(rec, crypto, TLSREC_ALERT_CLOSE_NOTIFY, out));
 	(void)n; /* the client may be gone already */
@@ -285,7 +303,10 @@ run_against(int (*client)(int fd), const char *suite)
 	close(fds[1]);
 	struct tlsrec_crypto *crypto = tlsrec_crypto_new();
 	accept_and_export(fds[0], suite, &rec);
-	assert_true(echo(fds[0], &rec, crypto) >= TOTAL_BYTES);
+	size_t ours = 0, theirs = 0;
+	assert_true(echo(fds[0], &rec, crypto, &ours, &theirs) >= TOTAL_BYTES);
+	assert_int_equal(ours > 0, SHORT_LIVED);
+	assert_int_equal(theirs > 0, SHORT_LIVED);
 	close(fds[0]);
 	tlsrec_crypto_free(crypto);
 	tlsrec_fini(&rec);
@@ -329,15 +350,21 @@ struct pair {
 };
 
 static void
-pair_init(struct pair *p)
+pair_init_suite(struct pair *p, enum tlsrec_suite suite)
 {
 	uint8_t client_secret[48], server_secret[48];
 	memset(client_secret, 1, sizeof client_secret);
 	memset(server_secret, 2, sizeof server_secret);
-	assert_int_equal(tlsrec_init(&p->server, TLSREC_AES_256_GCM, client_secret, server_secret, 0, 0), 0);
-	assert_int_equal(tlsrec_init(&p->peer, TLSREC_AES_256_GCM, server_secret, client_secret, 0, 0), 0);
+	assert_int_equal(tlsrec_init(&p->server, suite, client_secret, server_secret, 0, 0), 0);
+	assert_int_equal(tlsrec_init(&p->peer, suite, server_secret, client_secret, 0, 0), 0);
 	p->crypto = tlsrec_crypto_new();
 	assert_non_null(p->crypto);
+}
+
+static void
+pair_init(struct pair *p)
+{
+	pair_init_suite(p, TLSREC_AES_256_GCM);
 }
 
 static void
@@ -538,6 +565,101 @@ test_update_flood_and_end(void **state)
 	pair_fini(&q);
 }
 
+/* The peer has sent so many records with its key, and we have seen them. */
+static void
+use_up(struct pair *p, uint64_t records)
+{
+	p->peer.out.seq = p->server.in.seq = records;
+}
+
+static int
+send_one(struct pair *p)
+{
+	size_t len = 0;
+	p->len = (size_t)tlsrec_seal(&p->peer, p->crypto, (const uint8_t *)"data", 4, p->wire);
+	int r = open_wire(p, &len);
+	assert_int_equal(len, r == 0 ? 4 : 0);
+	return r;
+}
+
+/* The server's KeyUpdate; meanwhile the peer sends on; then it has it. */
+static void
+ask_peer(struct pair *p)
+{
+	uint8_t ask[TLSREC_UPDATE_BYTES], *data;
+	size_t len;
+	assert_int_equal(tlsrec_update(&p->server, p->crypto, ask), sizeof ask);
+	assert_int_equal(send_one(p), 0);
+	assert_int_equal(tlsrec_open(&p->peer, p->crypto, ask, sizeof ask, &data, &len), 0);
+	assert_int_equal(p->peer.update_wanted, 1);
+}
+
+/* The peer is asked once for its next key; what was under way meanwhile is good; it answers, and the same begins anew. */
+static void
+test_peer_is_asked(void **state)
+{
+	(void)state;
+	static struct pair p;
+	size_t len = 0;
+	pair_init(&p);
+	for (int round = 0; round < 3; round++) {
+		use_up(&p, TLSREC_UPDATE_AFTER - 1);
+		assert_false(tlsrec_ask_due(&p.server) || tlsrec_update_due(&p.server));
+		assert_int_equal(send_one(&p), 0);
+		assert_true(tlsrec_ask_due(&p.server) && tlsrec_update_due(&p.server));
+		ask_peer(&p);
+		assert_false(tlsrec_ask_due(&p.server) || tlsrec_update_due(&p.server));
+		use_up(&p, TLSREC_KEY_RECORDS_MAX - 1); /* the last one that this key may protect renews it */
+		p.len = (size_t)tlsrec_update(&p.peer, p.crypto, p.wire);
+		assert_int_equal(open_wire(&p, &len), 0);
+		assert_int_equal(p.server.in.seq, 0);
+		assert_int_equal(p.server.update_wanted, 0); /* an answer asks for none */
+		assert_int_equal(send_one(&p), 0);
+	}
+	/* whoever takes the connection over knows nothing of a question under way, and asks again: one answer is enough */
+	use_up(&p, TLSREC_UPDATE_AFTER);
+	ask_peer(&p);
+	p.server.asked = p.peer.update_wanted = 0;
+	ask_peer(&p);
+	p.len = (size_t)tlsrec_update(&p.peer, p.crypto, p.wire);
+	assert_int_equal(open_wire(&p, &len), 0);
+	assert_int_equal(send_one(&p), 0);
+	pair_fini(&p);
+}
+
+/* A peer that goes on with a key that is used up: nothing more is opened, not even its KeyUpdate, however often it tries. With
+ * ChaCha20-Poly1305 the counter would wrap first (RFC 8446 5.5). */
+static void
+test_attack_peer_never_renews(void **state)
+{
+	(void)state;
+	static struct pair p;
+	size_t len = 0;
+	for (int suite = TLSREC_AES_128_GCM; suite <= TLSREC_CHACHA20_POLY1305; suite++) {
+		int worn = suite == TLSREC_CHACHA20_POLY1305 ? 0 : TLSREC_KEY_WORN;
+		pair_init_suite(&p, (enum tlsrec_suite)suite);
+		use_up(&p, TLSREC_KEY_RECORDS_MAX - 1);
+		assert_int_equal(send_one(&p), 0);
+		assert_int_equal(send_one(&p), worn);
+		assert_int_equal(send_one(&p), worn);
+		p.len = (size_t)tlsrec_update(&p.peer, p.crypto, p.wire);
+		assert_int_equal(open_wire(&p, &len), worn);
+		assert_int_equal(p.server.in.seq == 0, worn == 0);
+		pair_fini(&p);
+	}
+}
+
+/* RFC 8446 5.5, for the numbers that the programs have */
+static void
+test_limits(void **state)
+{
+	(void)state;
+	const double allowed = 23726566.4; /* 2^24.5 */
+	if (!SHORT_LIVED)
+		assert_true(TLSREC_KEY_RECORDS_MAX < allowed && TLSREC_KEY_RECORDS_MAX > 0.99 * allowed);
+	assert_true(TLSREC_UPDATE_AFTER * 2 < TLSREC_KEY_RECORDS_MAX);
+}
+
 int
 main(void)
 {
@@ -551,6 +673,9 @@ main(void)
 		cmocka_unit_test(test_tampered),
 		cmocka_unit_test(test_split_and_interleaved),
 		cmocka_unit_test(test_update_flood_and_end),
+		cmocka_unit_test(test_peer_is_asked),
+		cmocka_unit_test(test_attack_peer_never_renews),
+		cmocka_unit_test(test_limits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
