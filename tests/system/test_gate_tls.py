@@ -1,7 +1,10 @@
-"""TLS as the real gate speaks it after the handshake, where its own record layer is at work: how keys are renewed."""
+"""TLS as the real gate speaks it after the handshake, where its own record layer is at work: what a peer gets for a bent record, and how keys are
+renewed."""
 import os
 import shutil
 import ssl
+import subprocess
+import time
 
 import pytest
 
@@ -74,10 +77,100 @@ class Bare:
         return failure.value.reason.partition("ALERT_")[2]
 
 
+def flipped(record, at):
+    record = bytearray(record)
+    record[at] ^= 1
+    return bytes(record)
+
+
+BENT = {
+    "a byte of the text": (lambda record: flipped(record, 5), "BAD_RECORD_MAC"),
+    "a byte of the tag": (lambda record: flipped(record, -1), "BAD_RECORD_MAC"),
+    "twice": (lambda record: record + record, "BAD_RECORD_MAC"),
+    "less than a tag": (lambda record: bytes((23, 3, 3, 0, 15)) + bytes(15), "BAD_RECORD_MAC"),
+    "too long": (lambda record: bytes((23, 3, 3, 0x41, 1)), "RECORD_OVERFLOW"),
+    "in plain text": (lambda record: bytes((22, 3, 3, 0, 5, KEY_UPDATE, 0, 0, 1, 0)), "UNEXPECTED_MESSAGE"),
+}
+
+
+def test_attack_bent_record(gate):
+    """Somebody on the way, or the peer itself, changes records of a waiting office PC and of a session: each gets the alert that RFC 8446 names on
+    the wire, nothing of the record arrives, and the other side of the session hears of an orderly end."""
+    for count, (name, (bend, alert)) in enumerate(BENT.items(), 1):
+        agent_id = os.urandom(16)
+        cert = gate.keys.agent(agent_id)
+        bare = Bare(gate, cert)
+        agent = gate.hello(Frames(bare), gate.outer.ROLE_AGENT, instance=os.urandom(16))
+        agent.expect(gate.outer.OUTER_WELCOME)
+        bare.socket.sendall(bend(bare.record(bytes((gate.outer.OUTER_PONG, 0, 0, 0)))))
+        assert bare.alert() == alert, name
+        gate.wait_log("agent.down .*code=CRYPTO", count)
+
+        client = gate.hello(Frames(Bare(gate)), gate.outer.ROLE_CLIENT)
+        client, session = gate.join(gate.agent(), client)
+        client.stream.socket.sendall(bend(client.stream.record(b"a word")))
+        assert client.stream.alert() == alert, name
+        assert session.buffer == b"" and b"".join(iter(lambda: session.stream.recv(100), b"")) == (b"a word" if name == "twice" else b"")
+        gate.wait_log("session.down .*code=CRYPTO", count)
+
+
+class SClient:
+    """openssl s_client as an office PC."""
+
+    def __init__(self, gate, directory):
+        cert = gate.keys.agent(os.urandom(16))
+        self.said, self.heard, self.messages = directory / "err", directory / "out", directory / "messages"
+        with self.heard.open("wb") as out, self.said.open("wb") as err:
+            self.process = subprocess.Popen(["openssl", "s_client", "-connect", f"127.0.0.1:{gate.port}", "-servername", "localhost", "-alpn",
+                "engawa/1", "-cert", cert, "-key", cert, "-CAfile", gate.keys.dir / "issuer.pem", "-partial_chain", "-verify_return_error", "-msg",
+                "-msgfile", self.messages], stdin=subprocess.PIPE, stdout=out, stderr=err, bufsize=0)
+
+    def say(self, data, path, expected):
+        """What is written, and what is in the file then."""
+        self.process.stdin.write(data)
+        end = time.monotonic() + 30
+        while expected not in path.read_bytes():
+            assert self.process.poll() is None and time.monotonic() < end, path.read_bytes()[-2000:] + self.said.read_bytes()[-500:]
+            time.sleep(0.02)
+
+
 def sends_codes(gate):
     """What an office PC wishes for is answered."""
     gate.controller.answers["LINK_SEND_CODE"] = lambda frames, message: frames.send(gate.link.LINK_CODE_SENT,
         gate.link.LinkCodeSent(request=message.request, code_sent=gate.outer.CodeSent(session_id=message.send_code.session_id)))
+
+
+def frame(kind, message):
+    payload = message.SerializeToString()
+    return bytes((kind,)) + len(payload).to_bytes(3, "big") + payload
+
+
+def test_key_update_of_openssl(gate, tmp_path):
+    """A program that renews its key, and wishes the gate to renew its own, as its user says (K), or its own only (k): both go on."""
+    outer, peer = gate.outer, SClient(gate, tmp_path)
+    hello = frame(outer.OUTER_HELLO, outer.Hello(version=1, role=outer.ROLE_AGENT, build=7, instance=os.urandom(16)))
+
+    sends_codes(gate)
+
+    def speak():
+        code = os.urandom(16)
+        peer.say(frame(outer.OUTER_SEND_CODE, outer.SendCode(session_id=code, sealed=b"s")), peer.heard,
+            frame(outer.OUTER_CODE_SENT, outer.CodeSent(session_id=code)))
+    try:
+        peer.say(hello, peer.heard, bytes((outer.OUTER_WELCOME,)))
+        speak()
+        for count, (letter, answers) in enumerate([(b"K", 1), (b"k", 1), (b"K", 2)], 1):
+            peer.say(letter + b"\n", peer.said, count * b"KEYUPDATE\n")
+            speak()
+            messages = peer.messages.read_text()
+            assert messages.count(">>> TLS 1.3, Handshake [length 0005], KeyUpdate") == count
+            assert messages.count("<<< TLS 1.3, Handshake [length 0005], KeyUpdate") == answers
+        peer.process.stdin.write(b"Q\n")
+        assert peer.process.wait(30) == 0
+        gate.wait_log("agent.down .*code=CLOSED")
+    finally:
+        peer.process.kill()
+        peer.process.wait()
 
 
 @pytest.fixture
