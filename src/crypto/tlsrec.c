@@ -187,8 +187,8 @@ tlsrec_length(const uint8_t *data, size_t len)
 	size_t body = rd_u16(&r);
 	if (body > TLSREC_WIRE_MAX_BYTES - TLSREC_HEADER_BYTES)
 		return -TLSREC_ALERT_RECORD_OVERFLOW;
-	if (body < TAG_BYTES + 1)
-		return body < TAG_BYTES ? -TLSREC_ALERT_BAD_RECORD_MAC : -TLSREC_ALERT_UNEXPECTED_MESSAGE;
+	if (body < TAG_BYTES)
+		return -TLSREC_ALERT_BAD_RECORD_MAC;
 	return (int)(TLSREC_HEADER_BYTES + body);
 }
 
@@ -278,7 +278,7 @@ int
 tlsrec_open(struct tlsrec *t, struct tlsrec_crypto *crypto, uint8_t *record, size_t len, uint8_t **ret_data,
 	size_t *ret_len)
 {
-	assert(len > TLSREC_HEADER_BYTES + TAG_BYTES && len <= TLSREC_WIRE_MAX_BYTES);
+	assert(len >= TLSREC_HEADER_BYTES + TAG_BYTES && len <= TLSREC_WIRE_MAX_BYTES);
 	if (t->in.seq >= suites[t->suite].records_max)
 		return TLSREC_KEY_WORN;
 	int r = decrypt(t, crypto, record, len - TLSREC_HEADER_BYTES);

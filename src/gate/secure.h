@@ -71,8 +71,8 @@ int secure_wrap(struct secure *secure, const uint8_t *data, size_t len, uint8_t 
 
 /* 1 when the peer has to be asked for its next key. */
 int secure_ask_due(const struct secure *secure);
-/* Wire bytes that ask it: out has SECURE_ASK_BYTES. Their count or -ERR_CRYPTO. What secure_wrap and
- * secure_relay give the peer asks too: this is for one that gets nothing now. */
+/* Wire bytes that ask it: out has SECURE_ASK_BYTES. Their count or -ERR_CRYPTO. What secure_wrap
+ * and secure_relay give the peer asks too: this is for one that gets nothing now. */
 int secure_ask(struct secure *secure, uint8_t *out);
 
 /*

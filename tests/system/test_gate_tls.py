@@ -87,6 +87,7 @@ BENT = {
     "a byte of the text": (lambda record: flipped(record, 5), "BAD_RECORD_MAC"),
     "a byte of the tag": (lambda record: flipped(record, -1), "BAD_RECORD_MAC"),
     "twice": (lambda record: record + record, "BAD_RECORD_MAC"),
+    "nothing but a tag": (lambda record: bytes((23, 3, 3, 0, 16)) + bytes(16), "BAD_RECORD_MAC"),
     "less than a tag": (lambda record: bytes((23, 3, 3, 0, 15)) + bytes(15), "BAD_RECORD_MAC"),
     "too long": (lambda record: bytes((23, 3, 3, 0x41, 1)), "RECORD_OVERFLOW"),
     "in plain text": (lambda record: bytes((22, 3, 3, 0, 5, KEY_UPDATE, 0, 0, 1, 0)), "UNEXPECTED_MESSAGE"),

@@ -416,6 +416,7 @@ struct bad_record {
 
 static const struct bad_record bad_records[] = {
 	{ "no type at all", { 0, 0, 0, 0 }, 4, -TLSREC_ALERT_UNEXPECTED_MESSAGE },
+	{ "nothing but a tag", { 0 }, 0, -TLSREC_ALERT_UNEXPECTED_MESSAGE },
 	{ "empty handshake", { 22 }, 1, -TLSREC_ALERT_UNEXPECTED_MESSAGE },
 	{ "empty alert", { 21 }, 1, -TLSREC_ALERT_UNEXPECTED_MESSAGE },
 	{ "encrypted change_cipher_spec", { 1, 20 }, 2, -TLSREC_ALERT_UNEXPECTED_MESSAGE },
@@ -476,6 +477,17 @@ test_lengths(void **state)
 	const uint8_t no_tag[] = { 23, 3, 3, 0, 15 };
 	assert_int_equal(tlsrec_length(no_tag, 5), -TLSREC_ALERT_BAD_RECORD_MAC);
 	assert_int_equal(tlsrec_length(long_header, 4), 0);
+	/* a tag of nothing: what is wrong with it is known when the tag has been looked at, in every suite */
+	for (int suite = TLSREC_AES_128_GCM; suite <= TLSREC_CHACHA20_POLY1305; suite++) {
+		static struct pair q;
+		static const uint8_t header[] = { 23, 3, 3, 0, 16 };
+		pair_init_suite(&q, (enum tlsrec_suite)suite);
+		memset(q.wire, 0, 21);
+		memcpy(q.wire, header, sizeof header);
+		q.len = 21;
+		assert_int_equal(open_wire(&q, &len), -TLSREC_ALERT_BAD_RECORD_MAC);
+		pair_fini(&q);
+	}
 	pair_fini(&p);
 }
 
