@@ -18,11 +18,12 @@ enum {
 	/* What a key's echo waits at most behind a strip or a slice, on a path of constant rate. */
 	STRIP_MS = 200,
 	SLICE_MS = 100,
-	STILL_MS = 400, /* after the last strip: perhaps somebody only leafs through */
+	STILL_MS = 200, /* after the last strip: perhaps somebody only leafs through */
+	SOON_MS = 1000, /* a film becomes exact in this time, or better first */
 	EXACT_PIXEL_BYTES =
 		2, /* what photographs cost, roughly; no more than PICTURE_PIXEL_BYTES */
 	STRIP_BYTE_PIXELS_MIN = 3, /* of a strip: as the last one, within these */
-	STRIP_BYTE_PIXELS_MAX = 16,
+	STRIP_BYTE_PIXELS_MAX = 8,
 	STRIP_SIDE_MIN_PX = 64, /* decoders in hardware know no smaller ones */
 	STRIP_SIDE_MAX_PX = 2048,
 	STRIP_AREA_MAX_PX = 1 << 20,
@@ -151,11 +152,11 @@ pictures_damage(struct pictures *p)
 
 /* ---- photographs ---- */
 
-/* Exactly at once would keep the path busy. */
+/* Exactly it would keep the path busy for longer. */
 static int
-takes_long(const struct pictures *p, uint64_t area_px)
+takes_long(const struct pictures *p, uint64_t area_px, uint32_t ms)
 {
-	uint64_t bytes = pace_bytes(&p->pace, AT_ONCE_MS);
+	uint64_t bytes = pace_bytes(&p->pace, ms);
 	return bytes > 0 && area_px * EXACT_PIXEL_BYTES > bytes;
 }
 
@@ -168,6 +169,17 @@ hold(struct pictures *p, const struct rect *photo, struct mono now)
 		now = mono_add_ms(now, STILL_MS);
 	}
 	owed_add(&p->owed, &p->damage, photo, now);
+}
+
+/* A film shows them now. */
+static void
+leave_to_film(struct pictures *p)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < p->waiting_count; i++)
+		if (!motion_playing(&p->motion) || !rect_within(&p->waiting[i], &p->motion.film))
+			p->waiting[count++] = p->waiting[i];
+	p->waiting_count = count;
 }
 
 /* Something new has come to a photograph that waits, or it has moved: all are looked for again. */
@@ -220,13 +232,13 @@ hold_photos(struct pictures *p, struct encode_change *c, struct mono now)
 	uint64_t area = 0;
 	for (size_t i = 0; i < c->rect_count; i++)
 		area += rect_area(&c->rects[i]);
-	if (!takes_long(p, area))
+	if (!takes_long(p, area, AT_ONCE_MS))
 		return;
 	size_t count = photo_find(&p->photo, &p->shown, c->rects, c->rect_count, photos);
 	area = 0;
 	for (size_t i = 0; i < count; i++)
 		area += rect_area(&photos[i]);
-	for (size_t i = 0; takes_long(p, area) && i < count; i++)
+	for (size_t i = 0; takes_long(p, area, AT_ONCE_MS) && i < count; i++)
 		if (take_out(p, c, &photos[i])) {
 			hold(p, &photos[i], now);
 			LOG(DEBUG, "desktop.photo", F_INT("x", photos[i].x),
@@ -254,7 +266,7 @@ next_strip(struct pictures *p)
 	uint64_t most = pace_bytes(&p->pace, STRIP_MS) * p->strip_byte_px;
 	/* beside a film it comes at once: each strip costs the film a picture that needs no other
 	 */
-	if (most > STRIP_AREA_MAX_PX || p->motion.film.w)
+	if (most > STRIP_AREA_MAX_PX || motion_playing(&p->motion))
 		most = STRIP_AREA_MAX_PX;
 	uint32_t wide = (uint32_t)most / STRIP_SIDE_MIN_PX;
 	strip.w = cut(photo.w, wide < STRIP_SIDE_MAX_PX ? wide : STRIP_SIDE_MAX_PX);
@@ -280,7 +292,7 @@ leave_film(struct pictures *p, const struct rect *film, struct mono now)
 	if (film->w == 0)
 		return;
 	owed_add(&p->owed, &p->damage, film, now);
-	if (takes_long(p, rect_area(film)))
+	if (takes_long(p, rect_area(film), SOON_MS))
 		hold(p, film, now);
 }
 
@@ -418,7 +430,7 @@ pictures_wait_ms(const struct pictures *p, struct mono now, int *ret_capture)
 	if (p->damage.dirty_count)
 		wait = sooner(wait, pace);
 	if (p->waiting_count)
-		return sooner(wait, p->motion.film.w ? pace : idle);
+		return p->motion.doubt ? wait : sooner(wait, p->motion.film.w ? pace : idle);
 	return sooner(wait, later(idle, owed_wait_ms(&p->owed, &p->motion.film, now)));
 }
 
@@ -449,13 +461,14 @@ add_changes(struct pictures *p, struct encode_change *c, struct mono now)
 	if (p->film_wanted || p->motion.film.w)
 		left = motion_look(&p->motion, &p->damage, &p->shown, now);
 	leave_film(p, &left, now);
+	leave_to_film(p);
 	let_go(p, c);
 	c->rects = p->rects;
 	c->rect_count = damage_changed(&p->damage, p->rects, ENCODE_RECTS_MAX);
 	hold_photos(p, c, now);
-	int beside = p->motion.film.w > 0,
+	int beside = motion_playing(&p->motion),
 	    alone = c->copy_count + c->rect_count == 0 && pace_idle_ms(&p->pace, now) == 0;
-	if (p->waiting_count && (beside || alone))
+	if (p->waiting_count && (beside || (alone && !p->motion.doubt)))
 		add_strip(p, c, now);
 	else
 		add_film(p, c, now);

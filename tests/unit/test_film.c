@@ -59,15 +59,21 @@ unmake(void **state)
 
 /* A smooth picture that moves: as photographs are, no two neighbours alike. */
 static void
-draw_film(struct image *image, unsigned t)
+draw_smooth(struct image *image, struct rect at, unsigned t)
 {
-	for (unsigned y = 0; y < FILM_H; y++)
-		for (unsigned x = 0; x < FILM_W; x++) {
-			uint8_t *p = image_at(image, FILM_X + x, FILM_Y + y);
+	for (unsigned y = 0; y < at.h; y++)
+		for (unsigned x = 0; x < at.w; x++) {
+			uint8_t *p = image_at(image, at.x + x, at.y + y);
 			p[0] = (uint8_t)(x / 2 + y / 4 + t);
 			p[1] = (uint8_t)(255 - (x + t) / 2 - (x & 1));
 			p[2] = (uint8_t)(60 + y / 2 + (x & 1));
 		}
+}
+
+static void
+draw_film(struct image *image, unsigned t)
+{
+	draw_smooth(image, (struct rect){FILM_X, FILM_Y, FILM_W, FILM_H}, t);
 }
 
 /* Text: few colours, most neighbours alike. */
@@ -123,6 +129,55 @@ test_a_film_is_found_and_ends(void **state)
 	assert_false(due);
 }
 
+static uint64_t
+area(const struct rect *rects, size_t count)
+{
+	uint64_t sum = 0;
+	for (size_t i = 0; i < count; i++)
+		sum += rect_area(&rects[i]);
+	return sum;
+}
+
+/* A large photograph may be the first picture of a film: it is held back for a moment, and then all
+ * of it, once, is what changed. */
+static void
+test_a_photograph_is_given_back(void **state)
+{
+	struct world *w = *state;
+	const struct rect large = {0, 0, WIDTH, HEIGHT};
+	struct rect rects[64], film;
+	int due;
+	for (unsigned t = 0; t < 3; t++) {
+		draw_smooth(&w->screen, large, t * 50);
+		assert_int_equal(look(w, 2000, rects, &film, &due), 0);
+		assert_false(due || motion_playing(&w->motion));
+		int wait = motion_wait_ms(&w->motion, w->now);
+		assert_in_range(wait, 1, MOTION_DOUBT_MS);
+		size_t n = look(w, (uint64_t)wait, rects, &film, &due);
+		assert_int_equal(area(rects, n), WIDTH * HEIGHT);
+		assert_int_equal(w->ended.w, 0);
+		assert_int_equal(motion_wait_ms(&w->motion, w->now), -1);
+		assert_int_equal(look(w, 20, rects, &film, &due), 0);
+	}
+}
+
+/* A large film costs no exact picture. */
+static void
+test_a_large_film_is_found_at_once(void **state)
+{
+	struct world *w = *state;
+	const struct rect large = {0, 0, WIDTH, HEIGHT};
+	struct rect rects[64], film;
+	int due, pictures = 0;
+	for (unsigned t = 0; t < 10; t++) {
+		draw_smooth(&w->screen, large, t * 3);
+		assert_int_equal(look(w, 40, rects, &film, &due), 0);
+		pictures += due;
+		assert_int_equal(motion_playing(&w->motion), t >= 2);
+	}
+	assert_in_range(pictures, 4, 8);
+}
+
 static void
 test_text_is_no_film(void **state)
 {
@@ -161,7 +216,7 @@ test_a_film_begins_anew(void **state)
 	struct world *w = *state;
 	struct rect rects[64], film;
 	int due = 0, fresh = 0;
-	for (unsigned t = 0; t < 20 || due; t++) {
+	for (unsigned t = 0; t < 20; t++) {
 		draw_film(&w->screen, t * 3);
 		look(w, 33, rects, &film, &due);
 	}
@@ -287,6 +342,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_a_film_is_found_and_ends, make, unmake),
+		cmocka_unit_test_setup_teardown(test_a_photograph_is_given_back, make, unmake),
+		cmocka_unit_test_setup_teardown(test_a_large_film_is_found_at_once, make, unmake),
 		cmocka_unit_test_setup_teardown(test_text_is_no_film, make, unmake),
 		cmocka_unit_test_setup_teardown(test_dropped_film_is_told, make, unmake),
 		cmocka_unit_test_setup_teardown(test_a_film_begins_anew, make, unmake),
