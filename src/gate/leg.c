@@ -1,6 +1,7 @@
 #include "gate/leg.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -70,6 +71,15 @@ drop_input(struct leg *l)
 	l->in = l->raw = NULL;
 }
 
+/* Those whose end is told and counted, while the peer still has something to take. */
+static void
+count_closing(struct worker *w, const struct leg *l, int by)
+{
+	if (l->kind == LEG_NATIVE || l->kind == LEG_BROWSER)
+		atomic_fetch_add_explicit(
+			&w->limits.mine->closing, (uint32_t)by, memory_order_relaxed);
+}
+
 void
 leg_close(struct worker *w, struct leg *l, int code)
 {
@@ -77,7 +87,9 @@ leg_close(struct worker *w, struct leg *l, int code)
 	if (was == LEG_DEAD)
 		return;
 	l->state = LEG_DEAD;
-	if (was != LEG_CLOSING)
+	if (was == LEG_CLOSING)
+		count_closing(w, l, -1);
+	else
 		roles_gone(w, l, was, code);
 	if (l->kind == LEG_NATIVE || l->kind == LEG_BROWSER) {
 		int half_open = l->is_half_open;
@@ -155,6 +167,7 @@ leg_end(struct worker *w, struct leg *l, int code)
 		return;
 	}
 	l->state = LEG_CLOSING;
+	count_closing(w, l, 1);
 	roles_gone(w, l, was, code);
 	drop_input(l);
 	shut_ws(w, l,

@@ -122,8 +122,13 @@ limit_segment_new(size_t workers, struct limit_segment **ret_segment)
 void
 limit_segment_clear(struct limit_segment *segment, size_t worker)
 {
-	tally_fold(&segment->gone, &segment->rows[worker].tally);
-	memset(&segment->rows[worker], 0, sizeof segment->rows[worker]);
+	struct limit_row *row = &segment->rows[worker];
+	uint32_t had = atomic_load_explicit(&row->now[LIMIT_CONNECTIONS], memory_order_relaxed);
+	uint32_t closing = atomic_load_explicit(&row->closing, memory_order_relaxed);
+	tally_fold(&segment->gone, &row->tally);
+	if (had > closing)
+		tally_codes(segment->gone.closes, -ERR_CLOSED, had - closing);
+	memset(row, 0, sizeof *row);
 }
 
 int

@@ -60,6 +60,7 @@ int address_is_v4(const struct address *address);
 struct limit_row {
 	_Atomic uint32_t now[LIMIT_COUNT];
 	struct tally tally;
+	_Atomic uint32_t closing; /* of its connections: their end is counted, not yet complete */
 	/* A count-min sketch: two hashed counters for each source, the smaller one counts. Fixed
 	 * size, whoever connects. */
 	_Atomic uint16_t connections[2][SOURCE_BUCKETS], half_open[2][SOURCE_BUCKETS];
@@ -95,7 +96,7 @@ struct limits {
 
 /* The parent's: a sealed memory file for so many workers; -errno. *ret_segment is mapped. */
 int limit_segment_new(size_t workers, struct limit_segment **ret_segment);
-/* A worker died. */
+/* A worker died, and the connections that it had with it: their end is counted as CLOSED. */
 void limit_segment_clear(struct limit_segment *segment, size_t worker);
 
 void limits_init(struct limits *limits, const struct settings *settings);

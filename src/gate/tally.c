@@ -15,10 +15,10 @@ add_reason(struct tally_reason *reasons, uint64_t code, uint64_t count)
 }
 
 void
-tally_code(struct tally_reason reasons[static TALLY_CODES], int code)
+tally_codes(struct tally_reason reasons[static TALLY_CODES], int code, uint64_t count)
 {
 	int known = code == 0 || err_find(code);
-	add_reason(reasons, known ? (uint64_t)(code < 0 ? -code : code) : ERR_CLOSED, 1);
+	add_reason(reasons, known ? (uint64_t)(code < 0 ? -code : code) : ERR_CLOSED, count);
 }
 
 static void

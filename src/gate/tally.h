@@ -40,8 +40,14 @@ tally_add(_Atomic uint64_t *v, uint64_t n)
 	atomic_fetch_add_explicit(v, n, memory_order_relaxed);
 }
 
-/* One more of this reason: 0 or negative, as leg_close has it. Errors of the system count as
+/* So many more of this reason: 0 or negative, as leg_close has it. Errors of the system count as
  * CLOSED. */
-void tally_code(struct tally_reason reasons[static TALLY_CODES], int code);
+void tally_codes(struct tally_reason reasons[static TALLY_CODES], int code, uint64_t count);
+static inline void
+tally_code(struct tally_reason reasons[static TALLY_CODES], int code)
+{
+	tally_codes(reasons, code, 1);
+}
+
 /* Adds all counters of from (not what is now) to to. */
 void tally_fold(struct tally *to, const struct tally *from);

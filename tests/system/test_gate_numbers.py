@@ -110,16 +110,23 @@ def test_nothing_personal(gate):
 
 
 def test_a_worker_dies(gate):
-    """Counters never go back."""
-    client, session = gate.join(gate.agent())
+    """Counters never go back, and who was cut with it has a reason."""
+    agent = gate.agent()
+    client, session = gate.join(agent)
+    gate.refused(gate.hello(gate.native(agent.cert), gate.outer.ROLE_CLIENT), "PROTOCOL")  # one that ended before, for another reason
     exchange(client.stream, session.stream, 100_000, 100)
     becomes(gate, 100_000, "to_client_bytes")
     before = value(gate, "connections_accepted")
+    becomes(gate, 3, "connections")
+    assert value(gate, "connections_closed", code=str(CODE["CLOSED"])) == 0
     for pid in gate.children("worker"):
         os.kill(pid, 9)
     gate.wait_log("worker.up", 4)
     assert value(gate, "to_client_bytes") == 100_000 and value(gate, "connections_accepted") >= before
     becomes(gate, 0, "sessions")
+    becomes(gate, 0, "connections")
+    assert value(gate, "connections_closed", code=str(CODE["CLOSED"])) == 3
+    assert value(gate, "connections_accepted") == value(gate, "connections_closed") == before
 
 
 def test_attack_another_user(gate):
