@@ -69,7 +69,15 @@ class Target:
 
 
 class Chromium(Program):
-    def __init__(self, home):
+    """trusted: the authority of pages, beside those of Debian."""
+
+    def __init__(self, home, trusted=None):
+        if trusted:
+            store = home / ".pki/nssdb"
+            store.mkdir(parents=True)
+            certutil = lambda *args: subprocess.run(["certutil", "-d", f"sql:{store}", *map(str, args)], check=True)
+            certutil("-N", "--empty-password")
+            certutil("-A", "-t", "C,,", "-n", "page", "-i", trusted)
         super().__init__(["node", ROOT / "tests/browser/driver.mjs", json.dumps({"home": str(home)})], home / "driver.log")
         self.page, self.mouse, self.keyboard, self.context = (Target(self, name) for name in ("page", "mouse", "keyboard", "context"))
         self.own, self.clock = Target(self, "own"), Target(self, "clock")

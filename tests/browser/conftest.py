@@ -1,7 +1,6 @@
 import os
 import pathlib
 import shutil
-import subprocess
 import sys
 import tempfile
 
@@ -45,12 +44,6 @@ def engawa():
 @pytest.fixture(scope="session")
 def home_pc(engawa, tmp_path_factory):
     """A browser that trusts the relay's page by an NSS store of its own."""
-    home = tmp_path_factory.mktemp("home-pc")
-    store = home / ".pki/nssdb"
-    store.mkdir(parents=True)
-    certutil = lambda *args: subprocess.run(["certutil", "-d", f"sql:{store}", *map(str, args)], check=True)
-    certutil("-N", "--empty-password")
-    certutil("-A", "-t", "C,,", "-n", "page", "-i", engawa.page_ca)
-    browser = Chromium(home)
+    browser = Chromium(tmp_path_factory.mktemp("home-pc"), trusted=engawa.page_ca)
     yield browser
     browser.close()

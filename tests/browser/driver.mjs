@@ -20,6 +20,15 @@ let consoleLines = [];
 let requests = [];
 let keys;
 
+/** Runs in the page. */
+async function canvas() {
+	const screen = document.querySelector("canvas");
+	const { width, height } = screen;
+	const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+	context.drawImage(screen, 0, 0);
+	return context.getImageData(0, 0, width, height);
+}
+
 const own = {
 	/** A new page in a new profile; the old one is closed. */
 	async open(options) {
@@ -48,20 +57,20 @@ const own = {
 	},
 	/** The canvas as the person sees it: R G B A, base64. */
 	async pixels() {
-		return page.evaluate(() => {
-			const screen = document.querySelector("canvas");
-			const copy = document.createElement("canvas");
-			copy.width = screen.width;
-			copy.height = screen.height;
-			const context = copy.getContext("2d");
-			context.drawImage(screen, 0, 0);
-			const { data } = context.getImageData(0, 0, copy.width, copy.height);
+		return page.evaluate(`(${canvas})().then(({ width, height, data }) => {
 			let text = "";
 			for (let i = 0; i < data.length; i += 32768) {
 				text += String.fromCharCode(...data.subarray(i, i + 32768));
 			}
-			return { width: copy.width, height: copy.height, rgba: btoa(text) };
-		});
+			return { width, height, rgba: btoa(text) };
+		})`);
+	},
+	/** The SHA-256 of these, in hexadecimal. */
+	async digest() {
+		return page.evaluate(`(${canvas})().then(async ({ data }) => {
+			const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", data));
+			return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+		})`);
 	},
 	/** A security key in this browser's machine; its name for the next two. */
 	async plugIn(options) {

@@ -1,5 +1,4 @@
 """A person with a browser, through the real relay, at the real desktop."""
-import datetime
 import json
 import re
 import select
@@ -9,8 +8,10 @@ import time
 import pytest
 from PIL import ImageChops
 
+import scene
 import system
 from chromium import Failed
+from shown import Shown, played
 
 EDITOR = (300, 300)  # a point in it
 
@@ -50,17 +51,27 @@ def pin(mail):
 
 def log_in(home_pc, engawa, language="ja"):
     open_page(home_pc, engawa, language)
-    submit_all(home_pc, engawa)
+    return submit_all(home_pc, engawa)
+
+
+def submit_password(home_pc, engawa):
+    """Returns when."""
+    home_pc.wait("#password")
+    began_s = time.time()
+    submit(home_pc, "#password", engawa.password)
+    return began_s
 
 
 def submit_prompts(home_pc, engawa):
     submit(home_pc, "#code", pin(ask(home_pc, engawa)))
-    submit(home_pc, "#password", engawa.password)
+    return submit_password(home_pc, engawa)
 
 
 def submit_all(home_pc, engawa):
-    submit_prompts(home_pc, engawa)
+    """Returns what is shown then."""
+    began_s = submit_prompts(home_pc, engawa)
     home_pc.wait("canvas")
+    return Shown(engawa, home_pc, began_s)
 
 
 def click(home_pc, x, y):
@@ -95,38 +106,15 @@ def stands_still(engawa):
         before = now
 
 
-def marked(engawa, mark):
-    """R G B A of the office PC's screen now, with this watermark, computed at the office PC's side."""
-    screen = engawa.grab().convert("RGB")
-    width, height = screen.size
-    code, second, lines = mark
-    out = subprocess.run([system.BUILD / "tests/browser/mark_screen", str(width), str(height), "--code", engawa.agent_dir / "agent.key",
-        engawa.org_dir / "watermark.key", code, str(second), *lines],
-        input=screen.tobytes("raw", "BGRX"), capture_output=True, check=True).stdout
-    rgba = bytearray(b"\xff") * len(out)
-    rgba[0::4], rgba[1::4], rgba[2::4] = out[2::4], out[1::4], out[0::4]
-    return bytes(rgba)
-
-
-def watermark_of(engawa, home_pc, seconds):
-    """Code, start and lines of the session whose page is open, if it started then."""
-    shown = home_pc.page.evaluate("navigator.userAgent")
-    version = re.search(r"Chrome/(\d+)", shown)[1]
-    code = home_pc.text(".toolbar-code").split()[-1]
-    when = datetime.datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
-    return code, seconds, [system.POLICY["WATERMARK_MESSAGE"], f"{engawa.terminal_id}  {code}", f"Chrome {version}   127.0.0.1", when]
-
-
 def test_whole_login_keys_and_picture(engawa, home_pc):
     open_page(home_pc, engawa)
     mail = ask(home_pc, engawa)
     words = home_pc.text(".words dd").split()
     assert len(words) == 2 and all(word in mail.get_content() for word in words)
-    began = int(time.time())
     submit(home_pc, "#code", pin(mail))
-    submit(home_pc, "#password", engawa.password)
+    began_s = submit_password(home_pc, engawa)
     home_pc.wait("canvas")
-    ended = int(time.time())
+    shown = Shown(engawa, home_pc, began_s)
     click(home_pc, *EDITOR)
     home_pc.keyboard.press("Control+End")
     home_pc.keyboard.press("Shift+KeyE")
@@ -135,15 +123,10 @@ def test_whole_login_keys_and_picture(engawa, home_pc):
     arrives(engawa, "Engawa from a browser; 1!")
 
     # The picture is that of the office PC, bit for bit, watermark included.
-    candidates = [watermark_of(engawa, home_pc, second) for second in range(began, ended + 1)]
-
-    def same():
-        shown = home_pc.pixels()
-        assert (shown.width, shown.height) == (1280, 800)
-        return any(marked(engawa, mark) == shown.rgba for mark in candidates)
-    system.wait_for(same, "the pictures differ", 60, 0.2)
-    unmarked = engawa.grab().convert("RGBA").tobytes()
-    assert unmarked != home_pc.pixels().rgba
+    shown.wait()
+    picture = home_pc.pixels()
+    assert (picture.width, picture.height) == (1280, 800)
+    assert picture.rgba != engawa.grab().convert("RGBA").tobytes()
 
     home_pc.page.click(".button-end")
     home_pc.see("接続を終了しました")
@@ -153,10 +136,7 @@ def test_whole_login_keys_and_picture(engawa, home_pc):
 
 def test_film(engawa, home_pc):
     """What moves like a film is decoded by the browser, and what it leaves is that of the office PC, bit for bit."""
-    began = int(time.time())
-    log_in(home_pc, engawa)
-    home_pc.wait("canvas")
-    candidates = [watermark_of(engawa, home_pc, second) for second in range(began, int(time.time()) + 1)]
+    shown = log_in(home_pc, engawa)
     argv = [str(system.BUILD / "tests/system/moving"), "100", "80", "640", "360", "120"]
     seen, films = set(), []
     try:
@@ -168,12 +148,27 @@ def test_film(engawa, home_pc):
             while not select.select([films[-1].stdout], [], [], 0)[0]:
                 seen.add(hash(home_pc.pixels().rgba))
         assert len(seen) > 3
-        system.wait_for(lambda: any(marked(engawa, mark) == home_pc.pixels().rgba for mark in candidates), "the pictures differ", 60, 0.2)
+        shown.wait()
     finally:
         film = films[-1]
         film.stdin.close()
         film.wait(10)
     assert "desktop.film " in engawa.agent.log.read_text()
+    assert home_pc.own.console() == []
+
+
+def test_recorded_work(engawa, home_pc, tmp_path):
+    """Text scrolls, a window is dragged, photographs and a film play: whenever the office PC's screen stands still, the page shows the same, bit for bit.
+    ./bench stills does it with the recordings of real work."""
+    scene.record(tmp_path / "scene.rec", (1280, 800))
+    shown, mark, stills = log_in(home_pc, engawa), len(engawa.agent.log.read_text()), []
+    for _ in played(engawa, tmp_path / "scene.rec", scene.PART_MS):
+        shown.wait()
+        stills.append(home_pc.own.digest())
+        if len(stills) == 2:  # with the mark of a session that began later it is another picture
+            assert shown.differing() == 0 < Shown(engawa, home_pc, time.time()).differing()
+    assert len(set(stills)) == len(stills) == scene.PARTS + 1
+    assert "desktop.film " in engawa.agent.log.read_text()[mark:]
     assert home_pc.own.console() == []
 
 
@@ -188,26 +183,20 @@ DAMAGE = """(() => {
 
 def test_attack_damaged_picture(engawa, home_pc):
     """A picture comes that cannot be taken apart: the session goes on with a new stream of pictures, bit for bit that of the office PC."""
-    began = int(time.time())
-    log_in(home_pc, engawa)
-    home_pc.wait("canvas")
-    candidates = [watermark_of(engawa, home_pc, second) for second in range(began, int(time.time()) + 1)]
+    shown = log_in(home_pc, engawa)
     mark = len(engawa.agent.log.read_text())
     home_pc.page.evaluate(DAMAGE)
     click(home_pc, *EDITOR)
     home_pc.keyboard.press("Control+End")
     home_pc.keyboard.type("before ")
     system.wait_for(lambda: "desktop.restart" in engawa.agent.log.read_text()[mark:], "the stream does not begin anew", 30)
-
-    def same():
-        return any(marked(engawa, m) == home_pc.pixels().rgba for m in candidates)
     # what is typed before the page has the new stream is typed by nobody
     system.wait_for(lambda: "session.heard" in engawa.agent.log.read_text()[mark:], "the page does not come back", 30)
-    system.wait_for(same, "the pictures differ", 60, 0.2)
+    shown.wait()
     click(home_pc, *EDITOR)
     home_pc.keyboard.type("after the damage")
     arrives(engawa, "after the damage")
-    system.wait_for(same, "the pictures differ after that", 60, 0.2)
+    shown.wait()
     assert "session.start" not in engawa.agent.log.read_text()[mark:]
 
 

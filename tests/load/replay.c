@@ -1,9 +1,11 @@
 /*
- * Plays a recording to $DISPLAY, which has its size:  replay FILE
+ * Plays a recording to $DISPLAY, which has its size:  replay FILE [HOLD-MS]
  * Paints the first frame in a window over everything and says "ready". Then for every line on
  * stdin it plays the whole recording once from its beginning, as fast as it was recorded, each
  * frame at once (the server is held), and prints for each frame the monotonic clock in
  * microseconds when its painting began and its digest; "end" closes a run.
+ * HOLD-MS: after each so many milliseconds of the recording it says "hold" and stands still until
+ * another line comes.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,6 +17,7 @@
 #include <xcb/xcb.h>
 
 #include "base/clock.h"
+#include "base/str.h"
 #include "recording.h"
 
 static xcb_connection_t *c;
@@ -108,8 +111,21 @@ start(const char *path)
 	return player;
 }
 
+/* Until the next line: how long that was. */
+static uint64_t
+hold(void)
+{
+	struct mono since = mono_now();
+	puts("hold");
+	fflush(stdout);
+	for (int byte; (byte = getchar()) != '\n';)
+		if (byte == EOF)
+			exit(0);
+	return mono_diff_ms(since, mono_now());
+}
+
 static void
-play(const char *path)
+play(const char *path, uint32_t hold_ms)
 {
 	struct player *player = start(path);
 	const struct image *image = player_image(player);
@@ -118,8 +134,13 @@ play(const char *path)
 		die("no memory");
 	digest_rows(&digest, image, 0, image->height);
 	struct mono begin = mono_now();
+	uint32_t held = 0; /* how often */
 	int r;
 	do {
+		if (hold_ms && player_ms(player) / hold_ms > held) {
+			held = player_ms(player) / hold_ms;
+			begin = mono_add_ms(begin, hold());
+		}
 		size_t count;
 		const struct rect *rects = player_rects(player, &count);
 		for (size_t i = 0; i < count; i++)
@@ -141,7 +162,8 @@ play(const char *path)
 int
 main(int argc, char **argv)
 {
-	if (argc != 2)
+	int64_t hold_ms = 0;
+	if (argc < 2 || argc > 3 || (argc == 3 && str_int(argv[2], 1, INT32_MAX, &hold_ms) < 0))
 		return 2;
 	struct player *first = start(argv[1]);
 	open_window(player_image(first)->width, player_image(first)->height);
@@ -151,6 +173,6 @@ main(int argc, char **argv)
 	fflush(stdout);
 	for (int byte; (byte = getchar()) != EOF;)
 		if (byte == '\n')
-			play(argv[1]);
+			play(argv[1], (uint32_t)hold_ms);
 	return 0;
 }

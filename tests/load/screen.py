@@ -38,8 +38,7 @@ TOOLS = system.BUILD / "tests/load"
 
 
 def arguments(parser):
-    parser.add_argument("--workload", metavar="DIR", type=pathlib.Path, help="recordings to play (DIR/NAME.rec) instead of our own")
-    parser.add_argument("--only", metavar="NAME", action="append", help="only this recording; again for more")
+    workloads.arguments(parser)
     parser.add_argument("--link", choices=LINKS, action="append", help="only this line; again for more")
     parser.add_argument("--peer", metavar="NAME", action="append", help="only this one (engawa, …); again for more")
 
@@ -370,12 +369,7 @@ def measure_kind(kind, directory, line, wanted):
 
 
 def measure(options):
-    if options.workload:
-        files = [(path.stem, path) for path in sorted(options.workload.glob("*.rec"))]
-    else:
-        names = NAMED if options.quick else workloads.WORKLOADS
-        files = list(workloads.recordings(options.only or names, system.ROOT / "out/recordings"))
-    files = [(name, path) for name, path in files if not options.only or name in options.only]
+    files = workloads.chosen(options, NAMED if options.quick else workloads.WORKLOADS)
     directory = pathlib.Path(tempfile.mkdtemp(prefix="engawa-bench-"))
     directory.chmod(0o755)
     try:

@@ -1,6 +1,5 @@
 """Work on a desktop, recorded for ./bench screen: real programs, Japanese text and photographs from Debian packages, a script for the hands.
 Each is made once, into out/recordings/, and looks the same to everybody it is played to."""
-import contextlib
 import gzip
 import os
 import pathlib
@@ -9,7 +8,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 import system
@@ -297,6 +295,20 @@ def recordings(names, directory):
             print(f"recording {name} …", file=sys.stderr, flush=True)
             record(name, path)
         yield name, path
+
+
+def arguments(parser):
+    parser.add_argument("--workload", metavar="DIR", type=pathlib.Path, help="recordings to play (DIR/NAME.rec) instead of our own")
+    parser.add_argument("--only", metavar="NAME", action="append", help="only this recording; again for more")
+
+
+def chosen(options, names):
+    """Names and files: those of the options, or else of these names."""
+    if options.workload:
+        files = ((path.stem, path) for path in sorted(options.workload.glob("*.rec")))
+    else:
+        files = recordings(options.only or names, system.ROOT / "out/recordings")
+    return [(name, path) for name, path in files if not options.only or name in options.only]
 
 
 if __name__ == "__main__":
