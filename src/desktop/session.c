@@ -362,12 +362,17 @@ start_picture(struct session *s, struct mono now, int *ret_wait)
 	if (r < 0 || link_queued(&s->link) > 0)
 		return r;
 	int capture, wait = pictures_wait_ms(s->pictures, now, &capture);
-	if (wait != 0)
-		*ret_wait = wait;
-	else if (capture)
+	if (wait == 0 && capture) {
 		start_capture(s, now);
-	else
+	} else if (wait == 0) {
 		begin_picture(s, NULL, 0, now);
+		/* not everything that was due is a picture: a film has ended, and what it leaves is
+		 * for later */
+		if (s->state == IDLE)
+			wait = pictures_wait_ms(s->pictures, now, &capture);
+	}
+	if (s->state == IDLE)
+		*ret_wait = wait;
 	return 0;
 }
 
