@@ -2,6 +2,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <openssl/rand.h>
+#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +16,8 @@
 enum {
 	FILE_MAX_BYTES = 131072,
 	HOUR_S = 3600,
-	LINE_SIZE = 512
+	LINE_SIZE = 512,
+	SALT_BYTES = 16
 };
 
 struct device {
@@ -29,7 +32,9 @@ struct devices {
 	char *path;
 	size_t count;
 	struct device list[DEVICES_MAX];
-	struct tries strangers, pairing;
+	struct tries strangers, pairing, shared[DEVICES_SHARED];
+	uint8_t salt[SALT_BYTES]; /* of shared */
+	int salted;
 	struct tries *above; /* while the file is read */
 };
 
@@ -86,7 +91,25 @@ parse_class(struct devices *d, const char *value, struct tries *tries)
 	return parse_tries(&value, tries) < 0 || *value ? -ERR_SETTING : 0;
 }
 
-/* STRANGERS tries / PAIRING tries / DEVICE hash first last tries name */
+/* SHARED number tries */
+static int
+parse_shared(struct devices *d, const char *value)
+{
+	uint64_t number;
+	if (parse_numbers(&value, &number, 1) < 0 || number >= DEVICES_SHARED)
+		return -ERR_SETTING;
+	return parse_class(d, value, &d->shared[number]);
+}
+
+static int
+parse_salt(struct devices *d, const char *value)
+{
+	d->salted = 1;
+	return str_unhex(value, d->salt, sizeof d->salt) < 0 ? -ERR_SETTING : 0;
+}
+
+/* STRANGERS tries / PAIRING tries / SALT hex / SHARED number tries / DEVICE hash first last tries
+ * name */
 static int
 on_line(void *user, const char *key, const char *value)
 {
@@ -99,6 +122,10 @@ on_line(void *user, const char *key, const char *value)
 		return parse_class(d, value, &d->pairing);
 	if (strcmp(key, "ROW") == 0)
 		return parse_row(d, value);
+	if (strcmp(key, "SALT") == 0)
+		return parse_salt(d, value);
+	if (strcmp(key, "SHARED") == 0)
+		return parse_shared(d, value);
 	if (strcmp(key, "DEVICE") != 0 || d->count == DEVICES_MAX || strlen(value) < sizeof hash)
 		return -ERR_SETTING;
 	struct device *device = &d->list[d->count];
@@ -160,6 +187,24 @@ print_tries(FILE *out, const struct tries *t)
 		(unsigned long long)t->until_s, t->mails, (unsigned long long)t->mails_s);
 }
 
+static void
+print_shared(FILE *out, const struct devices *d)
+{
+	char salt[2 * SALT_BYTES + 1];
+	if (!d->salted)
+		return;
+	str_hex(salt, d->salt, sizeof d->salt);
+	fprintf(out, "SALT %s\n", salt);
+	for (unsigned i = 0; i < DEVICES_SHARED; i++) {
+		const struct tries *t = &d->shared[i];
+		if (!t->failures && !t->row && !t->until_s)
+			continue;
+		fprintf(out, "SHARED %u ", i);
+		print_tries(out, t);
+		fprintf(out, "\nROW %u\n", t->row);
+	}
+}
+
 char *
 devices_text(const struct devices *d)
 {
@@ -173,6 +218,7 @@ devices_text(const struct devices *d)
 	fprintf(out, "\nROW %u\nPAIRING ", d->strangers.row);
 	print_tries(out, &d->pairing);
 	fprintf(out, "\nROW %u\n", d->pairing.row);
+	print_shared(out, d);
 	for (size_t i = 0; i < d->count; i++) {
 		const struct device *device = &d->list[i];
 		char hash[2 * DEVICE_HASH_BYTES + 1];
@@ -206,12 +252,41 @@ find(const struct devices *d, const uint8_t *hash)
 	return NULL;
 }
 
+/* No hash that anybody could find the name of either: all ones, and the number. */
+static int
+is_shared(const uint8_t *hash)
+{
+	for (size_t i = 0; i < DEVICE_HASH_BYTES - 1; i++)
+		if (hash[i] != UINT8_MAX)
+			return 0;
+	return 1;
+}
+_Static_assert(DEVICES_SHARED == UINT8_MAX + 1, "the number is the last byte");
+
+int
+devices_shared(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES],
+	uint8_t ret_hash[static DEVICE_HASH_BYTES])
+{
+	uint8_t mixed[SALT_BYTES + DEVICE_HASH_BYTES], digest[SHA256_DIGEST_LENGTH];
+	if (!devices->salted && RAND_bytes(devices->salt, SALT_BYTES) != 1)
+		return -ERR_CRYPTO;
+	devices->salted = 1;
+	memcpy(mixed, devices->salt, SALT_BYTES);
+	memcpy(mixed + SALT_BYTES, hash, DEVICE_HASH_BYTES);
+	SHA256(mixed, sizeof mixed, digest);
+	memset(ret_hash, UINT8_MAX, DEVICE_HASH_BYTES - 1);
+	ret_hash[DEVICE_HASH_BYTES - 1] = digest[0];
+	return 0;
+}
+
 static struct tries *
 tries_of(const struct devices *d, const uint8_t *hash)
 {
 	struct device *device = find(d, hash);
 	if (memcmp(hash, devices_pairing, DEVICE_HASH_BYTES) == 0)
 		return (struct tries *)(uintptr_t)&d->pairing;
+	if (is_shared(hash))
+		return (struct tries *)(uintptr_t)&d->shared[hash[DEVICE_HASH_BYTES - 1]];
 	return device ? &device->tries : (struct tries *)(uintptr_t)&d->strangers;
 }
 
@@ -228,24 +303,39 @@ devices_seen(const struct devices *devices, const uint8_t hash[static DEVICE_HAS
 	return device && device->last_s > 0;
 }
 
+/* May a be given up for b? */
+static int
+goes_before(const struct device *a, const struct device *b)
+{
+	if (!b || (a->tries.row == 0) != (b->tries.row == 0))
+		return !b || a->tries.row == 0;
+	return a->last_s < b->last_s;
+}
+
+/* Who has failures keeps the place, or they would be forgotten by filling the list; only what is
+ * registered now has its place for sure. */
 static struct device *
-make_room(struct devices *d)
+make_room(struct devices *d, int registered)
 {
 	if (d->count < DEVICES_MAX)
 		return &d->list[d->count++];
-	struct device *oldest = NULL;
+	struct device *out = NULL;
 	for (size_t i = 0; i < d->count; i++)
-		if (!d->list[i].kept && (!oldest || d->list[i].last_s < oldest->last_s))
-			oldest = &d->list[i];
-	assert(oldest); /* there are fewer registered devices than places */
-	memset(oldest, 0, sizeof *oldest);
-	return oldest;
+		if (!d->list[i].kept && goes_before(&d->list[i], out))
+			out = &d->list[i];
+	assert(out); /* there are fewer registered devices than places */
+	if (out->tries.row > 0 && !registered)
+		return NULL;
+	memset(out, 0, sizeof *out);
+	return out;
 }
 
 static struct device *
-add(struct devices *d, const uint8_t *hash, uint64_t now_s)
+add(struct devices *d, const uint8_t *hash, int registered, uint64_t now_s)
 {
-	struct device *device = make_room(d);
+	struct device *device = make_room(d, registered);
+	if (!device)
+		return NULL;
 	memcpy(device->hash, hash, DEVICE_HASH_BYTES);
 	device->first_s = now_s;
 	return device;
@@ -257,8 +347,12 @@ devices_login(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYT
 {
 	struct device *device = find(devices, hash);
 	if (!device) {
-		device = add(devices, hash, now_s);
 		devices->strangers.row = 0; /* one of them has proved himself */
+		device = add(devices, hash, 0, now_s);
+	}
+	if (!device) {
+		int r = save(devices);
+		return r < 0 ? r : -ERR_LIMIT;
 	}
 	device->last_s = now_s;
 	/* a name is for people; one that does not fit is none */
@@ -288,7 +382,7 @@ devices_keep(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTE
 	if (!keep)
 		return save(devices);
 	if (!device)
-		device = add(devices, hash, now_s);
+		device = add(devices, hash, 1, now_s);
 	device->kept = 1;
 	return save(devices);
 }
@@ -298,8 +392,11 @@ devices_enter(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYT
 {
 	if (find(devices, hash))
 		return 0;
-	add(devices, hash, now_s)->last_s = now_s;
-	return save(devices);
+	struct device *device = add(devices, hash, 0, now_s);
+	if (!device)
+		return -ERR_LIMIT;
+	device->last_s = now_s;
+	return 0;
 }
 
 int
@@ -433,6 +530,7 @@ devices_unlock(struct devices *devices)
 	for (size_t i = 0; i < devices->count; i++)
 		devices->list[i].tries = (struct tries){0};
 	devices->strangers = devices->pairing = (struct tries){0};
+	memset(devices->shared, 0, sizeof devices->shared);
 	return save(devices);
 }
 

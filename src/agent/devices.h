@@ -17,7 +17,8 @@
 enum {
 	DEVICE_HASH_BYTES = 32,
 	DEVICES_MAX = 208, /* persons have theirs here too: more than users.h has. The one not seen
-			      for longest makes room */
+			      for longest and without a failure makes room */
+	DEVICES_SHARED = 256, /* counters of those that have none of their own: devices_shared */
 	LOCKOUT_DELAY_MAX_S = 3600, /* the hard cap of the growing delay */
 	LOCKOUT_MEMORY_S = 86400,   /* a day without failure: the delay starts anew */
 	LOCKOUT_ROW_MAX = 100, /* failures without a login between them: then only devices_unlock
@@ -39,6 +40,12 @@ struct tries {
 
 struct devices;
 
+/*
+ * Persons have counters here too. Whose name is nobody's, or was not proved yet, shares one of
+ * DEVICES_SHARED with others; which one nobody can tell who has not the file. So there is no end of
+ * names that could push out other counters, and one that is used up says nothing about a name.
+ */
+
 /* In place of a device's hash: all who have given a pairing code, and are not registered yet. */
 extern const uint8_t devices_pairing[DEVICE_HASH_BYTES];
 
@@ -54,7 +61,8 @@ char *devices_text(const struct devices *devices);
 int devices_seen(const struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES]);
 /* 1 when it has its own counters: for that reason, or because it is registered. */
 int devices_known(const struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES]);
-/* A complete login: the device is known from now on and its failures are forgotten. 0 or -errno. */
+/* A complete login: the device is known from now on and its failures are forgotten. 0, -errno, or
+ * -ERR_LIMIT as in devices_enter. */
 int devices_login(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES],
 	const char *name, uint64_t now_s);
 
@@ -62,9 +70,14 @@ int devices_login(struct devices *devices, const uint8_t hash[static DEVICE_HASH
  * longer, it is a stranger again. 0 or -errno. */
 int devices_keep(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES], int keep,
 	uint64_t now_s);
-/* Its own counters from now on, before its first login. 0 or -errno. */
+/* Its own counters from now on, before its first login; written with the next change. 0, or
+ * -ERR_LIMIT: all places are taken by registered ones and by ones with failures. */
 int devices_enter(
 	struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES], uint64_t now_s);
+/* In place of its hash: the counters that it shares. They may be the same array. 0 or -ERR_CRYPTO.
+ */
+int devices_shared(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES],
+	uint8_t ret_hash[static DEVICE_HASH_BYTES]);
 /* One of those who pair has logged in completely: their failures are forgotten. 0 or -errno. */
 int devices_paired(struct devices *devices);
 /* For those that are registered, after devices_open. */

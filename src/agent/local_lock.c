@@ -44,7 +44,10 @@ local_lock_charge(struct agent *agent, uid_t uid, struct tries *ret_before)
 	char name[32];
 	uint32_t retry_s;
 	user_of_this_computer(uid, key, name);
-	int r = devices_check(agent->local_tries, key, wall_s(), &retry_s);
+	/* of its own from the first try on: who may ask are root, the owner and one group */
+	int r = devices_enter(agent->local_tries, key, wall_s());
+	if (r == 0 || r == -ERR_LIMIT)
+		r = devices_check(agent->local_tries, key, wall_s(), &retry_s);
 	if (r == 0)
 		r = devices_charge(agent->local_tries, key, &rule, wall_s(), ret_before);
 	return r;

@@ -157,7 +157,8 @@ struct login {
 	struct {
 		unsigned wrong;
 		struct tries before, person_before;
-		int charged;               /* the person's counter too */
+		int charged; /* the person's counter too: this one */
+		uint8_t counters[USER_KEY_BYTES];
 		char name[USER_NAME_SIZE]; /* folded; "" = nobody's */
 		int refuse;                /* why a right password does not help: 0 or negative */
 		int misnamed; /* what was typed can be nobody's name: not the same as none */

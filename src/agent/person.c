@@ -1,5 +1,7 @@
 #include "agent/person.h"
 
+#include <string.h>
+
 #include "base/err.h"
 #include "base/log.h"
 
@@ -21,14 +23,19 @@ is_counted(const struct login *login)
 }
 
 /* Each person of the table has counters of their own, also before the first login: guesses at
- * others, or at names that are nobody's, are not counted against them. */
+ * others, or at names that are nobody's, are not counted against them. Whom only the row of
+ * everybody admits has them from the first login on, for any name could be theirs. */
 static int
-own_counters(struct login *login, uint8_t ret_key[static USER_KEY_BYTES])
+counters_of(struct login *login, uint8_t ret_key[static USER_KEY_BYTES])
 {
+	struct devices *persons = login->office.persons;
+	const struct user *user = users_find(login->office.users, login->person.name);
 	user_key(login->person.name, ret_key);
-	if (!users_find(login->office.users, login->person.name))
-		return 0; /* nobody's: they share one */
-	return devices_enter(login->office.persons, ret_key, login->env->wall_s(login->env->user));
+	if (devices_known(persons, ret_key) ||
+		(user && strcmp(user->name, USER_EVERYBODY) != 0 &&
+			devices_enter(persons, ret_key, login->env->wall_s(login->env->user)) == 0))
+		return 0;
+	return devices_shared(persons, ret_key, ret_key);
 }
 
 int
@@ -37,8 +44,8 @@ person_locked(struct login *login)
 	uint8_t key[USER_KEY_BYTES];
 	if (!is_counted(login))
 		return 0;
-	if (own_counters(login, key) < 0)
-		return -ERR_DISK_FULL;
+	if (counters_of(login, key) < 0)
+		return -ERR_INTERNAL;
 	return devices_check(
 		login->office.persons, key, login->env->wall_s(login->env->user), &login->retry_s);
 }
@@ -48,17 +55,16 @@ person_charge(struct login *login)
 {
 	struct lockout_rule rule = {PERSON_FACTOR * (uint32_t)login->office.policy->lockout_count,
 		(uint32_t)login->office.policy->lockout_timeout_s};
-	uint8_t key[USER_KEY_BYTES];
 	int r = login_charge(login, &login->person.before);
 	login->person.charged = 0;
 	if (r < 0 || !is_counted(login))
 		return r;
-	user_key(login->person.name, key);
-	login->person.charged = 1;
-	return devices_charge(login->office.persons, key, &rule,
-		       login->env->wall_s(login->env->user), &login->person.person_before) < 0
-		       ? -ERR_DISK_FULL
-		       : 0;
+	if (counters_of(login, login->person.counters) < 0)
+		return -ERR_INTERNAL;
+	r = devices_charge(login->office.persons, login->person.counters, &rule,
+		login->env->wall_s(login->env->user), &login->person.person_before);
+	login->person.charged = r == 0;
+	return r < 0 ? -ERR_DISK_FULL : 0;
 }
 
 void
@@ -69,12 +75,13 @@ person_refund(struct login *login, int right)
 	login_refund(login, &login->person.before);
 	if (!person_has_users(login) || !login->office.persons || !login->person.name[0])
 		return;
+	if (login->person.charged)
+		r = devices_refund(login->office.persons, login->person.counters,
+			&login->person.person_before);
 	user_key(login->person.name, key);
-	if (right)
+	if (r == 0 && right)
 		r = devices_login(
 			login->office.persons, key, "", login->env->wall_s(login->env->user));
-	else if (login->person.charged)
-		r = devices_refund(login->office.persons, key, &login->person.person_before);
 	if (r < 0)
 		LOG(ERROR, "login.record", F_ERR("code", r));
 }

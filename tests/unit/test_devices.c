@@ -234,7 +234,8 @@ test_damaged(void **state)
 	(void)state;
 	static const char *const bad[] = {"STRANGERS 1 2 3 4\n", "STRANGERS 1 2 3 4 5 6\n",
 		"STRANGERS a 2 3 4 5\n", "DEVICE 00 1 2\n", "WHO 1\n", "STRANGERS -1 2 3 4 5\n",
-		"ROW -1\n", "ROW 4294967296\n", "STRANGERS 99999999999999999999999 2 3 4 5\n",
+		"SALT 00\n", "SHARED 256 1 2 3 4 5\n", "SHARED 1 1 2 3 4\n", "ROW -1\n",
+		"ROW 4294967296\n", "STRANGERS 99999999999999999999999 2 3 4 5\n",
 		"DEVICE 0000000000000000000000000000000000000000000000000000000000000000 1 2 3 4 5 6 x y\n"};
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		struct devices *other = NULL;
@@ -261,6 +262,60 @@ test_many(void **state)
 	assert_int_equal(devices_unlock(d), 0);
 }
 
+/* Tried: so many devices, or names, that the one whose failures count would have to make room.
+ * Comes of it: it keeps its place and its count; those without failures go, and when there are none
+ * nobody comes in their place but what is registered. */
+static void
+test_attack_pushed_out(void **state)
+{
+	(void)state;
+	uint8_t hash[32] = {9};
+	assert_int_equal(devices_login(d, owner, "owner", T0), 0);
+	failures(owner, T0, 3);
+	for (unsigned i = 0; i < DEVICES_MAX + 20; i++) {
+		hash[1] = (uint8_t)i;
+		assert_int_equal(devices_enter(d, hash, T0 + 1 + i), 0);
+	}
+	assert_true(devices_known(d, owner));
+	assert_int_equal(locked(owner, T0), 60);
+	for (unsigned i = 0; i < DEVICES_MAX + 20; i++) {
+		hash[1] = (uint8_t)i;
+		if (devices_known(d, hash))
+			failures(hash, T0, 1);
+	}
+	hash[0] = 10;
+	assert_int_equal(devices_enter(d, hash, T0 + 1000), -ERR_LIMIT);
+	assert_int_equal(devices_login(d, hash, "", T0 + 1000), -ERR_LIMIT);
+	assert_int_equal(devices_keep(d, hash, 1, T0 + 1000), 0);
+	assert_true(devices_known(d, hash));
+	assert_int_equal(devices_count(d), DEVICES_MAX);
+}
+
+/* Whoever shares counters with others has them after a restart too, and with a lost file anew. */
+static void
+test_shared(void **state)
+{
+	(void)state;
+	uint8_t one[32], again[32], other[32], last = 0;
+	unsigned different = 0;
+	assert_int_equal(devices_shared(d, stranger, one), 0);
+	failures(one, T0, 3);
+	assert_int_equal(locked(stranger, T0), 0);
+	restart();
+	assert_int_equal(devices_shared(d, stranger, again), 0);
+	assert_memory_equal(one, again, sizeof one);
+	assert_int_equal(locked(again, T0), 60);
+	for (uint8_t i = 0; i < 64; i++) {
+		const uint8_t hash[32] = {7, i};
+		assert_int_equal(devices_shared(d, hash, other), 0);
+		different += other[31] != last;
+		last = other[31];
+	}
+	assert_true(different > 48);
+	assert_int_equal(devices_unlock(d), 0);
+	assert_int_equal(locked(again, T0), 0);
+}
+
 int
 main(void)
 {
@@ -277,6 +332,8 @@ main(void)
 		T(test_cannot_record),
 		T(test_damaged),
 		T(test_many),
+		T(test_attack_pushed_out),
+		T(test_shared),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
