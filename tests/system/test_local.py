@@ -5,6 +5,7 @@ import os
 import pwd
 import re
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -511,3 +512,50 @@ def test_leftovers_are_swept(office):
     left.write_text("half a")
     office.start_agent()
     assert not left.exists() and office.agent_status()["password"]
+
+
+CHANGES = {  # the file, what changes it, and what shows the change
+    "addresses": (lambda n: ("addresses", "deny", f"192.0.2.{n}"), lambda office: engawa(office, "addresses", "list")),
+    "macs": (lambda n: ("mac", "add", f"00-11-22-33-44-{n:02}"), lambda office: engawa(office, "mac", "list")),
+    "settings": (lambda n: ("mail", "--reset", f"{'abcdefgh'[n]}@city.engawa.example"), lambda office: office.agent_status()["mail"]),
+}
+POINTS = ["temporary file", "mode", "write", "sync", "rename", "sync of the directory"]
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_attack_crash_in_a_settings_write(office, name):
+    """Tried: the power goes at each call of a settings write of the running office PC, asked for by its person. Comes of it: the person is not told that it
+    was done; the next start finds the settings from before, or the new ones once they are in place, and nothing half written beside them."""
+    change, show = CHANGES[name]
+    agent, ready, kept = office.agent, office.agent.ready, office.agent_dir / name
+    before = kept.read_bytes() if kept.exists() else None
+
+    def listens():
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+            return s.connect_ex(str(office.agent_dir / "agent.sock")) == 0
+
+    def start(**env):
+        agent.start(env=env)
+        assert not list(office.agent_dir.glob("*.new-*"))
+    agent.ready = listens  # the relay need not hear of each of them
+    try:
+        agent.stop()
+        for n in range(1, len(POINTS) + 2):
+            start(LD_PRELOAD=str(system.BUILD / "tests/system/libdying_write.so"), DIE_FILE=name, DIE_AT=str(n))
+            if n > 1:
+                assert (show(office) != shown) == (n - 2 > POINTS.index("rename")), POINTS[n - 2]
+            if n > len(POINTS):
+                break
+            shown = show(office)
+            with pytest.raises(system.Failed):
+                engawa(office, *change(n))
+            assert agent.process.wait(20) == -signal.SIGKILL, POINTS[n - 1]
+        engawa(office, *change(n))  # there is no further point
+    finally:
+        agent.ready = ready
+        agent.stop()
+        kept.unlink(missing_ok=True)
+        if before is not None:
+            kept.write_bytes(before)
+            kept.chmod(0o600)
+        agent.start()

@@ -20,17 +20,12 @@
 
 #include <cmocka.h>
 
-#include "agent/devices.h"
-#include "agent/factors.h"
 #include "agent/restore.h"
 #include "agent/settings.h"
-#include "agent/users.h"
 #include "base/conf.h"
 #include "base/err.h"
-#include "base/str.h"
-
-#define HASH_OLD "$pepper$argon2id$v=19$m=65536,t=3,p=1$b2xkb2xkb2xk$b2xk"
-#define HASH_NEW "$pepper$argon2id$v=19$m=65536,t=3,p=1$bmV3bmV3bmV3$bmV3"
+#include "base/log.h"
+#include "transaction_kinds.h"
 
 enum {
 	CALLS_MAX = 64,
@@ -39,7 +34,6 @@ enum {
 
 static unsigned long seen, stop_at; /* 0 = never */
 static int how;                     /* CRASHED, or the errno of the refusal */
-static char directory[64], path[96];
 
 /* the names that _FILE_OFFSET_BITS gives them */
 int __real_mkostemp64(char *name, int flags);
@@ -107,118 +101,6 @@ __wrap_link(const char *from, const char *to)
 	return refused() ? -1 : __real_link(from, to);
 }
 
-/* ---- the files: each can be written in an old and a new form, and told apart by reading ---- */
-
-struct kind {
-	const char *name;
-	int (*put)(int new); /* 0 or negative */
-	int (*get)(void);    /* 1 new, 0 old, negative: damaged */
-};
-
-static int
-put_settings(int new)
-{
-	struct settings s = {"", "", ""};
-	strcpy(s.mail, new ? "new@city.example" : "old@city.example");
-	strcpy(s.password, new ? HASH_NEW : HASH_OLD);
-	strcpy(s.lock, new ? HASH_NEW : HASH_OLD);
-	return settings_save(path, &s);
-}
-
-static int
-get_settings(void)
-{
-	struct settings s;
-	int r = settings_load(path, &s, NULL);
-	if (r < 0)
-		return r;
-	int new = strcmp(s.mail, "new@city.example") == 0;
-	return strcmp(s.password, new ? HASH_NEW : HASH_OLD) == 0 &&
-			       strcmp(s.lock, new ? HASH_NEW : HASH_OLD) == 0
-		       ? new
-		       : -1;
-}
-
-static int
-put_users(int new)
-{
-	static struct users users;
-	users = (struct users){.count = new ? 200 : 1};
-	for (size_t i = 0; i < users.count; i++) {
-		snprintf(users.list[i].name, sizeof users.list[i].name, "person%zu", i);
-		strcpy(users.list[i].verifier, HASH_OLD);
-	}
-	return users_save(path, &users);
-}
-
-static int
-get_users(void)
-{
-	static struct users users;
-	int r = users_load(path, &users, NULL);
-	return r < 0 ? r : users.count == 200 ? 1 : users.count == 1 ? 0 : -1;
-}
-
-/* Both kinds of change to what is there, so that memory is seen to stay as the disk is. */
-static struct devices *devices;
-static const uint8_t device[DEVICE_HASH_BYTES] = {7};
-
-static int
-put_devices(int new)
-{
-	if (new)
-		return devices_login(devices, device, "PC-1", 1000);
-	devices_free(devices);
-	unlink(path);
-	assert_int_equal(devices_open(path, &devices, NULL), 0);
-	return devices_unlock(devices);
-}
-
-static int
-get_devices(void)
-{
-	struct devices *found;
-	int r = devices_open(path, &found, NULL);
-	if (r < 0)
-		return r;
-	r = devices_known(found, device);
-	devices_free(found);
-	return r;
-}
-
-static struct factors *factors;
-
-static int
-put_factors(int new)
-{
-	char codes[RECOVERY_COUNT][RECOVERY_TEXT_SIZE];
-	if (new)
-		return factors_recovery_make(factors, codes);
-	factors_free(factors);
-	unlink(path);
-	assert_int_equal(factors_open(path, &factors, NULL), 0);
-	return factors_recovery_remove(factors);
-}
-
-static int
-get_factors(void)
-{
-	struct factors *found;
-	int r = factors_open(path, &found, NULL);
-	if (r < 0)
-		return r;
-	r = factors_recovery_left(found) == RECOVERY_COUNT;
-	factors_free(found);
-	return r;
-}
-
-static const struct kind kinds[] = {
-	{"settings", put_settings, get_settings},
-	{"users", put_users, get_users},
-	{"devices", put_devices, get_devices},
-	{"factors", put_factors, get_factors},
-};
-
 /* ---- tests ---- */
 
 static size_t
@@ -239,6 +121,7 @@ begin(const struct kind *kind)
 	strcpy(directory, "/tmp/engawa-test-transaction.XXXXXX");
 	assert_non_null(mkdtemp(directory));
 	snprintf(path, sizeof path, "%s/%s", directory, kind->name);
+	agent.options.state_directory = directory;
 	stop_at = 0;
 	assert_int_equal(kind->put(0), 0);
 	assert_int_equal(kind->get(), 0);
@@ -247,10 +130,7 @@ begin(const struct kind *kind)
 static void
 end(void)
 {
-	devices_free(devices);
-	factors_free(factors);
-	devices = NULL;
-	factors = NULL;
+	kinds_free();
 	unlink(path);
 	assert_int_equal(rmdir(directory), 0);
 }
@@ -473,5 +353,6 @@ main(void)
 		cmocka_unit_test(test_sweep_takes_only_temporaries),
 		cmocka_unit_test(test_attack_crash_in_a_restore),
 	};
+	log_open("test", LOG_ERROR, -1); /* a line of the log is a write, too */
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
