@@ -34,6 +34,7 @@ struct remote {
 };
 
 static int failed; /* since it was last asked for: OpenSSL takes no reason along */
+static int refused;
 static EC_KEY_METHOD *method;
 static int ex_index = -1;
 
@@ -98,9 +99,11 @@ on_sign(int type, const unsigned char *digest, int len, unsigned char *sig, unsi
 	(void)type, (void)kinv, (void)r;
 	struct remote *remote = EC_KEY_get_ex_data(ec, ex_index);
 	struct tell_signed answer;
-	if (!remote || len < 0 ||
-		ask(remote->channel, remote->which, digest, (size_t)len, &answer) < 0 ||
-		answer.len > ECDSA_size(ec)) {
+	int asked = remote && len >= 0
+			    ? ask(remote->channel, remote->which, digest, (size_t)len, &answer)
+			    : -ERR_CRYPTO;
+	refused = asked == -ERR_LIMIT;
+	if (asked < 0 || answer.len > ECDSA_size(ec)) {
 		failed = 1;
 		return 0;
 	}
@@ -126,6 +129,12 @@ key_has_failed(void)
 	int was = failed;
 	failed = 0;
 	return was;
+}
+
+int
+key_was_refused(void)
+{
+	return refused;
 }
 
 static int

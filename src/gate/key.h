@@ -21,6 +21,8 @@ void key_channel_keep(struct key_channel *channel);
 /* 1 when the keeper has refused or not answered since the last call: what failed then is nobody's
  * fault but ours. */
 int key_has_failed(void);
+/* 1 when the last signature that was asked for was one too many in a second for the keeper. */
+int key_was_refused(void);
 
 /* The key of this certificate, which must be an EC one. NULL on failure. */
 struct evp_pkey_st *key_remote_new(

@@ -33,6 +33,7 @@ static const char *const names[LIMIT_COUNT] = {
 	[LIMIT_AGENT_FAULTS] = "limit.agent_faults",
 	[LIMIT_DEVICE_FAULTS] = "limit.device_faults",
 	[LIMIT_SOURCE_FAULTS] = "limit.source_faults",
+	[LIMIT_SIGNS] = "limit.signs",
 };
 
 static const uint8_t v4_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
@@ -74,6 +75,7 @@ limits_init(struct limits *l, const struct settings *s)
 		[LIMIT_AGENT_FAULTS] = s->agent_faults_per_minute,
 		[LIMIT_DEVICE_FAULTS] = s->device_faults_per_minute,
 		[LIMIT_SOURCE_FAULTS] = s->source_faults_per_minute,
+		[LIMIT_SIGNS] = s->signs_max_s,
 	};
 	memset(l, 0, sizeof *l);
 	for (size_t i = 0; i < LIMIT_COUNT; i++) {

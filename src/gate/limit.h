@@ -31,6 +31,7 @@ enum limit {
 	LIMIT_AGENT_FAULTS,            /* a minute: fault.h */
 	LIMIT_DEVICE_FAULTS,
 	LIMIT_SOURCE_FAULTS,
+	LIMIT_SIGNS, /* a second: the keeper's, which writes the line in the log */
 	LIMIT_COUNT,
 };
 _Static_assert((int)LIMIT_COUNT <= (int)TALLY_LIMITS, "each has its counter");

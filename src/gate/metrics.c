@@ -31,7 +31,7 @@ static const struct number {
 	{"sessions", "gauge", "Sessions that run.", offsetof(struct tally, sessions)},
 	{"connections_accepted", "counter", "Connections taken.", offsetof(struct tally, accepted)},
 	{"handshakes", "counter", "TLS handshakes done.", offsetof(struct tally, handshakes)},
-	{"handshakes_failed", "counter", "TLS handshakes that failed.",
+	{"handshakes_failed", "counter", "TLS handshakes that failed, were too slow, or gave way.",
 		offsetof(struct tally, handshakes_failed)},
 	{"sessions_started", "counter", "Sessions joined, also those that came back.",
 		offsetof(struct tally, sessions_started)},

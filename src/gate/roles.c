@@ -6,6 +6,7 @@
 #include "gate/blame.h"
 #include "gate/browser.h"
 #include "gate/door.h"
+#include "gate/key.h"
 #include "gate/order.h"
 #include "gate/pipe.h"
 #include "gate/proxied.h"
@@ -60,7 +61,8 @@ handshake(struct worker *w, struct leg *l)
 		return;
 	}
 	if (r < 0) {
-		tally_add(&w->limits.mine->tally.handshakes_failed, 1);
+		if (r == -ERR_NO_SIGNATURE && key_was_refused())
+			tally_add(&w->limits.mine->tally.bites[LIMIT_SIGNS], 1);
 		log_close(w, l, LEG_HANDSHAKE, r, text);
 		leg_close(w, l, r);
 		return;
@@ -210,6 +212,8 @@ roles_gone(struct worker *w, struct leg *l, enum leg_state was, int code)
 		return; /* another worker has it */
 	if (l->kind == LEG_NATIVE || l->kind == LEG_BROWSER)
 		tally_code(w->limits.mine->tally.closes, code);
+	if (was == LEG_HANDSHAKE) /* at its deadline, or because others wait, too */
+		tally_add(&w->limits.mine->tally.handshakes_failed, 1);
 	blame_close(w, l, was, code);
 	if (was == LEG_DIALLING)
 		limit_give(&w->limits, LIMIT_SPLICE);

@@ -358,7 +358,10 @@ def test_keeper_that_does_not_sign_is_nobodys_fault(make):
     while gate.log().count("code=NO_SIGNATURE") < 8:
         comes_in()
     assert "limit.signs" in gate.log()
+    refused = value(gate, "limit_reached", limit="signs")
+    assert refused >= 8 and value(gate, "limit", limit="signs") == 1
     wait(comes_in, 30)
+    refused = value(gate, "limit_reached", limit="signs")
     keeper = gate.child("keeper")
     os.kill(keeper, signal.SIGSTOP)
     try:
@@ -367,6 +370,7 @@ def test_keeper_that_does_not_sign_is_nobodys_fault(make):
         for thread in threads:
             thread.start()
         wait(lambda: gate.log().count("code=NO_SIGNATURE") > before, 60)
+        assert value(gate, "limit_reached", limit="signs") == refused  # it does not answer: that is no limit
     finally:
         os.kill(keeper, signal.SIGCONT)
     for thread in threads:
@@ -639,4 +643,6 @@ def test_every_close_has_its_reason(make):
         return value(gate, "connections_accepted") == value(gate, "connections_closed") + value(gate, "connections")
     wait(lambda: balanced() and value(gate, "connections") == 3)
     reasons = {sample.labels["name"]: sample.value for sample in numbers(gate)["engawa_gate_connections_closed"].samples}
+    assert value(gate, "handshakes_failed") >= 2  # one of them was silent until its deadline
+    assert value(gate, "connections_accepted") == value(gate, "handshakes") + value(gate, "handshakes_failed")
     assert "OK" not in reasons and {"SLOW", "PROTOCOL", "TICKET_BAD", "TIMEOUT"} <= set(reasons), reasons
