@@ -369,7 +369,8 @@ add_strip(struct pictures *p, struct encode_change *c, struct mono now)
 		add_unit(p, c, &at, now);
 	if (c->film.w)
 		learn_strip(p, rect_area(&at), (uint32_t)c->unit_len);
-	p->owed.from = mono_add_ms(now, STILL_MS);
+	/* something exact may have been there meanwhile */
+	owed_add(&p->owed, &p->damage, &at, mono_add_ms(now, STILL_MS));
 }
 
 /* ---- what is owed ---- */

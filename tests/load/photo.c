@@ -139,7 +139,7 @@ print(void)
 int
 main(int argc, char **argv)
 {
-	int64_t n, kbit_s, delay_ms, film;
+	int64_t n = 0, kbit_s = 1, delay_ms = 0, film = 0;
 	must(argc == 7 && str_int(argv[3], 0, 1000, &n) == 0 &&
 			str_int(argv[4], 1, 10000000, &kbit_s) == 0 &&
 			str_int(argv[5], 0, 10000, &delay_ms) == 0 &&
