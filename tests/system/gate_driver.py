@@ -558,6 +558,21 @@ def exchange(client, session, to_client, to_agent):
     assert sides[0].sent.digest() == sides[1].taken.digest() and sides[1].sent.digest() == sides[0].taken.digest()
 
 
+def pace(pair, size):
+    """Seconds that a session needs for so many bytes each way."""
+    start = time.monotonic()
+    exchange(*(side.stream for side in pair), size, size)
+    return time.monotonic() - start
+
+
+def keeps_pace(pair, size, before):
+    """It is not several times slower than before, in one of three tries: other programs may take a machine's time once, a gate does it each time."""
+    during = [pace(pair, size)]
+    while during[-1] > 5 * before + 1:
+        assert len(during) < 3, f"{during} s, where it was {before} s"
+        during.append(pace(pair, size))
+
+
 def ignore(call):
     try:
         call()

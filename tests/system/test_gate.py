@@ -15,7 +15,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from gate_driver import CODE, drink, exchange, gate, ignore, keys, messages, start_gate  # noqa: F401 (fixtures)
+from gate_driver import CODE, drink, exchange, gate, ignore, keeps_pace, keys, messages, pace, start_gate  # noqa: F401 (fixtures)
 
 
 # Sessions
@@ -131,6 +131,7 @@ def test_stalled_reader_is_bounded_and_alone(start_gate):
     gate = start_gate(CLIENT_RATE_BYTES_S=0, PIPE_HIGH_BYTES=131072)
     agent = gate.agent()
     others = gate.join(agent)
+    quick = pace(others, 2_000_000)
     before = gate.memory_kib()
     stalled = []
     for _ in range(20):
@@ -143,7 +144,7 @@ def test_stalled_reader_is_bounded_and_alone(start_gate):
         stalled.append((client, session, sent))
     # 20 queues of 128 KiB and a chunk, and TLS's own for 41 connections
     assert gate.memory_kib() - before < 20 * (128 + 32) + 41 * 64
-    exchange(others[0].stream, others[1].stream, 2_000_000, 2_000_000)
+    keeps_pace(others, 2_000_000, quick)
     # and the stalled one goes on where it stopped
     client, session, sent = stalled[0]
     session.stream.settimeout(20)
