@@ -48,7 +48,7 @@ const struct conf_option settings_table[] = {
 		"User that workers and keeper become when the gate is started as root."),
 	OPTION("LOG_LEVEL", STR, log_level, "info", 0, 0, "debug, info, warn or error."),
 	OPTION("WORKERS", INT, workers, "0", 0, 64,
-		"Worker processes. 0 = one for each core, or for each 18,500 connections, whichever is more."),
+		"Worker processes. 0 = one for each core, or for each 18,500 of CONNECTIONS_MAX, whichever is more, but not more than 64."),
 
 	OPTION("KEEPALIVE_S", INT, keepalive_s, "30", 1, 3600,
 		"Seconds between two pings to a waiting agent."),

@@ -366,6 +366,27 @@ test_settings_travel(void **state)
 	settings_free(&b);
 }
 
+static void
+test_how_many_workers(void **state)
+{
+	(void)state;
+	long found = sysconf(_SC_NPROCESSORS_ONLN);
+	const int64_t cores = found > 64 ? 64 : found, each = 18500;
+	const struct {
+		int64_t workers, connections, expected;
+	} cases[] = {{3, 1000000, 3}, {0, 4, cores}, {0, cores * each, cores},
+		{0, cores * each + 1, cores + 1}, {0, 50 * each, 50}, {0, 1000000, 55},
+		{0, 64 * each + 1, 64}};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		const struct settings s = {
+			.workers = cases[i].workers, .connections_max = cases[i].connections};
+		int64_t expected = cases[i].workers > 0 || cases[i].expected > cores
+					   ? cases[i].expected
+					   : cores;
+		assert_int_equal(settings_workers(&s), expected > 64 ? 64 : expected);
+	}
+}
+
 int
 main(void)
 {
@@ -382,6 +403,7 @@ main(void)
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_order_of_the_controller),
 		cmocka_unit_test(test_settings_travel),
+		cmocka_unit_test(test_how_many_workers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
