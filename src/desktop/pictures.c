@@ -191,15 +191,8 @@ let_go(struct pictures *p, const struct encode_change *c)
 		const struct rect *w = &p->waiting[i];
 		touched |= damage_touches(&p->damage, w);
 		for (size_t k = 0; k < c->copy_count; k++) {
-			const struct copy *copy = &c->copies[k];
-			struct rect from = {copy->from_x, copy->from_y, copy->to.w, copy->to.h};
-			touched |= rect_overlap(&copy->to, w);
-			struct rect part = rect_common(&from, w);
-			if (part.w == 0)
-				continue;
-			touched = 1;
-			part.x = (uint16_t)(part.x - from.x + copy->to.x);
-			part.y = (uint16_t)(part.y - from.y + copy->to.y);
+			struct rect part = move_along(&c->copies[k], w);
+			touched |= part.w > 0 || rect_overlap(&c->copies[k].to, w);
 			damage_put(&p->damage, &part);
 		}
 	}

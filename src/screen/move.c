@@ -74,6 +74,18 @@ moves_free(struct moves *moves)
 	free(moves);
 }
 
+struct rect
+move_along(const struct copy *copy, const struct rect *rect)
+{
+	struct rect from = {copy->from_x, copy->from_y, copy->to.w, copy->to.h};
+	struct rect part = rect_common(&from, rect);
+	if (part.w) {
+		part.x = (uint16_t)(part.x - from.x + copy->to.x);
+		part.y = (uint16_t)(part.y - from.y + copy->to.y);
+	}
+	return part;
+}
+
 void
 move_copy(struct image *image, const struct copy *copy)
 {

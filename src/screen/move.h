@@ -38,5 +38,8 @@ size_t moves_find(struct moves *moves, const struct move_view *views, size_t vie
 	const struct rect *avoid, struct image *shown,
 	struct copy ret_copies[static MOVE_COPIES_MAX]);
 
+/* What the copy takes of the rectangle, where it comes to lie; w 0: nothing. */
+struct rect move_along(const struct copy *copy, const struct rect *rect);
+
 /* Makes one copy in an image; both places lie inside it. */
 void move_copy(struct image *image, const struct copy *copy);

@@ -54,17 +54,11 @@ owed_add(struct owed *o, const struct damage *d, const struct rect *rect, struct
 void
 owed_copy(struct owed *o, const struct damage *d, const struct copy *copy)
 {
-	struct rect from = {copy->from_x, copy->from_y, copy->to.w, copy->to.h};
 	size_t count = 0;
-	if (o->count == 0)
-		return;
-	for (size_t i = 0; i < o->tile_count; i++) {
-		struct rect part = rect_common(&o->tiles[i], &from);
-		if (part.w == 0)
-			continue;
-		part.x = (uint16_t)(part.x - from.x + copy->to.x);
-		part.y = (uint16_t)(part.y - from.y + copy->to.y);
-		o->moved[count++] = part;
+	for (size_t i = 0; o->count && i < o->tile_count; i++) {
+		struct rect part = move_along(copy, &o->tiles[i]);
+		if (part.w)
+			o->moved[count++] = part;
 	}
 	owed_paid(o, &copy->to);
 	for (size_t i = 0; i < count; i++)
