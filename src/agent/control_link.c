@@ -4,6 +4,7 @@
 
 #include "agent/control.h"
 #include "agent/role.h"
+#include "base/build.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -24,7 +25,6 @@ enum {
 	GOAWAY_MAX_MS = 600000,
 	CLOCK_NOTE_S = 60, /* a gate's clock that differs by more is worth a line */
 	PROTOCOL_VERSION = 1,
-	BUILD = 1,
 };
 
 static void

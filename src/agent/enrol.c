@@ -11,6 +11,7 @@
 
 #include "agent/own_certificate.h"
 #include "agent/usermode.h"
+#include "base/build.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -23,8 +24,7 @@
 enum {
 	DIAL_MS = 10000,
 	ALL_MS = 60000,
-	PROTOCOL_VERSION = 1,
-	BUILD = 1
+	PROTOCOL_VERSION = 1
 };
 
 struct enrol {

@@ -95,7 +95,7 @@ const struct conf_option policy_options[] = {
 	SWITCH("OCSP_NONCE", ocsp_nonce, "1",
 		"Answers of OCSP must have the question's nonce; 0 = one without any will do while it is valid. A wrong one never will."),
 	{"REQUIRE_MINIMUM_CLIENT_BUILD", CONF_INT, AT(minimum_build), "0", 0, UINT32_MAX,
-		"Older clients are refused."},
+		"Older clients are refused. An office PC demands no more than its own build (policy.minimum_build in its log): a slip shuts nobody out."},
 	{"AUTH_LOCKOUT_COUNT", CONF_INT, AT(lockout_count), "5", 1, 100,
 		"Failures before logins are refused for a while."},
 	{"AUTH_LOCKOUT_TIMEOUT", CONF_INT, AT(lockout_timeout_s), "60", 1, 86400,

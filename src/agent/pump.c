@@ -19,6 +19,7 @@
 #include "agent/message.h"
 #include "agent/role.h"
 #include "base/buf.h"
+#include "base/build.h"
 #include "base/err.h"
 #include "base/ipc.h"
 #include "base/log.h"
@@ -31,7 +32,6 @@
 
 enum {
 	PROTOCOL_VERSION = 1,
-	BUILD = 1,
 	JOIN_MS = 10000, /* TLS, Hello and Joined */
 	SIDE_MAX_BYTES = 256 * 1024,
 	READ_BYTES = 32 * 1024,

@@ -251,6 +251,15 @@ weight(const struct settings *s, const struct args *args)
 	return change_number(s, args, "weight", 1, WEIGHT_MAX);
 }
 
+static const char *const policy_notes[ORG_NOTE_COUNT][2] = {
+	[ORG_NOTE_ONE_FACTOR] =
+		{"注意: この規則では、パスワードだけで接続できます。二要素認証には、確認コード・端末の登録・証明書のいずれかが必要です。",
+			"Note: with this policy a password alone lets in. Two factors need a one-time code, registered devices, or certificates."},
+	[ORG_NOTE_MINIMUM_BUILD] =
+		{"注意: REQUIRE_MINIMUM_CLIENT_BUILD が、この版の番号より大きくなっています。庁内PCは、自分の版までしか求めません。",
+			"Note: REQUIRE_MINIMUM_CLIENT_BUILD is above the build of this version. Office PCs demand no more than their own."},
+};
+
 static int
 policy(const struct settings *s, const struct args *args)
 {
@@ -258,15 +267,13 @@ policy(const struct settings *s, const struct args *args)
 	const char *dir, *at;
 	if (args->count != 2 || strcmp(args->words[0], "sign") != 0 || !s->dir)
 		return 2;
-	int one_factor = 0;
-	int r = org_policy_sign(s->dir, args->words[1], &one_factor, &dir, &at, &error);
+	unsigned notes = 0;
+	int r = org_policy_sign(s->dir, args->words[1], &notes, &dir, &at, &error);
 	if (r < 0)
 		return fail(r, dir, at, error.text);
-	if (one_factor)
-		fprintf(stderr, "%s",
-			command_language() == ERR_LANG_JA
-				? "注意: この規則では、パスワードだけで接続できます。二要素認証には、確認コード・端末の登録・証明書のいずれかが必要です。\n"
-				: "Note: with this policy a password alone lets in. Two factors need a one-time code, registered devices, or certificates.\n");
+	for (unsigned i = 0; i < ORG_NOTE_COUNT; i++)
+		if (notes >> i & 1)
+			fprintf(stderr, "%s\n", policy_notes[i][command_language() != ERR_LANG_JA]);
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/policy.h"
+#include "base/build.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/str.h"
@@ -34,8 +35,22 @@ static const char first_text[] =
 	"#OTP_WEBAUTHN on\n"
 	"#WEBAUTHN_RP_ID relay.example\n";
 
+static unsigned
+notes_of(const struct policy *p)
+{
+	const int is[ORG_NOTE_COUNT] = {
+		[ORG_NOTE_ONE_FACTOR] = !policy_wants_otp(p) && !policy_wants_devicecheck(p) &&
+					!p->require_certificate,
+		[ORG_NOTE_MINIMUM_BUILD] = p->minimum_build > BUILD,
+	};
+	unsigned notes = 0;
+	for (unsigned i = 0; i < ORG_NOTE_COUNT; i++)
+		notes |= (unsigned)is[i] << i;
+	return notes;
+}
+
 int
-org_policy_sign(const char *dir, const char *file, int *ret_one_factor, const char **ret_dir,
+org_policy_sign(const char *dir, const char *file, unsigned *ret_notes, const char **ret_dir,
 	const char **ret_at, struct conf_error *error)
 {
 	char path[PATH_MAX], *text = NULL, *signed_text = NULL;
@@ -64,8 +79,7 @@ org_policy_sign(const char *dir, const char *file, int *ret_one_factor, const ch
 	if (r == 0)
 		r = conf_write_file(file, signed_text, strlen(signed_text), FILE_MODE);
 	if (r == 0)
-		*ret_one_factor = !policy_wants_otp(&values) &&
-				  !policy_wants_devicecheck(&values) && !values.require_certificate;
+		*ret_notes = notes_of(&values);
 	policy_fini(&values);
 	free(signed_text);
 	free(text);
@@ -78,7 +92,7 @@ org_policy_first(const char *dir, int64_t days, struct conf_error *error)
 {
 	char path[PATH_MAX], date[sizeof "YYYY-MM-DD"], text[FIRST_SIZE];
 	const char *at_dir, *at;
-	int one_factor;
+	unsigned notes;
 	time_t end = (time_t)wall_s() + (time_t)days * DAY_S;
 	struct tm tm;
 	if (!gmtime_r(&end, &tm) || !strftime(date, sizeof date, "%Y-%m-%d", &tm))
@@ -90,7 +104,7 @@ org_policy_first(const char *dir, int64_t days, struct conf_error *error)
 		r = conf_write_new(path, text, strlen(text), FILE_MODE);
 	if (r < 0)
 		return r == -EEXIST ? 0 : r;
-	r = org_policy_sign(dir, path, &one_factor, &at_dir, &at, error);
+	r = org_policy_sign(dir, path, &notes, &at_dir, &at, error);
 	if (r < 0)
 		unlink(path);
 	return r < 0 ? r : 1;

@@ -6,10 +6,17 @@
 
 #define ORG_POLICY "policy"
 
+/* What whoever signs should know. */
+enum org_note {
+	ORG_NOTE_ONE_FACTOR,    /* a password alone lets in */
+	ORG_NOTE_MINIMUM_BUILD, /* above this version's: it is not what is demanded */
+	ORG_NOTE_COUNT
+};
+
 /* Signs FILE with DIR/policy.key, when an office PC of this version would take it. 0; -errno,
  * -ERR_SETTING, -ERR_POLICY, -ERR_CRYPTO with words in error and, in *ret_dir and *ret_at, the file
- * it failed at. *ret_one_factor: 1 when a password alone lets in. */
-int org_policy_sign(const char *dir, const char *file, int *ret_one_factor, const char **ret_dir,
+ * it failed at. *ret_notes: a bit for each org_note. */
+int org_policy_sign(const char *dir, const char *file, unsigned *ret_notes, const char **ret_dir,
 	const char **ret_at, struct conf_error *error);
 
 /* DIR/policy for an organisation that begins: nothing is opened, and codes are mailed only in place

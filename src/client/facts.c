@@ -1,4 +1,5 @@
 #include "client/facts.h"
+#include "base/build.h"
 
 #include <errno.h>
 #include <libgen.h>
@@ -85,7 +86,7 @@ facts_collect(uint32_t width_px, uint32_t height_px, engawa_Facts *ret_facts)
 	const char *locale = setlocale(LC_MESSAGES, NULL);
 	*ret_facts = (engawa_Facts){
 		.kind = engawa_ClientKind_CLIENT_APP,
-		.build = SESSION_BUILD,
+		.build = BUILD,
 		.window_mib = WINDOW_MIB,
 		.film = true,
 		.monitors_count = 1,

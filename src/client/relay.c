@@ -2,6 +2,7 @@
  * Joined, or Bye. */
 #include <string.h>
 
+#include "base/build.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "client/inside.h"
@@ -18,7 +19,7 @@ relay_hello(struct session *s)
 	engawa_Hello hello = {
 		.version = PROTOCOL_VERSION,
 		.role = engawa_Role_ROLE_CLIENT,
-		.build = SESSION_BUILD,
+		.build = BUILD,
 	};
 	memcpy(hello.locale, s->facts.locale, sizeof hello.locale);
 	return frame_send(s->conn, engawa_OuterType_OUTER_HELLO, engawa_Hello_fields, &hello);

@@ -24,7 +24,6 @@
 struct session;
 
 enum {
-	SESSION_BUILD = 1,
 	SESSION_TEXT_MAX_BYTES = 48
 };
 

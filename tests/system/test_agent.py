@@ -259,10 +259,21 @@ def test_unset(office):
 
 def test_policy_closes(office):
     for change, code in [({"DISABLE_MACCHECK": None}, 328), ({"DISABLE_LIMITED_FIREWALL": None}, 1050),
-            ({"DENY_CLIENTS_APP": "yes"}, 335), ({"REQUIRE_MINIMUM_CLIENT_BUILD": 4000000}, 309),
+            ({"DENY_CLIENTS_APP": "yes"}, 335),
             ({"SERVER_ALLOWED_MAC_LIST_URL": "https://10.0.0.1/"}, 329)]:
         office.sign_policy(**change)
         assert office.connect("--for", "1s")["code"] == code, change
+
+
+def test_minimum_client_build(office, client, inner):
+    """An older client is told to update; a digit too many shuts nobody out who is as new as the office PC, which says so in its log."""
+    mark = log_size(office)
+    for minimum in 1, 4000000:
+        office.sign_policy(REQUIRE_MINIMUM_CLIENT_BUILD=minimum)
+        kind, payload = client().begin().facts(build=0)
+        assert kind == inner.INNER_REFUSED and inner.Refused.FromString(payload).code == 309
+        assert office.connect("--for", "100ms")["code"] == 0
+    assert re.search("policy.minimum_build policy=4000000 held_to=[0-9]+", log(office, mark))
 
 
 def test_policy_of_a_later_version_closes(office):
