@@ -67,7 +67,7 @@ const struct conf_option option_table[] = {
 	STR(SHUTDOWN_COMMAND, shutdown_command, NULL,
 		"Shell command that is run when working hours have ended a session, for example systemctl poweroff; default nothing."),
 	{"SELF_CONNECT", CONF_BOOL, offsetof(struct options, self_connect), "no", 0, 0,
-		"Clients on this very machine are let in: for trying out, with a display of its own."},
+		"Clients on this very machine are let in: for trying out, with a display of its own. Without this the application is refused there (EW-308); a browser tells no MAC address and is recognized only where the relay sees it at an address of this machine."},
 	{"RESUME_S", CONF_INT, offsetof(struct options, resume_s), "600", 0, 600,
 		"When the connection to a client breaks, how long its session waits for it to come back. 0 = not at all."},
 	STR(PEPPER_FILE, pepper_file, NULL,

@@ -6,9 +6,11 @@
 #pragma once
 #include "agent/message.h"
 
-/* 1 when a card of this machine is among the client's (factory addresses that are unique in the
- * world: those of virtual machines and containers often are not), or when the relay saw the client
- * at an address of this machine (loopback apart, which every machine has). Reads the cards anew. */
+/* 1 when a card of this machine is among the client's, or when the relay saw the client at an
+ * address of this machine (loopback apart, which every machine has). Only permanent addresses of
+ * cards count (net/mac.h): those of a virtual machine too, for its cards' are as fixed as others,
+ * but the one that QEMU gives to all; bridges, containers and tunnels have none. A browser tells
+ * none: behind a shared address it is not recognized. Reads the cards anew. */
 int self_is(const struct facts *facts, const char *client_address);
 
 /* The two rules by themselves. */

@@ -160,12 +160,17 @@ static void
 test_self_signs(void **state)
 {
 	(void)state;
-	static const uint8_t office[2][6] = {{0x02, 1, 2, 3, 4, 5}, {0x00, 1, 2, 3, 4, 5}};
-	struct facts f = {.mac_count = 2, .macs = {{0, 9, 9, 9, 9, 9}, {0x02, 1, 2, 3, 4, 5}}};
-	assert_int_equal(self_has_mac(&f, office, 2), 0); /* made up: many machines have it */
+	static const uint8_t office[3][6] = {{0x52, 0x54, 0x00, 0x12, 0x34, 0x56},
+		{0x00, 1, 2, 3, 4, 5}, {0x52, 0x54, 0x00, 0xa1, 0xb2, 0xc3}};
+	struct facts f = {.mac_count = 2, .macs = {{0, 9, 9, 9, 9, 9}}};
+	memcpy(f.macs[1], office[0], 6);
+	assert_int_equal(self_has_mac(&f, office, 3), 0); /* every virtual machine's by default */
 	memcpy(f.macs[1], office[1], 6);
-	assert_int_equal(self_has_mac(&f, office, 2), 1);
+	assert_int_equal(self_has_mac(&f, office, 3), 1);
 	assert_int_equal(self_has_mac(&f, office, 1), 0);
+	memcpy(f.macs[1], office[2], 6); /* one virtual machine's */
+	assert_int_equal(self_has_mac(&f, office, 3), 1);
+	assert_int_equal(self_has_mac(&f, office, 2), 0);
 	assert_int_equal(self_has_address("127.0.0.1"), 0);
 	assert_int_equal(self_has_address("::1"), 0);
 	assert_int_equal(self_has_address("198.51.100.77"), 0);
