@@ -117,35 +117,60 @@ has_key(GSettingsSchema *schema, const char *key)
 	return schema && g_settings_schema_has_key(schema, key);
 }
 
+/* Of either sign, as desktops differ. */
+static int64_t
+whole_number(GSettings *settings, const char *key)
+{
+	GVariant *value = g_settings_get_value(settings, key);
+	int64_t n = 0;
+	if (g_variant_is_of_type(value, G_VARIANT_TYPE_UINT32))
+		n = g_variant_get_uint32(value);
+	else if (g_variant_is_of_type(value, G_VARIANT_TYPE_INT32))
+		n = g_variant_get_int32(value);
+	g_variant_unref(value);
+	return n > 0 ? n : 0;
+}
+
+/* A delay of 0 is "never". Some seconds between the dark screen and the lock are everybody's
+ * default: the time after it counts in whole minutes. */
 static void
-ask_gsettings(const char *saver, const char *session, uint32_t unit_s, engawa_Posture *posture)
+tell_lock(engawa_Posture *posture, int locks, int64_t idle_s, int64_t then_s)
+{
+	int64_t after_s = idle_s + then_s / 60 * 60;
+	locks = locks && idle_s > 0;
+	posture->screen_lock = locks ? YES : NO;
+	posture->lock_after_s = !locks ? 0 : after_s < INT32_MAX ? (uint32_t)after_s : INT32_MAX;
+}
+
+struct schemas {
+	const char *saver, *session;
+	int64_t unit_s;       /* of their times */
+	int needs_activation; /* "idle-activation-enabled" counts */
+};
+
+static void
+ask_gsettings(const struct schemas *names, engawa_Posture *posture)
 {
 	GSettingsSchemaSource *source = g_settings_schema_source_get_default();
 	if (!source)
 		return;
-	GSettingsSchema *saver_schema = g_settings_schema_source_lookup(source, saver, TRUE);
-	GSettingsSchema *session_schema = g_settings_schema_source_lookup(source, session, TRUE);
-	if (has_key(saver_schema, "lock-enabled") && has_key(session_schema, "idle-delay")) {
-		GSettings *a = g_settings_new(saver), *b = g_settings_new(session);
-		GVariant *delay = g_settings_get_value(b, "idle-delay");
-		uint32_t idle_s = (g_variant_is_of_type(delay, G_VARIANT_TYPE_UINT32)
-						  ? g_variant_get_uint32(delay)
-					  : g_variant_is_of_type(delay, G_VARIANT_TYPE_INT32)
-						  ? (uint32_t)g_variant_get_int32(delay)
-						  : 0) *
-				  unit_s;
-		/* a delay of 0 is "never" */
-		int locks = g_settings_get_boolean(a, "lock-enabled") && idle_s;
-		posture->screen_lock = locks ? YES : NO;
-		posture->lock_after_s = locks ? idle_s : 0;
-		g_variant_unref(delay);
+	GSettingsSchema *saver = g_settings_schema_source_lookup(source, names->saver, TRUE);
+	GSettingsSchema *session = g_settings_schema_source_lookup(source, names->session, TRUE);
+	if (has_key(saver, "lock-enabled") && has_key(session, "idle-delay")) {
+		GSettings *a = g_settings_new(names->saver), *b = g_settings_new(names->session);
+		int locks = g_settings_get_boolean(a, "lock-enabled");
+		if (names->needs_activation && has_key(saver, "idle-activation-enabled"))
+			locks = locks && g_settings_get_boolean(a, "idle-activation-enabled");
+		int64_t then = has_key(saver, "lock-delay") ? whole_number(a, "lock-delay") : 0;
+		tell_lock(posture, locks, whole_number(b, "idle-delay") * names->unit_s,
+			then * names->unit_s);
 		g_object_unref(a);
 		g_object_unref(b);
 	}
-	if (saver_schema)
-		g_settings_schema_unref(saver_schema);
-	if (session_schema)
-		g_settings_schema_unref(session_schema);
+	if (saver)
+		g_settings_schema_unref(saver);
+	if (session)
+		g_settings_schema_unref(session);
 }
 
 /* Its defaults: on, after five minutes. */
@@ -154,16 +179,15 @@ ask_kde(engawa_Posture *posture)
 {
 	char *path = g_build_filename(g_get_user_config_dir(), "kscreenlockerrc", NULL);
 	GKeyFile *file = g_key_file_new();
-	int locks = 1, minutes = 5;
+	int locks = 1, minutes = 5, grace_s = 0;
 	if (g_key_file_load_from_file(file, path, G_KEY_FILE_NONE, NULL)) {
 		if (g_key_file_has_key(file, "Daemon", "Autolock", NULL))
 			locks = g_key_file_get_boolean(file, "Daemon", "Autolock", NULL);
 		if (g_key_file_has_key(file, "Daemon", "Timeout", NULL))
 			minutes = g_key_file_get_integer(file, "Daemon", "Timeout", NULL);
+		grace_s = g_key_file_get_integer(file, "Daemon", "LockGrace", NULL);
 	}
-	locks = locks && minutes > 0 && minutes < 100000;
-	posture->screen_lock = locks ? YES : NO;
-	posture->lock_after_s = locks ? (uint32_t)minutes * 60 : 0;
+	tell_lock(posture, locks, (int64_t)minutes * 60, grace_s > 0 ? grace_s : 0);
 	g_key_file_free(file);
 	g_free(path);
 }
@@ -171,19 +195,26 @@ ask_kde(engawa_Posture *posture)
 static void
 ask_lock(engawa_Posture *posture)
 {
+	static const struct {
+		const char *name;
+		struct schemas schemas;
+	} desktops[] = {
+		{"Cinnamon",
+			{"org.cinnamon.desktop.screensaver", "org.cinnamon.desktop.session", 1, 0}},
+		{"MATE", {"org.mate.screensaver", "org.mate.session", 60, 1}},
+		{"GNOME", {"org.gnome.desktop.screensaver", "org.gnome.desktop.session", 1, 0}},
+		{"Unity", {"org.gnome.desktop.screensaver", "org.gnome.desktop.session", 1, 0}},
+	};
 	const char *desktop = getenv("XDG_CURRENT_DESKTOP");
-	if (!desktop)
-		return;
-	if (strstr(desktop, "KDE"))
+	if (desktop && strstr(desktop, "KDE")) {
 		ask_kde(posture);
-	else if (strstr(desktop, "Cinnamon"))
-		ask_gsettings("org.cinnamon.desktop.screensaver", "org.cinnamon.desktop.session", 1,
-			posture);
-	else if (strstr(desktop, "MATE"))
-		ask_gsettings("org.mate.screensaver", "org.mate.session", 60, posture);
-	else if (strstr(desktop, "GNOME") || strstr(desktop, "Unity"))
-		ask_gsettings(
-			"org.gnome.desktop.screensaver", "org.gnome.desktop.session", 1, posture);
+		return;
+	}
+	for (size_t i = 0; desktop && i < sizeof desktops / sizeof desktops[0]; i++)
+		if (strstr(desktop, desktops[i].name)) {
+			ask_gsettings(&desktops[i].schemas, posture);
+			return;
+		}
 }
 
 void

@@ -207,6 +207,64 @@ def test_login_password(home, bus, mode, automatic, told):
     assert facts["login_password"] is told and (CODE["NO_LOGIN_PASSWORD"] in codes) == (not told)
 
 
+KDE = "kscreenlockerrc"
+KEYS = "glib-2.0/settings/keyfile"
+# Of the desktops, which need not be installed here: the keys with the types that theirs have.
+SCHEMAS = """<schemalist>
+<schema id="org.gnome.desktop.screensaver" path="/org/gnome/desktop/screensaver/"><key name="lock-enabled" type="b"><default>true</default></key>
+<key name="idle-activation-enabled" type="b"><default>true</default></key><key name="lock-delay" type="u"><default>0</default></key></schema>
+<schema id="org.gnome.desktop.session" path="/org/gnome/desktop/session/"><key name="idle-delay" type="u"><default>300</default></key></schema>
+<schema id="org.mate.screensaver" path="/org/mate/screensaver/"><key name="lock-enabled" type="b"><default>true</default></key>
+<key name="idle-activation-enabled" type="b"><default>true</default></key><key name="lock-delay" type="i"><default>0</default></key></schema>
+<schema id="org.mate.session" path="/org/mate/session/"><key name="idle-delay" type="i"><default>5</default></key></schema>
+<schema id="org.cinnamon.desktop.screensaver" path="/org/cinnamon/desktop/screensaver/"><key name="lock-enabled" type="b"><default>true</default></key>
+<key name="lock-delay" type="u"><default>2</default></key></schema>
+<schema id="org.cinnamon.desktop.session" path="/org/cinnamon/desktop/session/"><key name="idle-delay" type="u"><default>900</default></key></schema>
+</schemalist>"""
+MATE, GNOME, CINNAMON = "org/mate", "org/gnome/desktop", "org/cinnamon/desktop"
+LOCKS = [  # the desktop, its file of settings, and after how many seconds the screen locks: 0 never, None not known
+    ("KDE", None, "", 300),
+    ("KDE", KDE, "[Daemon]\nTimeout=10\nLockGrace=5\n", 600),
+    ("KDE", KDE, "[Daemon]\nTimeout=10\nLockGrace=3600\n", 4200),
+    ("KDE", KDE, "[Daemon]\nAutolock=false\n", 0),
+    ("KDE", KDE, "[Daemon]\nTimeout=0\n", 0),
+    ("KDE", KDE, "[Daemon]\nTimeout=-1\nLockGrace=-300\n", 0),
+    ("KDE", KDE, "no settings at all\n", 300),
+    ("GNOME", None, "", 300),
+    ("ubuntu:GNOME", KEYS, f"[{GNOME}/session]\nidle-delay=uint32 1200\n[{GNOME}/screensaver]\nlock-delay=uint32 30\n", 1200),
+    ("GNOME", KEYS, f"[{GNOME}/session]\nidle-delay=uint32 60\n[{GNOME}/screensaver]\nlock-delay=uint32 3600\n", 3660),
+    ("GNOME", KEYS, f"[{GNOME}/screensaver]\nlock-enabled=false\n", 0),
+    ("GNOME", KEYS, f"[{GNOME}/session]\nidle-delay=uint32 0\n", 0),
+    ("GNOME", KEYS, f"[{GNOME}/screensaver]\nidle-activation-enabled=false\n", 300),  # not looked at there any more
+    ("MATE", None, "", 300),
+    ("MATE", KEYS, f"[{MATE}/session]\nidle-delay=45\n[{MATE}/screensaver]\nlock-delay=1\n", 2760),
+    ("MATE", KEYS, f"[{MATE}/session]\nidle-delay=-1\n", 0),
+    ("MATE", KEYS, f"[{MATE}/screensaver]\nidle-activation-enabled=false\n", 0),
+    ("X-Cinnamon", None, "", 900),
+    ("X-Cinnamon", KEYS, f"[{CINNAMON}/session]\nidle-delay=uint32 2400\n", 2400),
+    ("X-Cinnamon", KEYS, f"[{CINNAMON}/screensaver]\nlock-enabled=false\n", 0),
+    ("sway", None, "", None),
+]
+
+
+def test_screen_lock(home):
+    """What each desktop's settings say about its lock, in its own file; a lock that comes late is a finding like none, one that nobody tells of is not."""
+    schemas, settings = home.root / "schemas", home.root / "settings"
+    schemas.mkdir()
+    (schemas / "test.gschema.xml").write_text(SCHEMAS)
+    subprocess.run(["glib-compile-schemas", "--strict", schemas], check=True, timeout=60)
+    home.env |= {"GSETTINGS_SCHEMA_DIR": "/schemas", "GSETTINGS_BACKEND": "keyfile", "XDG_CONFIG_HOME": "/settings"}
+    for desktop, file, text, after_s in LOCKS:
+        shutil.rmtree(settings, ignore_errors=True)
+        if file:
+            home.put(f"settings/{file}", text)
+        home.env["XDG_CURRENT_DESKTOP"] = desktop
+        codes, facts = home.check()
+        told = None if after_s is None else after_s > 0
+        assert (facts["screen_lock"], facts["lock_after_s"]) == (told, after_s or 0), (desktop, text)
+        assert (CODE["NO_SCREEN_LOCK"] in codes) == (told is False or (after_s or 0) > 1800), (desktop, text)
+
+
 def connect(office, home, *actions, env=None):
     run = home.run(*office.connect_argv(*actions), env=env)
     return json.loads(run.stdout) | {"stderr": run.stderr}
