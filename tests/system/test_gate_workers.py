@@ -1,8 +1,6 @@
 """Several workers behind one port: connections find each other, and one worker's death is its own."""
-import contextlib
 import ctypes
 import os
-import pathlib
 import re
 import signal
 import socket
@@ -12,7 +10,7 @@ import time
 
 import pytest
 
-from gate_driver import CODE, ROOT, exchange, keys, messages  # noqa: F401 (fixtures)
+from gate_driver import CODE, ROOT, exchange, holder, keys, messages  # noqa: F401 (fixtures)
 from gate_driver import start_gate as start_any  # noqa: F401
 # the same with three workers
 from test_gate import (test_agent_does_not_answer, test_agent_process_dies_session_goes_on, test_agent_refuses,  # noqa: F401
@@ -201,17 +199,7 @@ class Mad:
 
 def worker_of(gate, stream):
     """Which worker has the other end of this connection."""
-    ours, theirs = (f":{port:04X}" for port in (stream.getsockname()[1], gate.port))
-    for _ in range(20):  # the kernel's list of a busy machine is never of one moment
-        rows = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
-        inodes = {f"socket:[{row[9]}]" for row in rows if row[1].endswith(theirs) and row[2].endswith(ours)}
-        for pid in gate.children("worker"):
-            for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
-                with contextlib.suppress(OSError):
-                    if os.readlink(fd) in inodes:
-                        return pid
-        time.sleep(0.05)
-    raise AssertionError("no worker has it")
+    return holder(gate.children("worker"), gate.port, stream.getsockname()[1])
 
 
 def test_attack_worker_ends_sessions_of_another(gate):

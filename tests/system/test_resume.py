@@ -16,7 +16,7 @@ from PIL import Image, ImageChops
 
 import system
 import two_sites
-from gate_driver import CODE
+from gate_driver import CODE, holder, sockets, tcp_rows
 from hostile_client import Refused
 from whole import make, unmake
 
@@ -75,22 +75,36 @@ def save(office):
     return office.memo.read_text()
 
 
-def test_gate_dies(office):
-    """No login, no controller: the same desktop through the other gate, and nothing stays pressed."""
+def kill_worker(office, gate, client):
+    """The one worker of the gate that has this client's session."""
+    port = office.gate_ports[gate]
+    held = set().union(*map(sockets, system.family(client.pid)))
+    [local] = {here for here, there, inode in tcp_rows() if there == port and inode in held}
+    workers = [pid for pid in system.family(office.gates[gate].pid) if b"\0worker\0" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()]
+    os.kill(holder(workers, port, local), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("dies", ["gate", "worker"])
+def test_gate_dies(office, dies):
+    """No login, no controller: the same desktop through the other gate, or another worker, and nothing stays pressed."""
     mark = log_size(office)
     mails = office.mail.count()
-    client = start(office, "--for", "1s", "--click", EDITOR, "--type", "before ", "--key", "Control+s", "--wait", "7s", "--type", "after\n")
+    client = start(office, "--for", "1s", "--click", EDITOR, "--type", f"{dies} before ", "--key", "Control+s", "--wait", "7s", "--type", "after\n")
     gate = working(office, mark)
-    system.wait_for(lambda: "before " in office.memo.read_text(), "the word is not typed", 30)  # and the next one is not
+    system.wait_for(lambda: f"{dies} before " in office.memo.read_text(), "the word is not typed", 30)  # and the next one is not
     office.controller.kill()
     try:
-        office.gates[gate].kill()
+        if dies == "gate":
+            office.gates[gate].kill()
+        else:
+            kill_worker(office, gate, client)
         result = finish(client)
     finally:
         office.controller.start()
-    assert (result["code"], result["resumes"]) == (0, 1) and result["gate"] != gate
+    assert (result["code"], result["resumes"]) == (0, 1)
+    assert result["gate"] != gate if dies == "gate" else office.gates[gate].alive
     assert office.mail.count() == mails + 1
-    assert "before after\n" in save(office)
+    assert f"{dies} before after\n" in save(office)
     text = log(office, mark)
     assert f"session.resumed session={result['session']} " in text and text.count("session.start") == 1
 
