@@ -113,6 +113,7 @@ end_export(struct end *end, struct tlsrec *ret_rec)
 		ret_rec->in = in;
 	}
 	ret_rec->out.seq = end->sent;
+	ret_rec->in.seq = end->got;
 }
 
 /* --- a gate -------------------------------------------------------------------------------- */
@@ -149,14 +150,25 @@ frame_wait(struct end *end, uint8_t type)
 }
 
 static void
+count_record(int write_p, int version, int content_type, const void *buf, size_t len, SSL *ssl,
+	void *arg)
+{
+	(void)version, (void)buf, (void)len, (void)ssl;
+	struct end *end = arg;
+	end->got += !write_p && content_type == SSL3_RT_HEADER;
+}
+
+static void
 gate_dial(struct relay *relay, struct end *end, SSL_CTX *ctx, engawa_Role role)
 {
 	engawa_Hello hello = {.version = 1, .role = role, .build = 1, .locale = "en"};
 	end->fd = connected(relay->port);
 	end->ssl = tls_new(ctx, end->fd, "localhost");
-	end->sent = 0;
+	end->sent = end->got = 0;
 	if (SSL_connect(end->ssl) != 1)
 		ends_die("TLS");
+	SSL_set_msg_callback(end->ssl, count_record);
+	SSL_set_msg_callback_arg(end->ssl, end);
 	if (role == engawa_Role_ROLE_AGENT) {
 		hello.instance.size = 16;
 		RAND_bytes(hello.instance.bytes, 16);

@@ -22,6 +22,7 @@ struct end {
 	int fd;
 	struct ssl_st *ssl; /* NULL: plain */
 	uint64_t sent;      /* records, with the key of application data */
+	uint64_t got;       /* the same of the other side; only at a gate */
 };
 
 struct ends {
@@ -44,5 +45,6 @@ void relay_greet(struct relay *relay);
 /* Bytes of one end to its TLS library and back, blocking: exactly len. */
 void end_write(struct end *end, const void *data, size_t len);
 void end_read(struct end *end, void *data, size_t len);
-/* From here on the caller makes and reads the records of this end itself: rec.out seals. */
+/* From here on the caller makes and reads the records of this end itself: rec.out seals, at a gate
+ * rec.in opens. */
 void end_export(struct end *end, struct tlsrec *ret_rec);

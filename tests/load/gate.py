@@ -188,14 +188,14 @@ def handshakes(ours, bare, engawa, count):
 
 
 def upgrade(home, agents, sessions, seconds):
-    """The program takes over from itself in the middle of seconds of desktops and beside one session that asks without a pause. TLS sees every byte that
-    is lost or comes twice, and ends the load."""
+    """The program takes over from itself in the middle of seconds of desktops and beside one session that asks without a pause. The
+    sessions' ends compare every byte: one that is lost or comes twice is a failure."""
     dropped, pause = Sample("gate.upgrade.dropped", "connections", ""), Sample("gate.upgrade.pause_ms", "ms", "")
-    dropped.conditions = f"{agents} waiting agents and {sessions} sessions of 0.5 MB/s"
+    dropped.conditions = f"{agents} waiting agents and {sessions} sessions of 0.5 MB/s, each byte of which is compared"
     pause.conditions = f"the longest round trip of a session beside them; {dropped.conditions}"
     with home.gate() as relay:
         idlers = load(program("idle_agents"), home.engawa.org_file, home.engawa.ca)
-        flow = load(program("flow"), sessions, 16384, 500_000, 500_000 * sessions * seconds, 4 * seconds, *relay.words)
+        flow = load(program("flow"), "check", sessions, 16384, 500_000, 500_000 * sessions * seconds, 4 * seconds, *relay.words)
         ping = load(program("ping"), 2000 * seconds, *relay.words)
         try:
             idlers.stdin.write(f"{agents}\n")
@@ -207,15 +207,20 @@ def upgrade(home, agents, sessions, seconds):
             if not home.engawa.renew_gate():
                 raise system.Failed("the upgrade was given up")
             took = time.monotonic() - started
+            if flow.poll() is not None:
+                finish(flow)  # has its own words for what went wrong
+                raise system.Failed("the sessions had said all before the upgrade was done")
             longest = max(map(float, finish(ping).split())) / 1000
-            finish(flow)
+            moved = int(finish(flow).split()[0])
+            if moved < 500_000 * sessions * seconds:
+                raise system.Failed(f"{moved} bytes of the sessions came")
             idlers.stdin.write("?\n")
             held, ended = map(int, idlers.stdout.readline().split()[1::2])
             if held + ended != agents and not ended:
                 raise system.Failed(f"{held} of {agents} agents")
             dropped.add(OURS, ended)
             pause.add(OURS, longest)
-            print(f"  upgrade: {took:.2f} s in all, longest round trip {longest:.1f} ms, {ended} agents dropped", flush=True)
+            print(f"  upgrade: {took:.2f} s in all, longest round trip {longest:.1f} ms, {ended} agents dropped, {moved} bytes as they were sent", flush=True)
         finally:
             for process in idlers, flow, ping:
                 process.kill()
