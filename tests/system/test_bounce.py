@@ -1,6 +1,7 @@
 """Mails that come back late: from the mail server to the office PC, and what somebody else makes of that way."""
 import email.message
 import os
+import pathlib
 import pwd
 import re
 import shutil
@@ -10,6 +11,8 @@ import subprocess
 
 import pytest
 
+import postfix
+import system
 from controller_driver import ENGAWA, Controller, Mailbox, OfficePC, mail_code, mail_public, mailbox, open_session, seal, wait_for  # noqa: F401 (fixtures)
 from gate_driver import BUILD, CODE, messages  # noqa: F401 (fixtures)
 
@@ -202,93 +205,54 @@ def test_settings(controller):
         assert run.returncode != 0 and re.search("BOUNCE_ADDRESS needs|no-such-user", run.stderr), run.stderr
 
 
-POSTFIX_MAIN = """compatibility_level = 3.6
-queue_directory = {dir}/queue
-data_directory = {dir}/data
-command_directory = /usr/sbin
-daemon_directory = /usr/lib/postfix/sbin
-mail_owner = postfix
-setgid_group = postdrop
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-myhostname = relay.example
-mydestination =
-mynetworks = 127.0.0.0/8
-recipient_delimiter = +
-transport_maps = inline:{{ bounce@relay.example=engawa-bounce: , city.example.lg.jp=smtp:[127.0.0.1]:{next} }}
-relay_domains = relay.example, city.example.lg.jp
-smtpd_relay_restrictions = permit_mynetworks, reject
-engawa-bounce_destination_recipient_limit = 1
-smtp_tls_security_level = none
-smtpd_tls_security_level = none
-maillog_file = {dir}/log/mail.log
-maillog_file_prefixes = {dir}
-alias_maps =
-"""
-POSTFIX_MASTER = """127.0.0.1:{port} inet n - n - - smtpd
-pickup unix n - n 60 1 pickup
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-smtp unix - - n - - smtp
-error unix - - n - - error
-retry unix - - n - - error
-proxymap unix - - n - - proxymap
-scache unix - - n - 1 scache
-postlog unix-dgram n - n - 1 postlogd
-engawa-bounce unix - n n - - pipe
-  flags= user={user} argv={engawa} bounce --socket {socket} -- ${{extension}}
-"""
-
-
-@pytest.mark.skipif(not ROOT or not os.path.exists("/usr/sbin/postfix"), reason="postfix is not installed, or not root")
+@postfix.needed
 def test_through_postfix(messages, tmp_path):
     """A real mail server brings the code to the town's; then the town's server refuses one that it has taken, and the bounce finds its office PC."""
-    home = "/tmp/" + os.path.basename(str(tmp_path)) + f".{os.getpid()}"  # short, and others may pass
     town = Mailbox()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    controller = Controller(SMTP_URL=f"smtp://127.0.0.1:{port}", SMTP_FROM="engawa@relay.example", SMTP_STARTTLS="no",
-        BOUNCE_ADDRESS="bounce@relay.example", BOUNCE_USER=USER)
+    controller = Controller(SMTP_FROM="engawa@relay.example", SMTP_STARTTLS="no", BOUNCE_ADDRESS="bounce@relay.example", BOUNCE_USER=USER)
+    server = postfix.Postfix(tmp_path, "city.example.lg.jp", town.port, (USER, program(controller), f"{controller.run}/bounce.sock"))
+    controller.settings["SMTP_URL"] = f"smtp://127.0.0.1:{server.port}"
     try:
-        for name, mode, owner in ("", 0o755, "root"), ("conf", 0o755, "root"), ("queue", 0o755, "root"), ("data", 0o700, "postfix"), ("log", 0o755, "root"):
-            os.makedirs(f"{home}/{name}", exist_ok=True)
-            os.chmod(f"{home}/{name}", mode)
-            shutil.chown(f"{home}/{name}", owner)
-        names = dict(dir=home, port=port, next=town.port, user=USER, engawa=program(controller), socket=f"{controller.run}/bounce.sock")
-        for name, text in ("main.cf", POSTFIX_MAIN), ("master.cf", POSTFIX_MASTER):
-            with open(f"{home}/conf/{name}", "w") as file:
-                file.write(text.format(**names))
-        postfix = ["/usr/sbin/postfix", "-c", f"{home}/conf"]
-        started = subprocess.run([*postfix, "start"], capture_output=True, text=True, timeout=60)
-        assert started.returncode == 0, started.stderr
-        wait_for(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, "postfix", 30)
-        controller.start()
-        link = controller.link()
-        pc = OfficePC().enrol(controller, link, controller.org())
-        link.up(pc)
-        session = open_session(link, pc, messages)
-        assert link.send_code(pc, session, seal(mail_public(controller), session, mail_code(messages))) == 0
-        wait_for(lambda: town.mails, "the mail", 60)
-        assert "48151623" in town.mails[0].get_content()
-        town.refusal = "550 5.1.1 no such user"
-        session = open_session(link, pc, messages)
-        sealed = seal(mail_public(controller), session, mail_code(messages, address_mark=77))
-        assert link.send_code(pc, session, sealed) == 0
-        link.sock.settimeout(90)
-        state = link.expect("MAIL_STATE", link.messages.LinkMailState)
-        assert (state.agent_id, state.mail_state.code, state.mail_state.address_mark) == (pc.id, CODE["MAIL_CAME_BACK"], 77)
-        wait_for(lambda: not subprocess.run(["/usr/sbin/postqueue", "-c", f"{home}/conf", "-j"], capture_output=True, text=True).stdout.strip(),
-            "an empty queue", 60)
-    except BaseException:
-        if os.path.exists(f"{home}/log/mail.log"):
-            print(open(f"{home}/log/mail.log").read())
-        raise
+        with server:
+            server.start()
+            controller.start()
+            link = controller.link()
+            pc = OfficePC().enrol(controller, link, controller.org())
+            link.up(pc)
+            session = open_session(link, pc, messages)
+            assert link.send_code(pc, session, seal(mail_public(controller), session, mail_code(messages))) == 0
+            wait_for(lambda: town.mails, "the mail", 60)
+            assert "48151623" in town.mails[0].get_content()
+            town.refusal = "550 5.1.1 no such user"
+            session = open_session(link, pc, messages)
+            sealed = seal(mail_public(controller), session, mail_code(messages, address_mark=77))
+            assert link.send_code(pc, session, sealed) == 0
+            link.sock.settimeout(90)
+            state = link.expect("MAIL_STATE", link.messages.LinkMailState)
+            assert (state.agent_id, state.mail_state.code, state.mail_state.address_mark) == (pc.id, CODE["MAIL_CAME_BACK"], 77)
+            wait_for(server.empty, "an empty queue", 60)
     finally:
-        subprocess.run(["/usr/sbin/postfix", "-c", f"{home}/conf", "stop"], capture_output=True, timeout=60)
         controller.close()
         town.close()
-        shutil.rmtree(home, ignore_errors=True)
+
+
+@postfix.needed
+def test_login_through_postfix(own_engawa, tmp_path):
+    """A whole login with the code that a real mail server brought, over TLS on both its sides."""
+    engawa, keys = own_engawa, own_engawa.dir / "smtp"
+    tool = engawa.dir / "engawa"  # where the mail server's user can run it, wherever this checkout lies
+    shutil.copy(ENGAWA, tool)
+    conf = pathlib.Path(engawa.controller.argv[-1])
+    with postfix.Postfix(tmp_path, system.ADDRESS.partition("@")[2], engawa.smtp_port, (USER, tool, engawa.run_dir / "bounce.sock"),
+            (keys / "cert.pem", keys / "key.pem")) as server:
+        server.start()
+        lines = re.sub("(?m)^SMTP_URL .*$", f"SMTP_URL smtp://localhost:{server.port}", conf.read_text())
+        conf.write_text(re.sub("(?m)^BOUNCE_USER .*$", f"BOUNCE_USER {USER}", lines))
+        engawa.controller.stop()
+        engawa.controller.start()
+        system.wait_for(engawa.agent_up, "the office PC does not come back", 60)
+        result = engawa.connect("--for", "100ms", timeout_s=120)
+        assert result["status"] == 0, (result, server.log())
+        received = " ".join(" ".join(engawa.mail.messages()[-1].get_all("Received", [])).split())
+        assert "by relay.example (Postfix)" in received and "with ESMTPS" in received, received
+        wait_for(server.empty, "an empty queue", 60)
