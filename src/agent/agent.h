@@ -12,7 +12,7 @@
 #include "agent/options.h"
 #include "agent/pairing.h"
 #include "agent/passkeys.h"
-#include "agent/policy.h"
+#include "agent/policy_seen.h"
 #include "agent/process.h"
 #include "agent/registry.h"
 #include "agent/settings.h"
@@ -61,7 +61,7 @@ struct agent {
 	char *macs_text;     /* its file, with comments */
 	struct ticket_memory *tickets;
 	struct ticket_memory *attempts[ORGFILE_GATES_MAX]; /* to go on, by gate; NULL = none yet */
-	uint64_t policy_revision;                          /* the highest one seen, persisted */
+	struct policy_seen policy_seen;                    /* the newest one */
 	struct gate_state gates[ORGFILE_GATES_MAX];
 	struct process *control;
 	struct timer *control_retry;
@@ -91,6 +91,6 @@ void agent_session_passed(struct agent *agent, struct session *session);
 void agent_session_gone(struct agent *agent, struct session *session);
 /* To control. 0 or negative. */
 int agent_control(struct agent *agent, uint16_t type, const struct note *note);
-/* The policy as it stands in its file now. 0 or -ERR_POLICY (logged). ret_policy holds the defaults
- * then. */
+/* The policy as it stands in its file now. 0, -ERR_POLICY or -ERR_POLICY_FORKED (logged).
+ * ret_policy holds the defaults then. */
 int agent_policy(struct agent *agent, struct policy *ret_policy);

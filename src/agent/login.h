@@ -101,7 +101,7 @@ enum login_wait {
 /* What all logins of this office PC share; all of it outlives them. */
 struct login_office {
 	const struct policy *policy;
-	int policy_code; /* why there is no usable policy: 0 or -ERR_POLICY */
+	int policy_code; /* why there is no usable policy: 0 or what agent_policy says */
 	const struct settings *settings;
 	const struct iplist *addresses;
 	struct devices *devices;

@@ -59,20 +59,21 @@ agent_control(struct agent *agent, uint16_t type, const struct note *note)
 	return process_send(agent->control, type, out, len, -1) < 0 ? -ERR_NO_GATE : 0;
 }
 
-/* A revision below one that was seen is an old policy brought back. */
+/* The newest one seen is written down before anything follows from it. */
 static int
-policy_is_old(struct agent *agent, const struct policy *policy)
+take_policy(struct agent *agent, const struct policy *policy, struct conf_error *error)
 {
-	char path[PATH_MAX], text[24];
-	if ((uint64_t)policy->revision == agent->policy_revision)
-		return 0;
-	if ((uint64_t)policy->revision < agent->policy_revision)
-		return 1;
-	int n = snprintf(text, sizeof text, "%lld", (long long)policy->revision);
+	char path[PATH_MAX];
+	int r = policy_seen_take(&agent->policy_seen, policy);
+	if (r < 0)
+		snprintf(error->text, sizeof error->text, "REVISION %lld, and %llu was seen",
+			(long long)policy->revision,
+			(unsigned long long)agent->policy_seen.revision);
+	if (r <= 0)
+		return r;
 	if (state_path(&agent->options, "policy-revision", path, sizeof path) < 0 ||
-		conf_write_file(path, text, (size_t)n, 0600) < 0)
+		policy_seen_save(path, &agent->policy_seen) < 0)
 		LOG(ERROR, "policy.record", F_STR("path", path)); /* holds for this run at least */
-	agent->policy_revision = (uint64_t)policy->revision;
 	LOG(INFO, "policy", F_INT("revision", policy->revision));
 	return 0;
 }
@@ -92,19 +93,19 @@ agent_policy(struct agent *agent, struct policy *ret_policy)
 	/* never had one: the closed defaults. Had one that is gone: that is no way to get rid of it
 	 */
 	if (r == -ENOENT)
-		return agent->policy_revision ? -ERR_POLICY : 0;
+		return agent->policy_seen.revision ? -ERR_POLICY : 0;
 	if (r == 0) {
 		r = policy_read(
 			ret_policy, text, len, agent->keys.org.policy_key, wall_s(), &error);
 		free(text);
 	}
-	if (r == 0 && policy_is_old(agent, ret_policy))
-		r = -ERR_POLICY;
+	if (r == 0)
+		r = take_policy(agent, ret_policy, &error);
 	if (r < 0) {
 		LOG(ERROR, "policy.bad", F_ERR("code", r), F_STR("text", error.text));
 		policy_fini(ret_policy);
 		policy_init(ret_policy);
-		return -ERR_POLICY;
+		return r == -ERR_POLICY_FORKED ? r : -ERR_POLICY;
 	}
 	return 0;
 }
@@ -346,19 +347,9 @@ start_control(void *user)
 static int
 load_revision(struct agent *agent)
 {
-	char path[PATH_MAX], *text;
-	size_t len;
-	int64_t revision;
+	char path[PATH_MAX];
 	int r = state_path(&agent->options, "policy-revision", path, sizeof path);
-	if (r == 0)
-		r = conf_read_file(path, 32, &text, &len);
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	r = str_int(text, 0, INT64_MAX, &revision);
-	free(text);
-	if (r == 0)
-		agent->policy_revision = (uint64_t)revision;
-	return r < 0 ? -ERR_SETTING : 0;
+	return r < 0 ? r : policy_seen_load(path, &agent->policy_seen);
 }
 
 /* A list that cannot be read lets nobody in: not even the agent starts. */

@@ -27,7 +27,7 @@
 
 const struct conf_option policy_options[] = {
 	{"REVISION", CONF_INT, AT(revision), "0", 0, INT64_MAX,
-		"Number of this policy: one that was seen is never followed by a lower one."},
+		"Number of this policy: one that was seen is never followed by a lower one. Every change of the policy needs a higher one: other content under a number that was seen lets nobody in (EW-1540)."},
 	{"NOT_AFTER", CONF_STR, AT(not_after), NULL, 0, 0, "Last day of this policy, YYYY-MM-DD."},
 	SWITCH("ENFORCE_OTP", enforce_otp, "0",
 		"A one-time code is asked for, whatever DISABLE_OTP says."),
@@ -372,6 +372,8 @@ policy_read(struct policy *policy, const char *text, size_t len,
 		r = webauthn_incomplete(policy, error);
 	if (r == 0)
 		r = check_lists(policy, error);
+	if (r == 0)
+		r = policy_content(text, len, policy->content);
 	if (r < 0) {
 		policy_fini(policy);
 		policy_init(policy);

@@ -14,6 +14,10 @@
 #include "crypto/sign.h"
 #include "inspect/limits.h"
 
+enum {
+	POLICY_CONTENT_BYTES = 32
+};
+
 struct policy {
 	int64_t revision; /* 0 = no file */
 	int64_t enforce_otp, disable_otp;
@@ -43,6 +47,7 @@ struct policy {
 		*server_mac_list;
 	char *noted; /* where the keys go that are known and have no effect in this version */
 	char *not_after;
+	uint8_t content[POLICY_CONTENT_BYTES]; /* SHA-256 of what is signed */
 };
 
 /* One table for this program, `engawa org policy` and the man page. */

@@ -439,6 +439,17 @@ check_head(const char *text, size_t len, uint64_t now_s, struct conf_error *erro
 }
 
 int
+policy_content(const char *text, size_t len, uint8_t ret_hash[static 32])
+{
+	uint8_t der[SIGN_DER_MAX_BYTES];
+	size_t body_len, der_len;
+	int r = split(text, len, &body_len, der, &der_len);
+	if (r == 0)
+		SHA256((const uint8_t *)text, body_len, ret_hash);
+	return r;
+}
+
+int
 policy_parse(const char *text, size_t len, const uint8_t policy_key[static SIGN_POINT_BYTES],
 	uint64_t now_s, policy_line_fn *on_line_fn, void *user, struct conf_error *error)
 {

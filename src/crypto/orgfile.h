@@ -67,3 +67,5 @@ typedef int policy_line_fn(void *user, const char *key, const char *value);
  * no revision), -ERR_SETTING. */
 int policy_parse(const char *text, size_t len, const uint8_t policy_key[static SIGN_POINT_BYTES],
 	uint64_t now_s, policy_line_fn *on_line, void *user, struct conf_error *error);
+/* SHA-256 of what is signed of it, whatever the signature. 0 or -ERR_SIGNATURE, -ERR_SETTING. */
+int policy_content(const char *text, size_t len, uint8_t ret_hash[static 32]);

@@ -305,6 +305,29 @@ def test_attack_policy_forged_old_and_removed(office):
     assert office.connect("--for", "1s")["code"] == 1015
 
 
+def test_attack_policy_of_the_same_revision(office):
+    """Tried: another policy that the organisation signed under the same revision, in place of the one that is in force, also after a restart. Comes of
+    it: nobody comes in, and is told why, until the first one is back or one with a higher revision is there. The same content, signed once more, is
+    the same policy."""
+    office.sign_policy()
+    first, revision = office.policy_file.read_text(), office.state["revision"]
+    assert office.connect("--for", "100ms")["code"] == 0
+    office.sign_policy(REVISION=revision, MAX_SESSION=7200)
+    for again in False, True:
+        if again:
+            restart(office)
+        result = office.connect("--for", "1s")
+        assert result["code"] == 1540 and "REVISION" in result["stderr"]
+        assert office.agent_status()["policy"]["code"] == 1540
+    office.policy_file.write_text(first)
+    assert office.connect("--for", "100ms")["code"] == 0
+    office.sign_policy(REVISION=revision)
+    assert office.policy_file.read_text() != first and office.connect("--for", "100ms")["code"] == 0
+    office.state["revision"] = revision
+    office.sign_policy(MAX_SESSION=7200)
+    assert office.connect("--for", "100ms")["code"] == 0
+
+
 def test_attack_lockout_outlives_a_restart(office, wrong_password):
     """Tried: wrong passwords until strangers are locked out, then the agent is killed. Comes of it: the new one still refuses all strangers, mails
     nothing for them, and lets the owner's device in."""
