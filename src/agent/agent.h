@@ -59,6 +59,7 @@ struct agent {
 	struct pairing pairing;
 	struct maclist macs; /* the office PC's own list */
 	char *macs_text;     /* its file, with comments */
+	int list_missing[2]; /* by enum mac_list: it could not be had when it was asked for last */
 	struct ticket_memory *tickets;
 	struct ticket_memory *attempts[ORGFILE_GATES_MAX]; /* to go on, by gate; NULL = none yet */
 	struct policy_seen policy_seen;                    /* the newest one */

@@ -22,6 +22,7 @@
 #include "agent/local_peer.h"
 #include "agent/local_proof.h"
 #include "agent/local_users.h"
+#include "agent/login.h"
 #include "agent/message.h"
 #include "agent/office.h"
 #include "agent/persons.h"
@@ -207,8 +208,20 @@ gates_json(const struct agent *agent)
 	return gates;
 }
 
+/* Lists that policy names and the organisation's server did not give. */
+static void
+add_missing_lists(json_t *warnings, const struct agent *agent, const struct policy *policy)
+{
+	if (agent->list_missing[MAC_LIST_CLIENT] && policy->client_mac_list)
+		json_array_append_new(
+			warnings, json_pack("{s:i, s:s}", "code", ERR_MAC_LIST, "list", "client"));
+	if (agent->list_missing[MAC_LIST_SERVER] && policy->server_mac_list)
+		json_array_append_new(
+			warnings, json_pack("{s:i, s:s}", "code", ERR_MAC_LIST, "list", "server"));
+}
+
 static json_t *
-warnings_json(const struct agent *agent)
+warnings_json(const struct agent *agent, const struct policy *policy)
 {
 	json_t *warnings = json_array();
 	for (enum health_what what = 0; what < HEALTH_COUNT; what++)
@@ -222,6 +235,7 @@ warnings_json(const struct agent *agent)
 			warnings, json_pack("{s:i}", "code", (int)pepper_code(agent->pepper)));
 	if (agent->settings.mail_back_s)
 		json_array_append_new(warnings, json_pack("{s:i}", "code", ERR_MAIL_CAME_BACK));
+	add_missing_lists(warnings, agent, policy);
 	return warnings;
 }
 
@@ -277,7 +291,7 @@ status(struct peer *peer)
 	json_object_set_new(root, "user_mode", json_boolean(geteuid() != 0));
 	json_object_set_new(root, "organisation_name", json_string(agent->keys.org.name));
 	json_object_set_new(root, "last", last_json(agent));
-	json_object_set_new(root, "warnings", warnings_json(agent));
+	json_object_set_new(root, "warnings", warnings_json(agent, &policy));
 	json_object_set_new(root, "screen", screen_json(agent));
 	json_object_set_new(root, "locked", json_boolean(agent->settings.lock[0]));
 	const struct registry *registry = agent->registry;

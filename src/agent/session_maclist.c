@@ -62,6 +62,7 @@ static void
 done(struct mac_check *check, int result)
 {
 	check->result = result;
+	check->session->agent->list_missing[check->which] = result == -ERR_MAC_LIST;
 	process_free(check->helper);
 	check->helper = NULL;
 	timer_free(check->timer);

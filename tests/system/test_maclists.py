@@ -219,6 +219,7 @@ def test_attack_lists(own_engawa, come, lists, path):
     assert come(LISTED) == CODE["MAC_DENIED"]
     assert time.monotonic() - begin < 30
     assert copies(own_engawa) == [] and f"/{path}" in lists.asked
+    assert {"code": CODE["MAC_LIST"], "list": "client"} in own_engawa.agent_status()["warnings"]
 
 
 def test_attack_list_of_an_impostor(own_engawa, come, lists):
@@ -238,8 +239,9 @@ def test_attack_server_list_closed(own_engawa, come, lists):
         assert come(LISTED) == CODE["SERVER_MAC_DENIED"], path
     engawa.sign_policy(**{**CLOSED, **keys, "SERVER_ALLOWED_MAC_LIST_URL": lists.url("error"), "SERVER_ALLOWED_MAC_LIST_FAIL_OPEN": "yes"})
     assert come(LISTED) == 0
+    assert engawa.agent_status()["warnings"] == [{"code": CODE["MAC_LIST"], "list": "server"}]
     engawa.sign_policy(**{**CLOSED, **keys, "SERVER_ALLOWED_MAC_LIST_URL": lists.url("list"), "SERVER_ALLOWED_MAC_LIST_FAIL_OPEN": "yes"})
-    assert come(LISTED) == CODE["SERVER_MAC_DENIED"]
+    assert come(LISTED) == CODE["SERVER_MAC_DENIED"] and engawa.agent_status()["warnings"] == []
 
 
 @pytest.fixture
