@@ -258,6 +258,12 @@ static const char *const policy_notes[ORG_NOTE_COUNT][2] = {
 	[ORG_NOTE_MINIMUM_BUILD] =
 		{"注意: REQUIRE_MINIMUM_CLIENT_BUILD が、この版の番号より大きくなっています。庁内PCは、自分の版までしか求めません。",
 			"Note: REQUIRE_MINIMUM_CLIENT_BUILD is above the build of this version. Office PCs demand no more than their own."},
+	[ORG_NOTE_LONG_SESSION] =
+		{"注意: MAX_SESSION が24時間、または IDLE_TIMEOUT が1時間を超えています(0は無制限)。NIST SP 800-63B (AAL2) は、それぞれ24時間と1時間までとしています。",
+			"Note: MAX_SESSION is above 24 hours, or IDLE_TIMEOUT above one hour (0: without end). NIST SP 800-63B (AAL2) has at most 24 hours and one hour."},
+	[ORG_NOTE_STRANGERS] =
+		{"注意: OTP_MAIL_STRANGERS が3を超えています。中継の MAIL_BURST (既定は5) より十分に小さくないと、未知の端末からの要求だけで、登録した端末の確認コードも届かなくなります。",
+			"Note: OTP_MAIL_STRANGERS is above 3. Unless the relay's MAIL_BURST (5 by default) is well above it, unknown devices can use up the codes of known ones."},
 };
 
 static int

@@ -16,6 +16,9 @@
 
 enum {
 	DAY_S = 86400,
+	SESSION_LONG_S = DAY_S, /* NIST SP 800-63B 2.2.3 */
+	IDLE_LONG_S = 3600,
+	STRANGERS_MAILS_MANY = 3, /* of a relay's MAIL_BURST, by default 5 */
 	FILE_MODE = 0644,
 	FIRST_SIZE = 2048
 };
@@ -35,6 +38,13 @@ static const char first_text[] =
 	"#OTP_WEBAUTHN on\n"
 	"#WEBAUTHN_RP_ID relay.example\n";
 
+/* 0 = without end */
+static int
+above(int64_t seconds, int64_t most_s)
+{
+	return seconds == 0 || seconds > most_s;
+}
+
 static unsigned
 notes_of(const struct policy *p)
 {
@@ -42,6 +52,10 @@ notes_of(const struct policy *p)
 		[ORG_NOTE_ONE_FACTOR] = !policy_wants_otp(p) && !policy_wants_devicecheck(p) &&
 					!p->require_certificate,
 		[ORG_NOTE_MINIMUM_BUILD] = p->minimum_build > BUILD,
+		[ORG_NOTE_LONG_SESSION] = above(p->max_session_s, SESSION_LONG_S) ||
+					  above(p->idle_timeout_s, IDLE_LONG_S),
+		[ORG_NOTE_STRANGERS] = policy_wants_otp(p) && !policy_wants_devicecheck(p) &&
+				       p->otp_mail_strangers > STRANGERS_MAILS_MANY,
 	};
 	unsigned notes = 0;
 	for (unsigned i = 0; i < ORG_NOTE_COUNT; i++)

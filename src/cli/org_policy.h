@@ -10,6 +10,8 @@
 enum org_note {
 	ORG_NOTE_ONE_FACTOR,    /* a password alone lets in */
 	ORG_NOTE_MINIMUM_BUILD, /* above this version's: it is not what is demanded */
+	ORG_NOTE_LONG_SESSION,  /* longer, or idle for longer, than NIST SP 800-63B AAL2 has it */
+	ORG_NOTE_STRANGERS,     /* may use up what the relay mails */
 	ORG_NOTE_COUNT
 };
 

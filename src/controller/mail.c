@@ -244,11 +244,12 @@ static const struct letter {
 		{"回復コードで接続されました (端末ID末尾 %s)",
 			"A recovery code was used (terminal …%s)"},
 		{"回復コードまたは緊急用コードを使った、あなたの庁内PCへの接続がありました。使ったコードはもう使えません。\n"
-		 "残りの数は庁内PCの設定で確かめられます。認証アプリなどをなくしたときは、登録し直し、新しい回復コードを作ってください。\n\n" FACTS_JA
+		 "庁内PCの設定で新しい回復コードを作り、古い紙は捨ててください。残りの数もそこで確かめられます。\n"
+		 "認証アプリなどをなくしたときは、登録もし直してください。\n\n" FACTS_JA
 				NOTICE_END_JA,
 			"A recovery or emergency code was used to connect to your office PC. It is void now.\n"
-			"How many are left is shown in the settings of the office PC. If the authenticator app or the key is lost,\n"
-			"register another one and make new recovery codes.\n\n" FACTS_EN
+			"Make new recovery codes in the settings of the office PC, which show how many are left, and throw the old\n"
+			"paper away. If the authenticator app or the key is lost, register another one.\n\n" FACTS_EN
 				NOTICE_END_EN}},
 };
 

@@ -966,9 +966,12 @@ def test_command_line(shared, link, tmp_path):
     for doors, alone in ("DISABLE_OTP 1\n", False), ("DISABLE_OTP 1\nDISABLE_DEVICECHECK 1\n", True), ("DISABLE_DEVICECHECK 1\n", False):
         policy.write_text(good + doors)
         assert ("password alone" in engawa(shared, "org", "policy", "sign", "--dir", directory, policy).stderr) == alone
-    for line, noted in ("REQUIRE_MINIMUM_CLIENT_BUILD 1\n", False), ("REQUIRE_MINIMUM_CLIENT_BUILD 4000000\n", True):
+    for line, noted in [("REQUIRE_MINIMUM_CLIENT_BUILD 1\n", ""), ("REQUIRE_MINIMUM_CLIENT_BUILD 4000000\n", "no more than their own"),
+            ("MAX_SESSION 86400\nIDLE_TIMEOUT 3600\n", ""), ("MAX_SESSION 86401\n", "AAL2"), ("MAX_SESSION 0\n", "AAL2"), ("IDLE_TIMEOUT 0\n", "AAL2"),
+            ("IDLE_TIMEOUT 3601\n", "AAL2"), ("OTP_MAIL_STRANGERS 30\n", ""), ("OTP_MAIL_STRANGERS 4\nDISABLE_DEVICECHECK yes\n", "MAIL_BURST")]:
         policy.write_text(good + line)
-        assert ("no more than their own" in engawa(shared, "org", "policy", "sign", "--dir", directory, policy).stderr) == noted
+        told = engawa(shared, "org", "policy", "sign", "--dir", directory, policy).stderr
+        assert noted in told and told.count("Note:") == bool(noted), (line, told)
     for bad, word in (("NOT_AFTER 2099-01-01\n", "REVISION"), (good + "DISABLE_OPT 1\n", "DISABLE_OPT"), (good + "OTP_MAIL maybe\n", "OTP_MAIL"),
             (good + "AUTH_LOCKOUT_COUNT 0\n", "AUTH_LOCKOUT_COUNT"), (good + "IDLE_TIMEOUT 60\nIDLE_TIMEOUT 0\n", "IDLE_TIMEOUT")):
         policy.write_text(bad)

@@ -216,8 +216,7 @@ test_kinds(void **state)
 		{engawa_MailKind_MAIL_KEY_ADDED, 0,
 			{"セキュリティキーが新しく", "new security key"}},
 		{engawa_MailKind_MAIL_PAPER_USED, 0,
-			{"回復コードまたは緊急用コードを使った",
-				"recovery or emergency code was used"}}};
+			{"新しい回復コードを作り", "Make new recovery codes"}}};
 	char mail[MAIL_MAX_BYTES], body[MAIL_MAX_BYTES];
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
 		for (int lang = 0; lang < 2; lang++) {
