@@ -1,10 +1,12 @@
 """The PROXY protocol in front of TLS: from the load balancer that is configured always, from anybody else never."""
+import select
 import socket
 import struct
 
 import pytest
 
 from gate_driver import Frames, keys, messages, start_gate  # noqa: F401 (fixtures)
+from test_gate_quota import in_the_end
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 
@@ -68,3 +70,16 @@ def test_attack_header_from_somebody_else(gate):
 def test_attack_bad_headers(gate, first):
     """The load balancer's address with no header, the old version's, one that is too long or too short: nothing goes on."""
     fails(gate, connect(gate, first))
+
+
+@pytest.mark.parametrize("source", ["198.51.100.9", "127.0.0.2"])
+def test_attack_silent_ones_behind_a_load_balancer(start_gate, source):
+    """Tried: one host takes all the half-open places of its address through a load balancer, or the load balancer says that it is all of them. What
+    comes of it: the slowest of that address gives way to the next one from there; others do not notice."""
+    gate = start_gate(PROXY_FROM="127.0.0.2/32", SOURCE_HALF_OPEN_MAX=3, HANDSHAKE_S=60)
+    silent = [connect(gate, header(source)) for _ in range(3)]
+    in_the_end(lambda: greet(gate, connect(gate, header("198.51.100.10"))), 60)
+    kept = [in_the_end(lambda: greet(gate, connect(gate, header(source))), 60)]
+    gate.wait_log(f"limit.source_half_open address={source}")
+    assert select.select(silent, [], [], 20)[0]
+    kept.append(greet(gate, gate.tcp(source="127.0.0.5")))
