@@ -1,5 +1,5 @@
-"""The login or the pump process of a real office PC is an attacker's, and says to the monitor what it likes. The policy is the one people work with, with the
-home PC's inspection on."""
+"""The login or the pump process of a real office PC is an attacker's, and says to the monitor what it likes. The policy is the one people
+work with, with the home PC's inspection on."""
 import contextlib
 import os
 import pathlib
@@ -16,10 +16,10 @@ from hostile_client import Refused
 from test_local import numbers
 
 # Everything that a session's processes are told or tell, and the words of others.
-TYPES = ["MSG_NONE", "MSG_JOINED", "MSG_FIRST", "MSG_HELD", "MSG_SWITCHED", "MSG_PUMP_ENDED", "MSG_SECOND", "MSG_ATTACH", "MSG_KEYS", "MSG_PROMPT", "MSG_REFUSED",
-    "MSG_START", "MSG_FACTS", "MSG_REPLY", "MSG_POSTURE", "MSG_NOTICE", "MSG_READY", "MSG_LOST", "MSG_HEARD", "MSG_ENDED", "MSG_BEGIN", "MSG_END", "MSG_MOVE",
-    "MSG_DISPLAY", "MSG_SIGN", "MSG_KNOCK", "MSG_DIALED", "MSG_CODE_SENT", "MSG_CHECKED", "MSG_CERTIFICATE_CHECKED", "MSG_MACLIST_CHECKED", "MSG_UNLOCK", "MSG_PASSWORD",
-    "MSG_RESULT"]
+TYPES = ["MSG_NONE", "MSG_JOINED", "MSG_FIRST", "MSG_HELD", "MSG_SWITCHED", "MSG_PUMP_ENDED", "MSG_SECOND", "MSG_ATTACH", "MSG_KEYS",
+    "MSG_PROMPT", "MSG_REFUSED", "MSG_START", "MSG_FACTS", "MSG_REPLY", "MSG_POSTURE", "MSG_NOTICE", "MSG_READY", "MSG_LOST", "MSG_HEARD",
+    "MSG_ENDED", "MSG_BEGIN", "MSG_END", "MSG_MOVE", "MSG_DISPLAY", "MSG_SIGN", "MSG_KNOCK", "MSG_DIALED", "MSG_CODE_SENT", "MSG_CHECKED",
+    "MSG_CERTIFICATE_CHECKED", "MSG_MACLIST_CHECKED", "MSG_UNLOCK", "MSG_PASSWORD", "MSG_RESULT"]
 FIRST_BYTES = 103
 CODE_REPLY, PASSWORD_REPLY = 1, 2  # engawa.PromptKind
 
@@ -47,7 +47,11 @@ class Office:
         return self.engawa.agent.log.read_bytes()[start:].decode(errors="replace")
 
     def descriptors(self):
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        """Of the monitor; others than root are not told."""
+        try:
+            return len(os.listdir(f"/proc/{self.pid}/fd"))
+        except PermissionError:
+            return 0
 
     def quiet(self):
         """No session is left."""
@@ -72,12 +76,22 @@ def clean(taken):
     taken.engawa.tool("engawa", "agent", "unlock", "--state-directory", taken.engawa.agent_dir)
 
 
+def desktops(taken):
+    """Numbers of the processes that see the desktop, below the monitor."""
+    found = []
+    for pid in system.family(taken.pid):
+        with contextlib.suppress(OSError):
+            program = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(bytes(1))[0]
+            found += [pid] if program.endswith(b"/engawa-desktop") else []
+    return found
+
+
 def works(taken, client, inner):
     """An honest login, to the first picture and out again."""
     taken.forge()
     c = client(device=taken.device).begin()
     c.log_in()
-    assert c.hear_until(inner.INNER_FRAME)[0] == inner.INNER_FRAME
+    assert c.hear_until(inner.INNER_FRAME)[0] == inner.INNER_FRAME and desktops(taken)
     c.input(inner.INNER_END, inner.End(code=CODE["ENDED"]))
     assert c.hear_until()[0] is None
     c.close()
@@ -109,9 +123,9 @@ def attempt(taken, client, inner, lines, facts=False):
 
 
 def test_attack_network_process_says_anything(taken, client, inner):
-    """Tried: the login process, before its client has said anything, or the pump, before it brings the client's first bytes, says each message there is,
-    empty or with rubbish, and with a descriptor. Comes of it: the session ends without a word; no process that could make a picture is started, no mail goes
-    out, and the monitor keeps nothing of it. The next honest person works."""
+    """Tried: the login process, before its client has said anything, or the pump, before it brings the client's first bytes, says each
+    message there is, empty or with rubbish, and with a descriptor. Comes of it: the session ends without a word; no process that could make
+    a picture is started, no mail goes out, and the monitor keeps nothing of it. The next honest person works."""
     works(taken, client, inner)
     before = taken.descriptors()
     for i, name in enumerate(TYPES + [65535]):
@@ -154,20 +168,38 @@ def fill(taken, line):
 
 @pytest.mark.parametrize("lines", [pytest.param(lines, id=name) for name, lines in PUMP.items()])
 def test_attack_pump_out_of_order(taken, client, inner, lines):
-    """Tried: the pump says what it may say, at other times, or with a handshake of nobody. Comes of it: the session ends; no picture, no mail, and the next
-    honest person works."""
+    """Tried: the pump says what it may say, at other times, or with a handshake of nobody. Comes of it: the session ends; no picture, no
+    mail, and the monitor goes on."""
     ended, log = attempt(taken, client, inner, [fill(taken, line) for line in lines])
     assert ended == ["CLOSED" if "sign" in lines[0] else "PROTOCOL"]  # the pump is killed, or the session ends with EW-1000
 
 
 @pytest.mark.parametrize("lines", [pytest.param(lines, id=name) for name, lines in LOGIN.items()])
 def test_attack_login_process_answers_itself(taken, client, inner, lines):
-    """Tried: the login process answers in the person's place where the code is asked for: with the right password, guesses, a second beginning, or as if the
-    desktop stood already. Comes of it: the session ends or is refused, guesses count as ever, and not a second mail goes out."""
+    """Tried: the login process answers in the person's place where the code is asked for: with the right password, guesses, a second
+    beginning, or as if the desktop stood already. Comes of it: the session ends or is refused, guesses count as ever, and not a second mail
+    goes out."""
     if not taken.known:
         works(taken, client, inner)  # strangers get fewer mails than there are attacks here
     ended, log = attempt(taken, client, inner, [fill(taken, line) for line in lines], facts=True)
     assert ended == ["LOCKED_OUT" if "reply:1:" in lines[0] else "PROTOCOL"]
+
+
+def test_attack_pump_hurries(taken, client, inner):
+    """Tried: the person has passed, the desktop is being started, and the pump says that the client has Start already. Comes of it: the
+    session ends, nothing of the desktop is sent, and its process goes."""
+    begun = len(taken.engawa.agent.log.read_bytes())
+    taken.forge(fill(taken, "pump recv 6 1 MSG_SWITCHED -"))
+    c = client(device=taken.device).begin()
+    assert c.prove().kind == inner.PROMPT_POSTURE
+    c.say(inner.INNER_POSTURE, c.report())
+    assert c.hear()[0] == inner.INNER_PROMPT
+    c.reply(inner.PROMPT_PASSWORD, taken.engawa.password)
+    assert c.hear()[0] is None
+    ended = system.wait_for(lambda: re.search(r"session\.end .*?code=(\S+)", taken.log(begun)), "the session goes on", 60)
+    log = taken.log(begun)
+    assert ended[1] == "PROTOCOL" and "test.forged role=pump" in log and "test.started role=desktop" in log and "session.start " not in log
+    system.wait_for(lambda: not desktops(taken), "the desktop goes on", 60)
 
 
 def test_honest_after_all_that(taken, client, inner):
