@@ -19,7 +19,8 @@ TEXT_BURST, TEXT_PER_S = 64, 20  # src/desktop/input.c
 
 @pytest.fixture
 def session(start, desk):
-    """A desk whose programs use IBus, as a desktop session sets them up."""
+    """A desk whose programs use IBus, as a desktop session sets them up; not so the window manager, which may crash when its input method ends."""
+    desk.manager()
     bus = subprocess.Popen(["dbus-daemon", "--session", "--nofork", "--print-address=1", "--nopidfile"], env=desk.env, stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL, text=True)
     try:
