@@ -19,7 +19,7 @@ enum {
 	SPARE_BYTES = 1 << 20, /* for the bytes of sessions and their rests of records */
 	EVICT_AFTER_MS = 2000, /* nobody on a working network needs longer for a handshake when
 				  others wait */
-	SEARCH_MAX = 4096,     /* half-open ones that are looked at for one that gives way */
+	SEARCH_MAX = 4096,     /* half-open ones that are looked at for one of the source: 0.1 ms */
 	FEW_PART = 16,         /* of a source's places is left to one that makes faults when places
 				  are short */
 };

@@ -30,7 +30,7 @@ enum {
 	WORKER_READ_BYTES = SECURE_READ_BYTES, /* one TLS record */
 	WORKER_TURN_BYTES = 65536, /* what one leg may move before the others have their turn */
 	LINGER_S = 3,              /* for a peer to take the last bytes and close */
-	WORKER_SEARCHES = 8,
+	WORKER_SEARCHES = 64,
 };
 
 struct draft; /* certificates on their way from the parent */
