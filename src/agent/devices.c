@@ -1,247 +1,19 @@
-#include "agent/devices.h"
+#include "agent/devices_table.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/conf.h"
 #include "base/err.h"
-#include "base/mem.h"
 #include "base/str.h"
 
 enum {
-	FILE_MAX_BYTES = 131072,
-	HOUR_S = 3600,
-	LINE_SIZE = 512,
-	SALT_BYTES = 16
-};
-
-struct device {
-	uint8_t hash[DEVICE_HASH_BYTES];
-	uint64_t first_s, last_s;
-	char name[128];
-	struct tries tries;
-	int kept; /* not in the file: the registry has it */
-};
-
-struct devices {
-	char *path;
-	size_t count;
-	struct device list[DEVICES_MAX];
-	struct tries strangers, pairing, shared[DEVICES_SHARED];
-	uint8_t salt[SALT_BYTES]; /* of shared */
-	int salted;
-	struct tries *above; /* while the file is read */
+	HOUR_S = 3600
 };
 
 /* No hash of a key that anybody could find. */
 const uint8_t devices_pairing[DEVICE_HASH_BYTES];
-
-static int
-parse_numbers(const char **p, uint64_t *out, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		char *end;
-		if (**p < '0' || **p > '9')
-			return -ERR_SETTING;
-		errno = 0;
-		out[i] = strtoull(*p, &end, 10);
-		if (errno || (*end != ' ' && *end != '\0'))
-			return -ERR_SETTING;
-		*p = *end ? end + 1 : end;
-	}
-	return 0;
-}
-
-static int
-parse_tries(const char **p, struct tries *tries)
-{
-	uint64_t n[5];
-	int r = parse_numbers(p, n, 5);
-	if (r < 0 || n[0] > UINT32_MAX || n[3] > UINT32_MAX)
-		return -ERR_SETTING;
-	*tries = (struct tries){.failures = (uint32_t)n[0],
-		.failed_s = n[1],
-		.until_s = n[2],
-		.mails = (uint32_t)n[3],
-		.mails_s = n[4]};
-	return 0;
-}
-
-/* ROW number: of the line above it */
-static int
-parse_row(struct devices *d, const char *value)
-{
-	int64_t row;
-	int r = str_int(value, 0, UINT32_MAX, &row);
-	if (r < 0 || !d->above)
-		return -ERR_SETTING;
-	d->above->row = (uint32_t)row;
-	return 0;
-}
-
-static int
-parse_class(struct devices *d, const char *value, struct tries *tries)
-{
-	d->above = tries;
-	return parse_tries(&value, tries) < 0 || *value ? -ERR_SETTING : 0;
-}
-
-/* SHARED number tries */
-static int
-parse_shared(struct devices *d, const char *value)
-{
-	uint64_t number;
-	if (parse_numbers(&value, &number, 1) < 0 || number >= DEVICES_SHARED)
-		return -ERR_SETTING;
-	return parse_class(d, value, &d->shared[number]);
-}
-
-static int
-parse_salt(struct devices *d, const char *value)
-{
-	d->salted = 1;
-	return str_unhex(value, d->salt, sizeof d->salt) < 0 ? -ERR_SETTING : 0;
-}
-
-/* STRANGERS tries / PAIRING tries / SALT hex / SHARED number tries / DEVICE hash first last tries
- * name */
-static int
-on_line(void *user, const char *key, const char *value)
-{
-	struct devices *d = user;
-	char hash[2 * DEVICE_HASH_BYTES + 1];
-	uint64_t times[2];
-	if (strcmp(key, "STRANGERS") == 0)
-		return parse_class(d, value, &d->strangers);
-	if (strcmp(key, "PAIRING") == 0)
-		return parse_class(d, value, &d->pairing);
-	if (strcmp(key, "ROW") == 0)
-		return parse_row(d, value);
-	if (strcmp(key, "SALT") == 0)
-		return parse_salt(d, value);
-	if (strcmp(key, "SHARED") == 0)
-		return parse_shared(d, value);
-	if (strcmp(key, "DEVICE") != 0 || d->count == DEVICES_MAX || strlen(value) < sizeof hash)
-		return -ERR_SETTING;
-	struct device *device = &d->list[d->count];
-	memcpy(hash, value, sizeof hash - 1);
-	hash[sizeof hash - 1] = '\0';
-	value += sizeof hash;
-	if (str_unhex(hash, device->hash, sizeof device->hash) < 0 ||
-		parse_numbers(&value, times, 2) < 0 || parse_tries(&value, &device->tries) < 0 ||
-		str_copy(device->name, sizeof device->name, value) < 0)
-		return -ERR_SETTING;
-	device->first_s = times[0];
-	device->last_s = times[1];
-	d->above = &device->tries;
-	d->count++;
-	return 0;
-}
-
-int
-devices_parse(const char *text, size_t len, struct devices **ret_devices)
-{
-	struct devices *d = mem_new(sizeof *d);
-	unsigned line;
-	int r = conf_lines(text, len, on_line, d, &line);
-	if (r < 0) {
-		devices_free(d);
-		return -ERR_SETTING;
-	}
-	*ret_devices = d;
-	return 0;
-}
-
-int
-devices_open(const char *path, struct devices **ret_devices, struct conf_error *error)
-{
-	struct devices *d = mem_new(sizeof *d);
-	d->path = mem_str(path);
-	int r = conf_load(path, FILE_MAX_BYTES, on_line, d, error);
-	if (r < 0 && r != -ENOENT) {
-		devices_free(d);
-		return r;
-	}
-	*ret_devices = d;
-	return 0;
-}
-
-void
-devices_free(struct devices *devices)
-{
-	if (!devices)
-		return;
-	free(devices->path);
-	free(devices);
-}
-
-static int
-print_tries(FILE *out, const struct tries *t)
-{
-	return fprintf(out, "%u %llu %llu %u %llu", t->failures, (unsigned long long)t->failed_s,
-		(unsigned long long)t->until_s, t->mails, (unsigned long long)t->mails_s);
-}
-
-static void
-print_shared(FILE *out, const struct devices *d)
-{
-	char salt[2 * SALT_BYTES + 1];
-	if (!d->salted)
-		return;
-	str_hex(salt, d->salt, sizeof d->salt);
-	fprintf(out, "SALT %s\n", salt);
-	for (unsigned i = 0; i < DEVICES_SHARED; i++) {
-		const struct tries *t = &d->shared[i];
-		if (!t->failures && !t->row && !t->until_s)
-			continue;
-		fprintf(out, "SHARED %u ", i);
-		print_tries(out, t);
-		fprintf(out, "\nROW %u\n", t->row);
-	}
-}
-
-char *
-devices_text(const struct devices *d)
-{
-	char *text = NULL;
-	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
-	if (!out)
-		return NULL;
-	fprintf(out, "STRANGERS ");
-	print_tries(out, &d->strangers);
-	fprintf(out, "\nROW %u\nPAIRING ", d->strangers.row);
-	print_tries(out, &d->pairing);
-	fprintf(out, "\nROW %u\n", d->pairing.row);
-	print_shared(out, d);
-	for (size_t i = 0; i < d->count; i++) {
-		const struct device *device = &d->list[i];
-		char hash[2 * DEVICE_HASH_BYTES + 1];
-		str_hex(hash, device->hash, sizeof device->hash);
-		fprintf(out, "DEVICE %s %llu %llu ", hash, (unsigned long long)device->first_s,
-			(unsigned long long)device->last_s);
-		print_tries(out, &device->tries);
-		fprintf(out, " %s\nROW %u\n", device->name, device->tries.row);
-	}
-	if (fclose(out) == 0)
-		return text;
-	free(text);
-	return NULL;
-}
-
-static int
-save(const struct devices *d)
-{
-	char *text = devices_text(d);
-	int r = text ? conf_write_file(d->path, text, strlen(text), 0600) : -ENOMEM;
-	free(text);
-	return r;
-}
 
 static struct device *
 find(const struct devices *d, const uint8_t *hash)
@@ -267,12 +39,12 @@ int
 devices_shared(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTES],
 	uint8_t ret_hash[static DEVICE_HASH_BYTES])
 {
-	uint8_t mixed[SALT_BYTES + DEVICE_HASH_BYTES], digest[SHA256_DIGEST_LENGTH];
-	if (!devices->salted && RAND_bytes(devices->salt, SALT_BYTES) != 1)
+	uint8_t mixed[DEVICES_SALT_BYTES + DEVICE_HASH_BYTES], digest[SHA256_DIGEST_LENGTH];
+	if (!devices->salted && RAND_bytes(devices->salt, DEVICES_SALT_BYTES) != 1)
 		return -ERR_CRYPTO;
 	devices->salted = 1;
-	memcpy(mixed, devices->salt, SALT_BYTES);
-	memcpy(mixed + SALT_BYTES, hash, DEVICE_HASH_BYTES);
+	memcpy(mixed, devices->salt, DEVICES_SALT_BYTES);
+	memcpy(mixed + DEVICES_SALT_BYTES, hash, DEVICE_HASH_BYTES);
 	SHA256(mixed, sizeof mixed, digest);
 	memset(ret_hash, UINT8_MAX, DEVICE_HASH_BYTES - 1);
 	ret_hash[DEVICE_HASH_BYTES - 1] = digest[0];
@@ -351,7 +123,7 @@ devices_login(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYT
 		device = add(devices, hash, 0, now_s);
 	}
 	if (!device) {
-		int r = save(devices);
+		int r = devices_save(devices);
 		return r < 0 ? r : -ERR_LIMIT;
 	}
 	device->last_s = now_s;
@@ -361,7 +133,7 @@ devices_login(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYT
 	device->tries.failures = 0;
 	device->tries.until_s = 0;
 	device->tries.row = 0;
-	return save(devices);
+	return devices_save(devices);
 }
 
 void
@@ -380,11 +152,11 @@ devices_keep(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTE
 	if (!keep && device)
 		*device = devices->list[--devices->count];
 	if (!keep)
-		return save(devices);
+		return devices_save(devices);
 	if (!device)
 		device = add(devices, hash, 1, now_s);
 	device->kept = 1;
-	return save(devices);
+	return devices_save(devices);
 }
 
 int
@@ -403,7 +175,7 @@ int
 devices_paired(struct devices *devices)
 {
 	devices->pairing = (struct tries){0};
-	return save(devices);
+	return devices_save(devices);
 }
 
 static uint64_t
@@ -458,7 +230,7 @@ devices_charge(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BY
 	t->failed_s = now_s;
 	if (t->failures % rule->count == 0)
 		t->until_s = now_s + delay_s(t->failures, rule);
-	int r = save(devices);
+	int r = devices_save(devices);
 	if (r < 0) {
 		*t = before;
 		return r;
@@ -479,7 +251,7 @@ devices_refund(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BY
 	/* another login may have failed in between: its lock-out stays */
 	if (t->failures <= before->failures)
 		t->until_s = before->until_s;
-	return save(devices);
+	return devices_save(devices);
 }
 
 /* How long until there may be another mail. */
@@ -518,7 +290,7 @@ devices_mail(struct devices *devices, const uint8_t hash[static DEVICE_HASH_BYTE
 		t->mails = 0;
 	}
 	t->mails++;
-	int r = save(devices);
+	int r = devices_save(devices);
 	if (r < 0)
 		*t = before;
 	return r;
@@ -531,7 +303,7 @@ devices_unlock(struct devices *devices)
 		devices->list[i].tries = (struct tries){0};
 	devices->strangers = devices->pairing = (struct tries){0};
 	memset(devices->shared, 0, sizeof devices->shared);
-	return save(devices);
+	return devices_save(devices);
 }
 
 int
