@@ -70,7 +70,8 @@ struct agent {
 	int tell_again;           /* and there is something newer */
 	uint8_t instance[16];
 	struct session *sessions[SESSIONS_MAX];
-	struct session *working; /* the one that has the desktop, or is about to */
+	struct session *working;   /* the one that has the desktop, or is about to */
+	unsigned desktops_leaving; /* of sessions before: they put keys and monitors back */
 	struct ended_session ended[ENDED_MAX];
 	size_t ended_next;
 	struct local *local;

@@ -32,6 +32,7 @@ struct process {
 	const struct process_events *events; /* NULL after process_free */
 	void *user;
 	int exited, busy;
+	void (*finished)(void *user);
 };
 
 const char *
@@ -79,6 +80,17 @@ take_message(struct process *p)
 	return 0;
 }
 
+/* Nobody has it any more. */
+static void
+let_go(struct process *p)
+{
+	void (*finished)(void *) = p->finished;
+	void *user = p->user;
+	free(p);
+	if (finished)
+		finished(user);
+}
+
 /* Its last words may still be in the channel when the system says that it has exited. */
 static void
 on_exit_status(void *user, pid_t pid, int status)
@@ -97,7 +109,7 @@ on_exit_status(void *user, pid_t pid, int status)
 	if (p->events)
 		p->events->gone(p->user, p->role, status);
 	else
-		free(p);
+		let_go(p);
 }
 
 /* The desktop's channel ends when the launcher becomes the real program. */
@@ -250,14 +262,17 @@ on_deadline(void *user)
 }
 
 void
-process_finish(struct process *process, uint64_t deadline_ms)
+process_finish(struct process *process, uint64_t deadline_ms, void (*gone)(void *user), void *user)
 {
 	if (!process)
 		return;
 	process->events = NULL;
+	process->finished = gone;
+	process->user = user;
 	close_channels(process);
 	if (process->exited) {
-		process_free(process);
+		if (!process->busy)
+			let_go(process);
 		return;
 	}
 	kill(process->pid, SIGTERM);

@@ -56,8 +56,9 @@ struct process *process_new(const struct process_start *start);
  * NULL is fine. */
 void process_free(struct process *process);
 /* The same for one that has something to put in order first: asked to end, killed when that takes
- * longer. */
-void process_finish(struct process *process, uint64_t deadline_ms);
+ * longer. gone: it has exited; also from within, when it has before. Nothing happens for NULL. */
+void process_finish(
+	struct process *process, uint64_t deadline_ms, void (*gone)(void *user), void *user);
 
 /* It hears that its channel ends, and puts in order what it has to, for as long as that takes; also
  * without us. NULL is fine. */

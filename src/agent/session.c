@@ -59,13 +59,33 @@ enter(struct session *s, enum session_state state, uint64_t deadline_ms)
 }
 
 static void
+on_desktop_left(void *user)
+{
+	struct agent *agent = user;
+	if (--agent->desktops_leaving == 0 && agent->working && agent->working->guarded)
+		session_guarded(agent->working);
+}
+
+/* It lets go of keys and puts the monitors back; the next one begins after that. */
+static void
+desktop_leave(struct session *s)
+{
+	struct process *desktop = s->desktop;
+	if (!desktop)
+		return;
+	s->desktop = NULL;
+	s->agent->desktops_leaving++;
+	process_finish(desktop, RELEASE_MS, on_desktop_left, s->agent);
+}
+
+static void
 kill_all(struct session *s)
 {
 	process_free(s->pump);
 	process_free(s->login);
 	process_free(s->work);
-	process_finish(s->desktop, RELEASE_MS);
-	s->pump = s->login = s->work = s->desktop = NULL;
+	s->pump = s->login = s->work = NULL;
+	desktop_leave(s);
 	if (s->desktop_socket >= 0)
 		close(s->desktop_socket);
 	s->desktop_socket = -1;
@@ -107,8 +127,7 @@ ending(struct session *s, int code)
 	s->end_code = code;
 	enter(s, SESSION_ENDING, ENDING_MS);
 	session_term_stop(s);
-	process_finish(s->desktop, RELEASE_MS);
-	s->desktop = NULL;
+	desktop_leave(s);
 }
 
 /* One that is not told ends by itself: its process has gone. */
@@ -268,6 +287,9 @@ session_guarded(struct session *s)
 {
 	if (s->state != SESSION_TURN)
 		return;
+	s->guarded = 1;
+	if (s->agent->desktops_leaving > 0)
+		return; /* on_desktop_left */
 	int r = session_desktop_start(s);
 	if (r < 0)
 		session_end(s, ERR_DESKTOP_FAILED);

@@ -63,6 +63,7 @@ struct session {
 	int desktop_socket; /* the work process's end of engawa-desktop's socket, until it has it;
 			       -1 */
 	int held, ready;
+	int guarded; /* nobody looks on; only a desktop that leaves is waited for */
 	struct noise_secrets secrets;
 	struct policy policy;
 	int policy_code;

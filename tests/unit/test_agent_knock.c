@@ -71,10 +71,13 @@ process_free(struct process *process)
 }
 
 void
-process_finish(struct process *process, uint64_t deadline_ms)
+process_finish(struct process *process, uint64_t deadline_ms, void (*gone)(void *user), void *user)
 {
 	(void)deadline_ms;
+	if (!process)
+		return;
 	free(process);
+	gone(user);
 }
 
 int
