@@ -184,11 +184,15 @@ def go_on(client, device, ticket, psk, generation=1, has=None, **options):
 
 def stream_records(c, inner, count):
     """The next so many records of the picture stream, however long the office PC takes for them: a path is dead after three seconds."""
-    records, end = [], time.monotonic() + 30
+    records, end, said = [], time.monotonic() + 30, 0
     while len(records) < count:
         assert time.monotonic() < end, f"nothing more after {len(records)} records"
-        while not c.frames.buffer and not c.stream.pending() and not select.select([c.stream], [], [], 0.5)[0]:
+        came = c.frames.buffer or c.stream.pending() or select.select([c.stream], [], [], 0.5)[0]
+        if time.monotonic() - said > 0.5:
             c.input(inner.INNER_PING, inner.InnerPing(id=1))
+            said = time.monotonic()
+        if not came:
+            continue
         kind, payload = c.hear()
         assert kind is not None, f"the end after {len(records)} records"
         if kind in (inner.INNER_FRAME, inner.INNER_CURSOR, inner.INNER_LAYOUT):
