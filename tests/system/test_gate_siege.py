@@ -105,7 +105,7 @@ def test_attack_ten_thousand_half_open(make, capsys, places):
         during = round_trips_as(before, pair, 300)
         came_during = joins(gate, agent, 3)
         during += round_trips_as(before, pair, 300)
-        assert value(gate, "half_open") >= 0.9 * held  # it was one all the time
+        wait(lambda: value(gate, "half_open") >= 0.9 * held, 60)  # it goes on
         used = gate.memory_kib() - memory
         assert used < held * 80 + 8192  # OpenSSL's handshakes, as many as may be half open
     finally:

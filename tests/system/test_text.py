@@ -55,6 +55,7 @@ def chosen(desk):
     bus = Gio.DBusConnection.new_for_address_sync(re.search("(?m)^IBUS_ADDRESS=(.*)", text)[1], flags, None, None)
     names = []
     bus.signal_subscribe(None, "org.freedesktop.IBus", "GlobalEngineChanged", None, None, Gio.DBusSignalFlags.NONE, lambda *got: names.append(got[5][0]))
+    bus.call_sync("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetId", None, None, Gio.DBusCallFlags.NONE, -1, None)  # it listens
 
     def look():
         while GLib.MainContext.default().iteration(False):
