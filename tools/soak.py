@@ -1,6 +1,7 @@
 """./soak [MINUTES [SEED]]: sessions in a row through the whole relay with two gates, and byte streams through a gate of their own, while processes are killed,
 hang, and are replaced by new versions, and the home's route to the gate in use is cut. What is not hit must not notice, what is hit must come back, what has lost
 its gate must go on through the other one; memory and descriptors must come to rest. The route is cut only where root runs it, in network namespaces."""
+import concurrent.futures
 import contextlib
 import os
 import pathlib
@@ -58,6 +59,7 @@ class Blows:
     def __init__(self, engawa, chance, home):
         self.engawa, self.random, self.home, self.done, self.lost, self.number = engawa, chance, home, {}, {}, 0
         self.moved = 0  # sessions whose route was cut and that went on through the other gate
+        self.starter = concurrent.futures.ThreadPoolExecutor(1)  # a program ends with the thread that started it
         self.gaps_ms = []  # of sessions that went on over another connection
 
     def kinds(self):
@@ -105,8 +107,9 @@ class Blows:
             self.home.find(self.cut)
 
     def agent(self):
-        """All of it, as when the office PC starts anew."""
-        self.engawa.agent.kill()  # back starts it: a program ends with the thread that started it
+        """All of it, as when the office PC starts anew: a client waits ten minutes for one that does not."""
+        self.engawa.agent.kill()
+        self.starter.submit(self.engawa.agent.start).result()
 
     def client(self):
         self.client_process.kill()
@@ -151,8 +154,6 @@ class Blows:
 
 def back(engawa, blows):
     """Whatever was hit: soon sessions come about again."""
-    if not engawa.agent.alive:
-        engawa.agent.start()
     system.wait_for(engawa.agent_everywhere, "the office PC does not come back", 120)
     end, names = time.monotonic() + 90, []
     while (result := blows.connect("--click", "400,300"))["status"] != 0:
